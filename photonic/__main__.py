@@ -1,0 +1,5 @@
+"""`python -m photonic` is `photonic`."""
+
+from photonic.cli.app import main
+
+main()

@@ -1,0 +1,133 @@
+"""Server-sent events: what happens on the node, as it happens.
+
+Each event has an id; a client that comes back with the last one it saw (the Last-Event-ID header,
+or `last_event_id` in the address) gets what it missed. `gap` means that some of that is gone and
+everything must be read again. An event says that something changed, never all of what it is now.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from photonic import limits
+from photonic.api.access import EventFeed
+from photonic.api.feed import Feed
+from photonic.api.problem_documents import Answers, problem_responses
+from photonic.errors import TooManyListeners
+from photonic.events import (
+    Event,
+    Gap,
+    HoldingsChanged,
+    ImportProgress,
+    PeerChanged,
+    ProblemsChanged,
+    SubjectsChanged,
+    TransferProgress,
+)
+from photonic.ids import PHOTO, Subject, peer_id
+
+routes = APIRouter(tags=["events"])
+
+_EXAMPLE = f'id: 1f2e3d4c.17\nevent: photos\ndata: {{"ids":["{"ab" * 32}"],"local":true}}\n\n'
+_STREAM: Answers = {
+    200: {
+        "description": "Events `photos`, `holdings`, `peer`, `transfer`, `import`, `problems` and "
+        "`gap`, their data in JSON; a comment now and then when nothing happens.",
+        "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
+    }
+}
+
+
+def told(event: Event) -> list[tuple[str, dict[str, Any]]]:
+    """Return the name and the data under which clients hear of `event`: none, one or several."""
+    match event:
+        case SubjectsChanged(subjects, _, origin):
+            local = {"local": origin is None}
+            return [("photos", {"ids": ids} | local) for ids in _photos(subjects)]
+        case HoldingsChanged(subjects):
+            return [("holdings", {"ids": ids}) for ids in _photos(subjects)]
+        case PeerChanged(node, connected):
+            return [("peer", {"id": peer_id(node), "connected": connected})]
+        case TransferProgress(blob, name, done, total, peers):
+            sizes = {"done_bytes": done, "total_bytes": total}
+            return [("transfer", {"blob": blob.hex(), "name": name, **sizes, "peers": peers})]
+        case ImportProgress(folder, found, imported, known, failed, finished):
+            counts = {"found": found, "imported": imported, "known": known, "failed": failed}
+            return [("import", {"folder": folder, **counts, "finished": finished})]
+        case ProblemsChanged(count):
+            return [("problems", {"count": count})]
+        case Gap():
+            return [("gap", {})]
+
+
+def _photos(subjects: Iterable[Subject]) -> list[list[str]]:
+    """Return the ids of the photos among `subjects`, in lists that fit into one message."""
+    ids = [subject.key.hex() for subject in subjects if subject.kind == PHOTO]
+    step = limits.EVENT_IDS_MAX
+    return [ids[start : start + step] for start in range(0, len(ids), step)]
+
+
+class EventStream(EventSourceResponse):
+    """One listener's stream. Ends when the client leaves, is too slow, or the server stops."""
+
+    def __init__(self, feed: Feed, seen: str | None) -> None:
+        self._feed = feed
+        self._seen = seen
+        super().__init__(
+            self._nothing(),
+            ping=limits.EVENT_HEARTBEAT_S,
+            ping_message_factory=lambda: ServerSentEvent(comment="still here"),
+            sep="\n",
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        subscription = self._feed.subscribe(self._seen)
+        self.body_iterator = self._messages(subscription.events(), subscription.start)
+        try:
+            with subscription.scope:
+                await super().__call__(scope, receive, send)
+        finally:
+            subscription.close()
+
+    async def _messages(
+        self, events: AsyncIterator[tuple[int, Event]], start: int
+    ) -> AsyncIterator[ServerSentEvent]:
+        # The first message opens the stream at once, and gives the client an id to come back with.
+        first = self._feed.event_id(start)
+        yield ServerSentEvent(comment="photonic", id=first, retry=limits.EVENT_RETRY_MS)
+        async for number, event in events:
+            messages = told(event)
+            for left, (name, data) in enumerate(messages, start=1 - len(messages)):
+                # Only the last part of an event completes it.
+                key = self._feed.event_id(number) if left == 0 else None
+                text = json.dumps(data, separators=(",", ":"))
+                yield ServerSentEvent(text, event=name, id=key)
+
+    @staticmethod
+    async def _nothing() -> AsyncIterator[ServerSentEvent]:
+        return
+        yield
+
+
+@routes.get(
+    "/events",
+    response_class=Response,
+    responses=_STREAM | problem_responses(TooManyListeners),
+)
+async def listen(
+    feed: EventFeed,
+    last_event_id: Annotated[
+        str | None,
+        Query(max_length=128, description="For clients that cannot set the header."),
+    ] = None,
+    seen: Annotated[str | None, Header(alias="Last-Event-ID", max_length=128)] = None,
+) -> Response:
+    """Stream what happens on the node as server-sent events."""
+    return EventStream(feed, seen or last_event_id)

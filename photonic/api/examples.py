@@ -1,0 +1,133 @@
+"""One telling answer of each kind, for the OpenAPI document. Checked against the views by types."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, is_dataclass
+from typing import Any
+
+from photonic.views import (
+    ConflictPage,
+    ConflictView,
+    DoctorView,
+    FieldView,
+    HolderView,
+    HoldingsView,
+    ImportView,
+    InvitationView,
+    LibraryView,
+    NodeView,
+    PeerView,
+    PhotoDetail,
+    PhotoPage,
+    PhotoSummary,
+    ProblemView,
+    StatusView,
+    TransferView,
+    VersionView,
+)
+
+_PHOTO_ID = "ab" * 32
+_YODA = "12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp"
+_LEIA = "12D3KooWHHzSeKaY8xuZVzkLbKFfvNgPPeKhFBGrMbNzbm5akpqu"
+
+LIBRARY = LibraryView(id="5f" * 16, name="Harbour")
+IMPORT = ImportView(
+    folder="/media/card/DCIM", found=212, imported=180, known=30, failed=2, finished=False
+)
+STATUS = StatusView(
+    node=NodeView(id=_YODA, name="studio", role="central", state="syncing", mode="home"),
+    library=LIBRARY,
+    photos=1843,
+    conflicts=1,
+    peers=2,
+    holdings=HoldingsView(wanted=1843, held=1840, bytes=48_318_382_080),
+    problems=[
+        ProblemView(
+            code="ingest.file-empty",
+            message="DSC_0042.NEF has zero bytes",
+            fix="Copy it again from the card: a file of zero bytes holds no picture.",
+            path="/media/card/DCIM/DSC_0042.NEF",
+        )
+    ],
+    transfers=[
+        TransferView(
+            blob=_PHOTO_ID,
+            name="DSC_0107.NEF",
+            state="fetching",
+            done_bytes=9_437_184,
+            total_bytes=26_214_400,
+            rate_bytes_s=98_000_000.0,
+            peers=[_LEIA],
+        )
+    ],
+    imports=[IMPORT],
+    listen=[f"/ip4/192.168.1.5/tcp/4310/p2p/{_YODA}"],
+    http="http://127.0.0.1:8640",
+    version="0.1.0",
+    wants={"originals": "all", "previews": "all"},
+)
+_SUMMARY = PhotoSummary(
+    id=_PHOTO_ID,
+    name="DSC_0107.NEF",
+    taken="2024-05-17T09:30:12.250",
+    rating=4,
+    media_type="image/x-nikon-nef",
+    bytes=26_214_400,
+    width=6016,
+    height=4016,
+    held=True,
+    conflicts=["rating"],
+    label="green",
+    title="Morning at the harbour",
+)
+_VERSIONS = [
+    VersionView(
+        change="5e" * 32, value=4, author=_YODA, author_name="studio", at="2024-05-18T10:00:00Z"
+    ),
+    VersionView(
+        change="7c" * 32, value=2, author=_LEIA, author_name="field", at="2024-05-18T10:02:11Z"
+    ),
+]
+PHOTO = PhotoDetail(
+    **asdict(_SUMMARY),
+    fields={"rating": FieldView(value=4, contested=True, versions=_VERSIONS)},
+    holders=[HolderView(node=_YODA, name="studio", held=True)],
+    facts={"camera_model": "NIKON D750", "lens": "24-70mm f/2.8", "iso": 100, "aperture": 8.0},
+    tags=["harbour"],
+)
+PHOTO_PAGE = PhotoPage(items=[_SUMMARY], next=None)
+CONFLICT_PAGE = ConflictPage(
+    items=[ConflictView(photo=_SUMMARY, field="rating", versions=_VERSIONS)], next=None
+)
+PEER = PeerView(
+    id=_LEIA,
+    name="field",
+    host="leia",
+    role="mobile",
+    state="monitoring",
+    mode="roaming",
+    addresses=[f"/ip4/192.168.1.9/tcp/4310/p2p/{_LEIA}"],
+    link="stream",
+    latency_ms=2.4,
+    capacity_bytes=1_700_000_000_000,
+    free_bytes=900_000_000_000,
+    capabilities=["blobs/1", "catalog/1"],
+    last_seen="2024-05-18T10:02:15Z",
+)
+INVITATION = InvitationView(
+    code="photonic1-…", expires="2024-05-19T10:00:00Z", qr_svg="<svg>…</svg>"
+)
+CHECK = DoctorView(name="journal", ok=True, detail="1,843 photos, no damaged entry")
+
+
+def answer(example: object, status: int = 200) -> dict[int | str, dict[str, Any]]:
+    """Describe an operation's good answer by an example: a view, or a dictionary with views."""
+    return {status: {"content": {"application/json": {"example": _plain(example)}}}}
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, dict):
+        return {key: _plain(part) for key, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, list) else value

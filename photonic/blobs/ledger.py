@@ -1,0 +1,166 @@
+"""The ledger: which blobs are held, how they are cut, and when they were last verified.
+
+SQLite in WAL mode with full synchronisation: a row is on disk when its call returns. A blob is
+entered twice, as *intended* before its file gets the final name and as *held* after, so that a
+crash in between leaves a short list to check and not a whole disk. Derived: `FileStore.rebuild`
+makes it again from the files. Raises LedgerDamaged for anything that SQLite refuses, StoreFull
+where there is no room for a row.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from photonic.blobs.chunks import ChunkList, Scan
+from photonic.blobs.store import Held, Origin
+from photonic.errors import LedgerDamaged, StoreFull
+from photonic.ids import BlobId
+from photonic.photos import BlobRef
+
+_SCHEMA_VERSION = 1
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS blobs (
+    blob BLOB PRIMARY KEY NOT NULL,
+    size_bytes INTEGER NOT NULL,
+    chunks_id BLOB NOT NULL,
+    origin TEXT NOT NULL,
+    verified_at_ms INTEGER,  -- NULL: intended, not yet held
+    chunks BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS intended ON blobs (blob) WHERE verified_at_ms IS NULL;
+"""
+_PAGE_ROWS = 1_000
+
+
+class Ledger:
+    """One SQLite file, used from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        except sqlite3.Error as error:
+            raise LedgerDamaged(f"{path}: {error}") from error
+        try:
+            with self._guarded() as db:
+                db.execute("PRAGMA journal_mode = WAL")
+                db.execute("PRAGMA synchronous = FULL")
+                (version,) = db.execute("PRAGMA user_version").fetchone()
+                if version not in (0, _SCHEMA_VERSION):
+                    raise LedgerDamaged(f"{path} was written by a newer photonic")
+                db.executescript(_SCHEMA)
+                db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+        except BaseException:
+            self._db.close()
+            raise
+
+    @contextmanager
+    def _guarded(self) -> Iterator[sqlite3.Connection]:
+        """Give out the connection to one thread at a time; name SQLite's failures."""
+        with self._lock:
+            try:
+                yield self._db
+            except sqlite3.Error as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
+                    raise StoreFull(str(self._path), 1, 0) from error
+                raise LedgerDamaged(f"{self._path}: {error}") from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._guarded() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+
+    def intend(self, scans: Sequence[Scan], origin: Origin) -> None:
+        """Note, durably, that these blobs are about to get their final names."""
+        rows = [
+            (s.ref.blob, s.ref.size_bytes, s.ref.chunks, origin.value, s.chunks.encoded)
+            for s in scans
+        ]
+        with self._transaction() as db:
+            db.executemany("INSERT OR IGNORE INTO blobs VALUES (?, ?, ?, ?, NULL, ?)", rows)
+
+    def record(self, scans: Sequence[Scan], origin: Origin, verified_at_ms: int) -> None:
+        """Enter blobs as held: their bytes are verified, durable, and under their final names."""
+        rows = [
+            (s.ref.blob, s.ref.size_bytes, s.ref.chunks, origin.value, verified_at_ms,
+             s.chunks.encoded)
+            for s in scans
+        ]  # fmt: skip
+        with self._transaction() as db:
+            db.executemany("INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def touch(self, blob: BlobId, verified_at_ms: int) -> None:
+        """Enter a later verification of a blob; one that is not in the ledger stays out."""
+        with self._transaction() as db:
+            db.execute("UPDATE blobs SET verified_at_ms = ? WHERE blob = ?", (verified_at_ms, blob))
+
+    def forget(self, blob: BlobId) -> None:
+        """Strike a blob out; absent is fine."""
+        with self._transaction() as db:
+            db.execute("DELETE FROM blobs WHERE blob = ?", (blob,))
+
+    def held(self, blob: BlobId) -> Held | None:
+        """Return what is entered of a held blob; an intended one is not held."""
+        with self._guarded() as db:
+            row = db.execute(
+                "SELECT size_bytes, chunks_id, origin, verified_at_ms FROM blobs"
+                " WHERE blob = ? AND verified_at_ms IS NOT NULL",
+                (blob,),
+            ).fetchone()
+        if row is None:
+            return None
+        size_bytes, chunks_id, origin, verified_at_ms = row
+        return Held(BlobRef(blob, size_bytes, chunks_id), verified_at_ms, Origin(origin))
+
+    def chunk_list(self, blob: BlobId) -> ChunkList | None:
+        """Return the chunk list of a held blob."""
+        with self._guarded() as db:
+            row = db.execute(
+                "SELECT chunks FROM blobs WHERE blob = ? AND verified_at_ms IS NOT NULL", (blob,)
+            ).fetchone()
+        return None if row is None else ChunkList.decode(row[0])
+
+    def refs(self, after: BlobId | None) -> Iterator[BlobRef]:
+        """Yield held blobs in order; what is entered meanwhile may be among them or not."""
+        last = after or b""
+        while True:
+            with self._guarded() as db:
+                rows = db.execute(
+                    "SELECT blob, size_bytes, chunks_id FROM blobs"
+                    " WHERE blob > ? AND verified_at_ms IS NOT NULL ORDER BY blob LIMIT ?",
+                    (last, _PAGE_ROWS),
+                ).fetchall()
+            if not rows:
+                return
+            for blob, size_bytes, chunks_id in rows:
+                yield BlobRef(BlobId(blob), size_bytes, chunks_id)
+            last = rows[-1][0]
+
+    def intended(self) -> list[tuple[Scan, Origin]]:
+        """Return the blobs that a crash left between intended and held."""
+        with self._guarded() as db:
+            rows = db.execute(
+                "SELECT blob, size_bytes, chunks_id, origin, chunks FROM blobs"
+                " WHERE verified_at_ms IS NULL"
+            ).fetchall()
+        return [
+            (Scan(BlobRef(BlobId(blob), size, chunks_id), ChunkList.decode(chunks)), Origin(origin))
+            for blob, size, chunks_id, origin, chunks in rows
+        ]
+
+    def close(self) -> None:
+        """Close the file; may be repeated."""
+        with self._lock:
+            self._db.close()

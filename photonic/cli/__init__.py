@@ -1,0 +1,1 @@
+"""Floor 7: words. The command line, one file a verb."""

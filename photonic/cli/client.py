@@ -1,0 +1,187 @@
+"""Talks REST to the node that runs for a home folder.
+
+The node says in HOME/node.json where it listens, and takes the file away when it stops. A node
+that was killed leaves the file behind, and its port may be another node's by now; so the one that
+answers must be the one that the file names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+import httpx
+import msgspec
+
+from photonic import limits
+from photonic.errors import NodeAnswerInvalid, NodeNotRunning, PhotonicError
+from photonic.home import NODE_FILE
+
+API = "/api/v1"
+Answer = dict[str, Any]
+
+
+class NodeFile(msgspec.Struct, frozen=True):
+    """The contents of HOME/node.json."""
+
+    pid: int
+    http: str
+    node: str
+    listen: tuple[str, ...] = ()
+
+
+def read_node_file(home: Path) -> NodeFile | None:
+    """Return what the running node of `home` said about itself, or None if it said nothing."""
+    try:
+        return msgspec.json.decode((home / NODE_FILE).read_bytes(), type=NodeFile)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+class NodeClient:
+    """One node's REST face. Every method raises NodeNotRunning, or the error that the node tells.
+
+    Used by one thread. Close it, or use it in a `with` statement.
+    """
+
+    def __init__(self, base_url: str, home: Path) -> None:
+        self._home = home
+        # The environment's proxies are for the world; the node is on this machine.
+        self._http = httpx.Client(
+            base_url=base_url + API,
+            trust_env=False,
+            timeout=httpx.Timeout(
+                limits.CLI_REQUEST_TIMEOUT_S, connect=limits.CLI_CONNECT_TIMEOUT_S
+            ),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connection; may be repeated."""
+        self._http.close()
+
+    def get(self, path: str, query: Mapping[str, str | int | bool] | None = None) -> Answer:
+        """Return the JSON at `path`, which begins with a slash."""
+        return self._ask("GET", path, query=query)
+
+    def post(self, path: str, body: Mapping[str, object]) -> Answer:
+        """Send `body` as JSON to `path` and return the answer."""
+        return self._ask("POST", path, body=body)
+
+    def changes(self) -> Iterator[None]:
+        """Yield whenever the node announced something, and at least every few seconds.
+
+        The first yield comes when the subscription stands, so whatever is started then is heard
+        of. What changed is not told: ask for the state, which is the truth.
+        """
+        while True:
+            with (
+                contextlib.suppress(httpx.ReadTimeout),
+                self._reachable(),
+                self._http.stream("GET", "/events", timeout=limits.CLI_EVENT_SILENCE_S) as response,
+            ):
+                if response.is_error:
+                    response.read()
+                    raise _told_error(response)
+                yield
+                for line in response.iter_lines():
+                    if not line:  # the end of an event, or of a sign of life
+                        yield
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | int | bool] | None = None,
+        body: Mapping[str, object] | None = None,
+    ) -> Answer:
+        with self._reachable():
+            try:
+                response = self._http.request(method, path, params=query, json=body)
+            except httpx.ReadTimeout as error:
+                silence = f"it gave no answer for {limits.CLI_REQUEST_TIMEOUT_S:.0f} s"
+                raise NodeNotRunning(str(self._home), silence) from error
+        if response.is_error:
+            raise _told_error(response)
+        return _parse(response)
+
+    @contextlib.contextmanager
+    def _reachable(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx.ReadTimeout:
+            raise
+        except httpx.TransportError as error:
+            raise NodeNotRunning(str(self._home), "it does not answer") from error
+
+
+def connect(home: Path) -> NodeClient:
+    """Return a client of the node that runs for `home`. Raises NodeNotRunning."""
+    told = read_node_file(home)
+    if told is None:
+        raise NodeNotRunning(str(home))
+    client = NodeClient(told.http, home)
+    try:
+        answers = client.get("/status")
+        if answers.get("node", {}).get("id") != told.node:
+            raise NodeNotRunning(str(home), f"another program has its port, {told.http}")
+    except NodeAnswerInvalid as error:
+        client.close()
+        raise NodeNotRunning(str(home), f"what answers at {told.http} is no node") from error
+    except BaseException:
+        client.close()
+        raise
+    return client
+
+
+def connect_if_running(home: Path) -> NodeClient | None:
+    """Return a client of the node that runs for `home`, or None if none does."""
+    try:
+        return connect(home)
+    except NodeNotRunning:
+        return None
+
+
+def _parse(response: httpx.Response) -> Answer:
+    try:
+        answer = response.json()
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        raise NodeAnswerInvalid(f"{response.request.url.path} gave no JSON object")
+    return cast(Answer, answer)
+
+
+def _told_error(response: httpx.Response) -> PhotonicError:
+    """Return the error that a problem document (RFC 9457) tells, with the node's own words."""
+    told = _parse(response)
+    code, detail = str(told.get("code", "")), str(told.get("detail") or told.get("title") or "")
+    kind = _error_kinds().get(code)
+    if kind is None:
+        return NodeAnswerInvalid(f"HTTP {response.status_code} {code}: {detail}")
+    error = kind.__new__(kind)
+    Exception.__init__(error, detail)
+    if told.get("fix"):
+        error.fix = str(told["fix"])
+    return error
+
+
+def _error_kinds() -> dict[str, type[PhotonicError]]:
+    kinds: list[type[PhotonicError]] = [PhotonicError]
+    for kind in kinds:  # grows while it is walked: subclasses of subclasses
+        kinds += kind.__subclasses__()
+    return {kind.code: kind for kind in kinds}

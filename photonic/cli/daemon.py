@@ -1,0 +1,50 @@
+"""The node with its HTTP face, as the verbs call it. Loaded late: this imports everything.
+
+The node (floor 5) does not know who serves it over HTTP (floor 6); here they are joined.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import trio
+from anyio.abc import TaskStatus
+
+from photonic import node
+from photonic.api.app import create_app
+from photonic.api.server import serve
+from photonic.config import Settings
+from photonic.node import enrol, initialise
+from photonic.views import LocalNode, StatusView
+
+__all__ = ["enrol", "initialise", "run_node"]
+
+
+async def run_node(
+    settings: Settings, *, ready: Callable[[StatusView], None], stop: trio.Event
+) -> None:
+    """Run the node of a home folder until `stop`; `ready` is called whenever it serves anew."""
+    await node.run_node(settings, face=serve_node, ready=ready, stop=stop)
+
+
+async def serve_node(
+    served: LocalNode, host: str, port: int, *, task_status: TaskStatus[str]
+) -> None:
+    """Serve `served` over HTTP until cancelled; report the URL once clients can connect.
+
+    A cancellation ends it in order: answers that are under way go out first, within
+    SHUTDOWN_GRACE_S. Otherwise who asks the node to stop, or to join, would never hear that it did.
+    """
+    shutdown = trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_set_when_cancelled, shutdown)
+        with trio.CancelScope(shield=True):
+            await serve(create_app(served), host, port, shutdown=shutdown, task_status=task_status)
+        nursery.cancel_scope.cancel()
+
+
+async def _set_when_cancelled(event: trio.Event) -> None:
+    try:
+        await trio.sleep_forever()
+    finally:
+        event.set()

@@ -1,0 +1,99 @@
+"""The one place that imports late, so that `photonic version` does not wait for libp2p.
+
+Python runs a module when it is imported, and all of the node takes more than a second. So a verb
+is loaded when it is called, and the node's own functions only by a verb that has no running node
+to talk to. Imports inside functions are forbidden everywhere else; `tests/test_floors.py` excepts
+this file by name.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, cast
+
+if TYPE_CHECKING:
+    import trio
+
+    from photonic.cli.invocation import Invocation
+    from photonic.config import Settings
+    from photonic.views import LibraryView, StatusView
+
+# Verb -> the module of this package that has its `run`. The order is that of `photonic --help`.
+VERBS = {
+    "init": "init",
+    "node": "node",
+    "invite": "invite",
+    "join": "join",
+    "import": "importing",
+    "ls": "ls",
+    "status": "status",
+    "peers": "peers",
+    "doctor": "doctor",
+    "version": "version",
+}
+
+
+class Node(Protocol):
+    """What the verbs use of `photonic.cli.daemon`."""
+
+    async def initialise(self, settings: Settings) -> LibraryView:
+        """Make a library in the home folder. Raises AlreadyInitialised."""
+        ...
+
+    async def enrol(self, settings: Settings, code: str) -> LibraryView:
+        """Join the library that `code` invites to."""
+        ...
+
+    async def run_node(
+        self, settings: Settings, *, ready: Callable[[StatusView], None], stop: trio.Event
+    ) -> None:
+        """Run until `stop`; call `ready` whenever it serves anew."""
+        ...
+
+
+class Grammar(Protocol):
+    """What the entry point uses of `photonic.cli.grammar`."""
+
+    def run_command_line(self, given: Sequence[str], invocation: Invocation) -> int: ...
+
+
+class Configuration(Protocol):
+    """What the command line uses of `photonic.config`."""
+
+    def load_settings(self, flags: Mapping[str, object]) -> Settings: ...
+
+
+def load_verb(verb: str) -> Callable[..., None]:
+    """Return the function that does `verb`, a key of VERBS."""
+    module = importlib.import_module(f"photonic.cli.{VERBS[verb]}")
+    return cast(Callable[..., None], module.run)
+
+
+def load_grammar() -> Grammar:
+    """Import Typer and what it needs."""
+    return cast(Grammar, importlib.import_module("photonic.cli.grammar"))
+
+
+def load_node() -> Node:
+    """Import the node and everything below it."""
+    return cast(Node, importlib.import_module("photonic.cli.daemon"))
+
+
+def load_settings(flags: Mapping[str, object]) -> Settings:
+    """Read file, environment and `flags`. Raises ConfigInvalid."""
+    config = cast(Configuration, importlib.import_module("photonic.config"))
+    return config.load_settings(flags)
+
+
+def write_crash(file: Path) -> None:
+    """Append the exception that is being handled to the log `file`. Raises OSError."""
+    importlib.import_module("photonic.logs").write_crash(file)
+
+
+def set_up_logs(settings: Settings, file: Path | None) -> None:
+    """Send this process's log where `settings` say, and to `file`."""
+    importlib.import_module("photonic.logs").set_up_logs(
+        level=settings.log_level, style=settings.log_format, file=file
+    )

@@ -1,0 +1,141 @@
+"""`photonic node`: the daemon, in the foreground, until SIGTERM or SIGINT.
+
+The first signal begins a clean stop. What does not end by itself is cancelled, and a process that
+hangs is ended hard, so that a stop takes less than five seconds; nothing is lost by that, for
+whatever a node told anyone is on disk (invariant I3). A second SIGINT ends the process at once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import threading
+from typing import TYPE_CHECKING, Annotated
+
+import anyio
+import trio
+import typer
+
+from photonic import limits
+from photonic.cli import output
+from photonic.cli.invocation import make_home
+from photonic.cli.loading import load_node, load_settings, set_up_logs
+from photonic.cli.options import invocation_of
+from photonic.errors import PhotonicError
+from photonic.home import NODE_LOG
+
+if TYPE_CHECKING:
+    from photonic.config import Settings
+    from photonic.views import StatusView
+
+STOPPED_HARD = 1
+
+
+def run(
+    context: typer.Context,
+    role: Annotated[str | None, typer.Option("--role", help="mobile, central or archive.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="What this node is called on the others.")
+    ] = None,
+    library_name: Annotated[
+        str | None, typer.Option("--library-name", help="Name of the library of a first start.")
+    ] = None,
+    http: Annotated[
+        str | None,
+        typer.Option("--http", metavar="127.0.0.1:PORT", help="Where page and REST are served."),
+    ] = None,
+    listen: Annotated[
+        list[str] | None,
+        typer.Option("--listen", metavar="MULTIADDR", help="Where others reach it; repeatable."),
+    ] = None,
+    peers: Annotated[
+        list[str] | None,
+        typer.Option("--peer", metavar="MULTIADDR", help="A node to dial; repeatable."),
+    ] = None,
+    watch: Annotated[
+        list[str] | None,
+        typer.Option("--watch", metavar="DIR", help="Folder to take photos from; repeatable."),
+    ] = None,
+    join: Annotated[
+        str | None, typer.Option("--join", metavar="CODE", help="Join a library at first start.")
+    ] = None,
+    no_discovery: Annotated[
+        bool, typer.Option("--no-discovery", help="Do not look for nodes on the local network.")
+    ] = False,
+    workers: Annotated[
+        int | None, typer.Option("--workers", help="Processes that read photos.")
+    ] = None,
+    log_level: Annotated[
+        str | None, typer.Option("--log-level", help="debug, info, warning or error.")
+    ] = None,
+    log_format: Annotated[
+        str | None, typer.Option("--log-format", help="console or json, on standard error.")
+    ] = None,
+) -> None:
+    """Run this machine's node until it is told to stop."""
+    invocation = invocation_of(context)
+    settings = load_settings(
+        {
+            "home": invocation.home,
+            "role": role,
+            "name": name,
+            "library_name": library_name,
+            "http": http,
+            "listen": listen,
+            "peers": peers,
+            "watch": watch,
+            "join": join,
+            "discovery": False if no_discovery else None,
+            "workers": workers,
+            "log_level": log_level,
+            "log_format": log_format,
+        }
+    )
+    make_home(settings.home)
+    set_up_logs(settings, settings.home / NODE_LOG)
+    anyio.run(_serve, settings, invocation.json, backend="trio")
+
+
+async def _serve(settings: Settings, as_json: bool) -> None:
+    stop = trio.Event()
+
+    def tell_ready(status: StatusView) -> None:
+        if as_json:
+            output.print_json(dataclasses.asdict(status))
+            return
+        output.print_line(f"photonic is ready: {status.http}")
+        for address in status.listen:
+            output.print_line(f"  listens on {address}")
+
+    failure: PhotonicError | None = None
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_stop_on_signal, stop, tasks.cancel_scope)
+        try:
+            await load_node().run_node(settings, ready=tell_ready, stop=stop)
+        except PhotonicError as error:
+            failure = error  # taken out of the task group, which would wrap it
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+
+
+async def _stop_on_signal(stop: trio.Event, everything: anyio.CancelScope) -> None:
+    """Wait for a signal, begin the stop, and see that it ends in time."""
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        async for _ in signals:
+            break
+        # From here the operating system ends us at Ctrl-C, even if the event loop hangs.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        last_resort = threading.Timer(limits.STOP_HARD_S, _end_process)
+        last_resort.daemon = True  # a process that ends in time does not wait for it
+        last_resort.start()
+        stop.set()
+        await anyio.sleep(limits.STOP_S)
+        everything.cancel()
+
+
+def _end_process() -> None:
+    """End a process that did not stop; what it told anyone is on disk already."""
+    os.write(2, b"photonic did not stop in time and was ended; nothing is lost\n")
+    os._exit(STOPPED_HARD)

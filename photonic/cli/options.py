@@ -1,0 +1,52 @@
+"""The options that every verb shares, as Typer reads them, and where their values go."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from photonic.cli.invocation import Invocation
+
+
+def invocation_of(context: typer.Context) -> Invocation:
+    """Return the invocation that `context` belongs to."""
+    invocation = context.find_root().obj
+    assert isinstance(invocation, Invocation)
+    return invocation
+
+
+def _remember_home(context: typer.Context, value: str | None) -> None:
+    if value:
+        invocation_of(context).home_flag = value
+
+
+def _remember_json(context: typer.Context, value: bool) -> None:
+    if value:
+        invocation_of(context).json = True
+
+
+def _remember_debug(context: typer.Context, value: bool) -> None:
+    if value:
+        invocation_of(context).debug = True
+
+
+def common_options(
+    home: Annotated[
+        str | None,
+        typer.Option(
+            callback=_remember_home,
+            metavar="DIR",
+            help="Home folder of the node; else PHOTONIC_HOME, else the user's data folder.",
+        ),
+    ] = None,
+    json: Annotated[
+        bool,
+        typer.Option("--json", callback=_remember_json, help="Answer and fail in JSON."),
+    ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", callback=_remember_debug, help="Show the traceback of a crash."),
+    ] = False,
+) -> None:
+    """Declare the options for Typer; the callbacks have done the work when this is called."""

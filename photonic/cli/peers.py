@@ -1,0 +1,39 @@
+"""`photonic peers`: the other members of the library, and how they can be reached."""
+
+from __future__ import annotations
+
+import typer
+
+from photonic.cli import output
+from photonic.cli.client import Answer, connect
+from photonic.cli.options import invocation_of
+from photonic.cli.tables import print_table
+
+_HEADINGS = ("name", "role", "state", "link", "latency#", "free#", "last seen", "id")
+
+
+def run(context: typer.Context) -> None:
+    """List the other nodes of the library."""
+    invocation = invocation_of(context)
+    with connect(invocation.home) as node:
+        answer = node.get("/peers")
+    if invocation.json:
+        output.print_json(answer)
+    elif answer["items"]:
+        print_table(_HEADINGS, map(_row, answer["items"]))
+    else:
+        output.note("No other node is a member yet; `photonic invite` makes a code for one.")
+
+
+def _row(peer: Answer) -> tuple[object, ...]:
+    latency, free = peer.get("latency_ms"), peer.get("free_bytes")
+    return (
+        peer["name"],
+        peer["role"],
+        peer["state"],
+        peer["link"],
+        "" if latency is None else f"{latency:.1f} ms",
+        "" if free is None else output.readable_bytes(free),
+        peer.get("last_seen"),
+        peer["id"],
+    )

@@ -1,0 +1,57 @@
+"""`photonic status`: how the running node is, what its role wants, and what is wrong."""
+
+from __future__ import annotations
+
+import typer
+
+from photonic.cli import output
+from photonic.cli.client import Answer, connect
+from photonic.cli.options import invocation_of
+
+
+def run(context: typer.Context) -> None:
+    """Show the state of the running node."""
+    invocation = invocation_of(context)
+    with connect(invocation.home) as node:
+        status = node.get("/status")
+    if invocation.json:
+        output.print_json(status)
+    else:
+        _print_status(status)
+
+
+def _print_status(status: Answer) -> None:
+    node, library, holdings = status["node"], status["library"], status["holdings"]
+    pairs: dict[str, object] = {
+        "node": f"{node['name']} ({node['id']})",
+        "role": node["role"],
+        "state": f"{node['state']}, {node['mode']}",
+        "library": f"{library['name']} ({library['id']})",
+        "page": status.get("http", ""),
+        "listens": ", ".join(status.get("listen", ())) or "nowhere",
+        "photos": f"{status['photos']:,}",
+        "conflicts": f"{status['conflicts']:,}",
+        "originals": f"{holdings['held']:,} of {holdings['wanted']:,} wanted are here, "
+        f"{output.readable_bytes(holdings['bytes'])}",
+        "peers": f"{status['peers']:,} connected",
+    }
+    for word, value in status.get("wants", {}).items():
+        pairs[f"wants {word}"] = value
+    output.print_pairs(pairs)
+    for transfer in status.get("transfers", ()):
+        done, total = transfer["done_bytes"], transfer["total_bytes"]
+        share = f"{done / total:.0%}" if total else ""
+        output.print_line(f"fetching {transfer['name']}: {share} {transfer['state']}")
+    for found in status.get("imports", ()):
+        if not found["finished"]:
+            taken = found["imported"] + found["known"]
+            output.print_line(f"importing {found['folder']}: {taken:,} of {found['found']:,}")
+    show_problems(status["problems"])
+
+
+def show_problems(problems: list[Answer]) -> None:
+    """Print each problem with its place and its fix."""
+    for problem in problems:
+        place = f"{problem['path']}: " if problem.get("path") else ""
+        output.print_line(f"problem: {place}{problem['message']}")
+        output.print_line(f"   → {problem['fix']}")

@@ -1,0 +1,272 @@
+"""What a user may set: read once, at the rim, into one frozen value.
+
+Three layers, the later wins: HOME/photonic.yaml, the environment (PHOTONIC_...), flags. Every
+layer is judged as a whole, also the values that a later one covers, and all problems are told at
+once, each with the place it came from (ConfigInvalid). An unknown key is a problem in the file and
+among the PHOTONIC_ variables alike: a misspelt setting that is silently ignored loses photos.
+
+A sample photonic.yaml:
+
+    role: central
+    name: studio
+    http: 127.0.0.1:8640
+    listen: [/ip4/0.0.0.0/tcp/4310]
+    watch: [~/Pictures/incoming]
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+)
+
+from photonic import limits
+from photonic.addresses import check_listen_address, check_peer_address, parse_http_address
+from photonic.errors import ConfigInvalid
+from photonic.home import HOME_VARIABLE, SETTINGS_FILE, resolve_home
+
+PREFIX = "PHOTONIC_"
+
+Role = Literal["mobile", "central", "archive"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+LogFormat = Literal["console", "json"]
+
+
+def _split(value: object) -> object:
+    """Let a list be written as one text with commas, as the environment needs it."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
+def _check_http(value: str) -> str:
+    parse_http_address(value)
+    return value
+
+
+def _check_name(value: str) -> str:
+    if not value.strip() or any(not character.isprintable() for character in value):
+        raise ValueError("a name has at least one visible character and no control characters")
+    return value.strip()
+
+
+def _locate(value: Path, info: ValidationInfo) -> Path:
+    """Make a path absolute: in the file it counts from HOME, elsewhere from where one stands."""
+    base = (info.context or {}).get("base", Path.cwd())
+    return Path(os.path.normpath(base / value.expanduser()))
+
+
+def _default_name() -> str:
+    return platform.node() or "photonic"
+
+
+def _default_workers() -> int:
+    return max(1, min(os.cpu_count() or 1, limits.WORKERS_DEFAULT_MAX))
+
+
+Name = Annotated[
+    str, Field(min_length=1, max_length=limits.NODE_NAME_CHARS_MAX), AfterValidator(_check_name)
+]
+Folder = Annotated[Path, AfterValidator(_locate)]
+ListenAddress = Annotated[str, AfterValidator(check_listen_address)]
+PeerAddress = Annotated[str, AfterValidator(check_peer_address)]
+
+
+class Settings(BaseModel):
+    """Everything that a user may set. Made by `load_settings`; never changes afterwards."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    home: Folder = Field(
+        default_factory=lambda: resolve_home(None, os.environ),
+        description="Folder that holds keys, catalog and photos. Not settable in the file.",
+    )
+    role: Role | None = Field(
+        default=None,
+        description="mobile, central or archive. Unset: the role that the node was admitted "
+        "with; central for the first node of a new library.",
+    )
+    name: Name = Field(
+        default_factory=_default_name, description="What this node is called on other nodes."
+    )
+    library_name: Name = Field(
+        default="Photos", description="What a library is called that the first start makes."
+    )
+    http: Annotated[str, AfterValidator(_check_http)] = Field(
+        default="127.0.0.1:8640",
+        description="Where page and REST are served: a loopback address and a port, 0 for any "
+        "free one.",
+    )
+    listen: Annotated[tuple[ListenAddress, ...], BeforeValidator(_split)] = Field(
+        default=("/ip4/0.0.0.0/tcp/4310",),
+        max_length=limits.ADDRESSES_PER_PEER_MAX,
+        description="Multiaddresses where other nodes reach this one, port 0 for any free one. "
+        "Empty: nobody can; this node still dials out.",
+    )
+    peers: Annotated[tuple[PeerAddress, ...], BeforeValidator(_split)] = Field(
+        default=(),
+        max_length=limits.PEERS_MAX,
+        description="Multiaddresses of nodes to dial, each with /p2p/PEER-ID.",
+    )
+    discovery: bool = Field(
+        default=True, description="Find nodes of the library on the local network by themselves."
+    )
+    join: str | None = Field(
+        default=None,
+        repr=False,  # a code is a secret until it is used
+        min_length=1,
+        max_length=limits.CODE_CHARS_MAX,
+        description="Invitation code to join a library with, at the first start.",
+    )
+    watch: Annotated[tuple[Folder, ...], BeforeValidator(_split)] = Field(
+        default=(),
+        max_length=limits.WATCHED_FOLDERS_MAX,
+        description="Folders whose photos are taken in as they appear.",
+    )
+    workers: int = Field(
+        default_factory=_default_workers,
+        ge=1,
+        le=limits.WORKERS_MAX,
+        description="Processes that read metadata and make previews.",
+    )
+    log_level: LogLevel = Field(
+        default="info", description="debug, info, warning or error: the least that is logged."
+    )
+    log_format: LogFormat = Field(
+        default="console", description="console or json: how the log reads on standard error."
+    )
+
+    @property
+    def http_host(self) -> str:
+        return parse_http_address(self.http)[0]
+
+    @property
+    def http_port(self) -> int:
+        return parse_http_address(self.http)[1]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """The values of one source, and how to call the place that one of them came from."""
+
+    values: Mapping[str, Any]
+    origin: str  # with {key} or {KEY} or {flag}
+    base: Path  # what a relative path counts from
+
+    def place(self, key: str) -> str:
+        return self.origin.format(key=key, KEY=key.upper(), flag=flag_of(key))
+
+
+# Flags that are not spelt as their settings are.
+_FLAGS = {"peers": "--peer", "discovery": "--no-discovery"}
+
+
+def flag_of(key: str) -> str:
+    """Return the flag of `photonic node` that sets `key`."""
+    return _FLAGS.get(key, "--" + key.replace("_", "-"))
+
+
+def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
+    """Read the file, the environment and `flags` (None or an empty list: not given).
+
+    Raises ConfigInvalid with every problem of every layer.
+    """
+    environ = os.environ if environ is None else environ
+    given = {key: value for key, value in flags.items() if value not in (None, (), [])}
+    home = resolve_home(given.get("home"), environ)
+    problems: list[str] = []
+    layers = (
+        _file_layer(home, problems),
+        _environment_layer(environ),
+        Layer(given, "flag {flag}", Path.cwd()),
+    )
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        merged |= _judge(layer, problems)
+    if problems:
+        raise ConfigInvalid(problems)
+    return Settings.model_validate(merged | {"home": home})
+
+
+def _judge(layer: Layer, problems: list[str]) -> dict[str, Any]:
+    """Return the values of `layer`, parsed; add what is wrong with them to `problems`."""
+    try:
+        parsed = Settings.model_validate(dict(layer.values), context={"base": layer.base})
+    except ValidationError as error:
+        for detail in error.errors(include_url=False):
+            key = str(detail["loc"][0])
+            inside = "".join(f"[{part}]" for part in detail["loc"][1:] if isinstance(part, int))
+            reason = _reason(key, detail["type"], detail["msg"])
+            problems.append(f"{key}{inside}: {reason} ({layer.place(key)})")
+        return {}
+    return {key: getattr(parsed, key) for key in parsed.model_fields_set if key in layer.values}
+
+
+def _reason(key: str, kind: str, message: str) -> str:
+    if kind != "extra_forbidden":
+        return message.removeprefix("Value error, ")
+    near = difflib.get_close_matches(key, Settings.model_fields, n=1)
+    return f"there is no such setting; did you mean {near[0]}?" if near else "no such setting"
+
+
+def _environment_layer(environ: Mapping[str, str]) -> Layer:
+    values = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in environ.items()
+        if name.startswith(PREFIX) and name != HOME_VARIABLE and value != ""
+    }
+    return Layer(values, f"environment {PREFIX}{{KEY}}", Path.cwd())
+
+
+def _file_layer(home: Path, problems: list[str]) -> Layer:
+    path = home / SETTINGS_FILE
+    values: dict[str, Any] = {}
+    try:
+        values = _parse_file(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        problems.append(f"{path}: {' '.join(str(error).split())}")
+    if "home" in values:
+        del values["home"]
+        problems.append(f"home: the file lies in it; use --home or {HOME_VARIABLE} ({path})")
+    return Layer(values, str(path).replace("{", "{{").replace("}", "}}"), home)
+
+
+def _parse_file(text: str) -> dict[str, Any]:
+    """Return the settings in `text`. Raises ValueError, yaml.YAMLError."""
+    content = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - derives from SafeLoader
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ValueError("expected lines of the form `setting: value`")
+    return {str(key): value for key, value in content.items() if value is not None}
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error, not the later of the two."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[object] = set()
+        for key_node, _ in node.value:
+            key = key_node.value if isinstance(key_node, yaml.ScalarNode) else None
+            if key in seen:
+                line = key_node.start_mark.line + 1
+                raise ValueError(f"line {line}: {key} stands there a second time")
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)

@@ -1,0 +1,118 @@
+"""A change: the immutable, signed, content-addressed record that the whole catalog is made of.
+
+Layout (docs/catalog-format.md): `signature (64 bytes) || body`, the body a msgpack array. The
+signed bytes are `DOMAIN || library id || body`, and the id of a change is their BLAKE3, so a change
+of one library is none in another. The bytes are kept and forwarded as they came: elements that a
+newer photonic appended survive. What cannot be a change is `ChangeInvalid`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import msgspec
+
+from photonic import limits
+from photonic.errors import ChangeInvalid
+from photonic.identity import SIGNATURE_BYTES, Identity, is_signed_by
+from photonic.ids import HASH_BYTES, ChangeId, LibraryId, NodeId, Subject, digest
+
+DOMAIN = b"photonic change 1\0"
+
+
+class Change(msgspec.Struct, frozen=True, array_like=True):
+    """What one author said about one subject at one moment."""
+
+    kind: str
+    key: bytes
+    parents: tuple[bytes, ...]  # every head of the subject that the author knew, sorted
+    author: bytes
+    seq: int  # 1, 2, 3 ... for each author and library
+    at: int  # hybrid logical clock: milliseconds << 16 | counter
+    sets: dict[str, Any] = {}
+    adds: dict[str, tuple[str, ...]] = {}
+    removes: dict[str, dict[str, tuple[bytes, ...]]] = {}  # value -> the adds that it ends
+
+    @property
+    def subject(self) -> Subject:
+        return Subject(self.kind, self.key)
+
+
+class SignedChange(NamedTuple):
+    """A change that passed the door, with its id and the very bytes that were signed."""
+
+    id: ChangeId
+    change: Change
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What someone wants to say; the catalog adds parents, author, number and time."""
+
+    subject: Subject
+    sets: Mapping[str, Any] = field(default_factory=dict)
+    adds: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    removes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+_decoder = msgspec.msgpack.Decoder(Change)
+_encoder = msgspec.msgpack.Encoder(order="deterministic")
+
+
+def seal(identity: Identity, library: LibraryId, change: Change) -> SignedChange:
+    """Sign `change` as `identity`, which must be its author. Raises ChangeInvalid if too large."""
+    assert change.author == identity.node, "nobody signs for another"
+    body = _encoder.encode(change)
+    if SIGNATURE_BYTES + len(body) > limits.CHANGE_BYTES_MAX:
+        raise ChangeInvalid(f"a change of {len(body):,} bytes is longer than one may be")
+    _check(change)
+    signed = DOMAIN + library + body
+    return SignedChange(ChangeId(digest(signed)), change, identity.sign(signed) + body)
+
+
+def read(library: LibraryId, data: bytes) -> SignedChange:
+    """Parse a change that is known to be sound: one from our own journal. No signature check."""
+    try:
+        change = _decoder.decode(memoryview(data)[SIGNATURE_BYTES:])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
+        raise ChangeInvalid(f"not a change: {error}") from error
+    signed = DOMAIN + library + data[SIGNATURE_BYTES:]
+    return SignedChange(ChangeId(digest(signed)), change, data)
+
+
+def admit(library: LibraryId, data: bytes) -> SignedChange:
+    """The door: parse and judge a foreign change by what every node judges alike.
+
+    Whether its author was *allowed* to make it is not asked here but in `fold`, for that depends
+    on what a node knows of the roster. Raises ChangeInvalid.
+    """
+    if not SIGNATURE_BYTES < len(data) <= limits.CHANGE_BYTES_MAX:
+        raise ChangeInvalid(f"{len(data):,} bytes cannot be a change")
+    found = read(library, data)
+    _check(found.change)
+    signed = DOMAIN + library + data[SIGNATURE_BYTES:]
+    if not is_signed_by(NodeId(found.change.author), data[:SIGNATURE_BYTES], signed):
+        raise ChangeInvalid("the signature is not that of the author")
+    return found
+
+
+def _check(change: Change) -> None:
+    """Judge the shape. Raises ChangeInvalid."""
+    fields = len(change.sets) + len(change.adds) + len(change.removes)
+    problems = {
+        "an author is a public key": len(change.author) != HASH_BYTES,
+        "a subject has a kind and a key": not (0 < len(change.kind) <= 32 and 0 < len(change.key)),
+        "a key has at most 128 bytes": len(change.key) > 128,
+        "a parent is a change id": any(len(p) != HASH_BYTES for p in change.parents),
+        "too many parents": len(change.parents) > limits.CHANGE_PARENTS_MAX,
+        "a number starts from 1": not 1 <= change.seq < 1 << 63,
+        "a time is a hybrid clock": not 0 <= change.at < 1 << 63,
+        "too many fields": fields > limits.FIELDS_PER_CHANGE_MAX,
+        "a change says something": fields == 0,
+    }
+    wrong = [problem for problem, is_so in problems.items() if is_so]
+    if wrong:
+        raise ChangeInvalid("; ".join(wrong))

@@ -1,0 +1,147 @@
+"""A library's changes in 256 shards and one root, each loaded on demand into a bounded cache.
+
+A shard is two documents: `changes` (only grows) and `holdings` (which node holds which blob; each
+key is written by its node alone). Its digest is the sum, modulo 2^256, of the hashes of its
+entries: it follows each insertion at constant cost, does not depend on order, and shows a
+difference that equal state vectors would hide.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from photonic import limits
+from photonic.crdt.changes import SignedChange, read
+from photonic.crdt.document import DocumentFault, MapDocument
+from photonic.crdt.journal import CHANGES, HOLDINGS, Journal, ShardDigest
+from photonic.ids import PHOTO, BlobId, ChangeId, LibraryId, NodeId, Subject, digest
+
+ROOT = limits.SHARDS  # members, policies, the library itself: always loaded, synced first
+SHARD_COUNT = limits.SHARDS + 1
+_MODULUS = 1 << 256
+_HELD, _DROPPED = b"\x01", b"\x00"
+
+
+def shard_of(subject: Subject) -> int:
+    """Return the shard of a subject: the root, or by the first bits of the hash of its key."""
+    if subject.kind != PHOTO:
+        return ROOT
+    first = int.from_bytes(digest(subject.key)[:4], "big")
+    return first * limits.SHARDS >> 32
+
+
+def change_key(change: ChangeId) -> str:
+    return urlsafe_b64encode(change).rstrip(b"=").decode()
+
+
+def holding_key(blob: BlobId, node: NodeId) -> str:
+    return f"{change_key(ChangeId(blob))}.{change_key(ChangeId(node))}"
+
+
+def parse_holding_key(key: str) -> tuple[BlobId, NodeId]:
+    """Parse a key of a holdings document. Raises ValueError."""
+    blob, node = (urlsafe_b64decode(part + "=") for part in key.split("."))
+    if len(blob) != 32 or len(node) != 32:
+        raise ValueError(f"{key!r} names no blob and node")
+    return BlobId(blob), NodeId(node)
+
+
+def _weight(key: str, value: bytes) -> int:
+    return int.from_bytes(digest(key.encode() + b"\0" + value), "big")
+
+
+@dataclass(slots=True)
+class Shard:
+    """One loaded shard: its documents, and what they hold, parsed."""
+
+    number: int
+    changes: MapDocument
+    holdings: MapDocument
+    by_subject: dict[Subject, dict[ChangeId, SignedChange]] = field(default_factory=dict)
+    holders: dict[BlobId, dict[NodeId, bool]] = field(default_factory=dict)
+    ids: set[ChangeId] = field(default_factory=set)
+    sum: int = 0
+
+    @property
+    def digest(self) -> ShardDigest:
+        return ShardDigest(self.sum.to_bytes(32, "big"), len(self.ids))
+
+    def document(self, kind: int) -> MapDocument:
+        return self.changes if kind == CHANGES else self.holdings
+
+    def note_change(self, signed: SignedChange) -> None:
+        """Take a change into the parsed view. Repeats are fine."""
+        if signed.id not in self.ids:
+            self.ids.add(signed.id)
+            self.by_subject.setdefault(signed.change.subject, {})[signed.id] = signed
+            self.sum = (self.sum + int.from_bytes(signed.id, "big")) % _MODULUS
+
+    def note_holding(self, key: str, value: bytes) -> BlobId | None:
+        """Take a holding into the parsed view; return its blob, or None if the key is none."""
+        try:
+            blob, node = parse_holding_key(key)
+        except ValueError:
+            return None  # a hint that we cannot read is no hint
+        nodes = self.holders.setdefault(blob, {})
+        if node in nodes:
+            old = _HELD if nodes[node] else _DROPPED
+            self.sum = (self.sum - _weight(key, old)) % _MODULUS
+        nodes[node] = value == _HELD
+        self.sum = (self.sum + _weight(key, _HELD if nodes[node] else _DROPPED)) % _MODULUS
+        return blob
+
+    def subjects(self) -> Iterable[Subject]:
+        return self.by_subject.keys()
+
+
+def holding_entries(node: NodeId, held: Mapping[BlobId, bool]) -> dict[str, bytes]:
+    """Return the holdings entries by which `node` says what it holds and what it dropped."""
+    return {holding_key(b, node): _HELD if is_held else _DROPPED for b, is_held in held.items()}
+
+
+class ShardCache:
+    """Shards by number, loaded from the journal when asked for, the oldest let go."""
+
+    def __init__(
+        self, library: LibraryId, journal: Journal, loaded_max: int = limits.SHARDS_LOADED_MAX
+    ) -> None:
+        self._library, self._journal, self._max = library, journal, loaded_max
+        self._shards: OrderedDict[int, Shard] = OrderedDict()
+
+    def get(self, number: int) -> Shard:
+        """Return a shard, loaded if need be. What is asked for last is kept longest."""
+        shard = self._shards.get(number)
+        if shard is None:
+            shard = self._shards[number] = self._load(number)
+        self._shards.move_to_end(number)
+        return shard
+
+    def trim(self, pinned: frozenset[int]) -> None:
+        """Let go of what is over the bound, but for the root and the pinned (uncommitted) ones."""
+        for number in list(self._shards):
+            if len(self._shards) <= self._max:
+                return
+            if number != ROOT and number not in pinned:
+                del self._shards[number]
+
+    def forget(self, number: int) -> None:
+        """Throw a shard's memory away; the next `get` loads it from the journal."""
+        self._shards.pop(number, None)
+
+    def _load(self, number: int) -> Shard:
+        shard = Shard(
+            number,
+            MapDocument(self._journal.updates(number, CHANGES)),
+            MapDocument(self._journal.updates(number, HOLDINGS)),
+        )
+        for data in shard.changes.entries().values():
+            shard.note_change(read(self._library, data))
+        for key, value in shard.holdings.entries().items():
+            shard.note_holding(key, value)
+        return shard
+
+
+__all__ = ["ROOT", "SHARD_COUNT", "DocumentFault", "Shard", "ShardCache", "shard_of"]

@@ -1,0 +1,459 @@
+"""Every error that a user may see: what happened, a stable code, and what to do about it.
+
+A class owns its `code`, its `exit_status` (CLI), its `http_status` (REST problem document) and its
+`fix`. Exit statuses are banded by floor and never reused: 10 values, 20 catalog, 30 blobs,
+40 peers, 60 ingest, 80 roles, 85 HTTP, 100 command line. `tests/test_errors.py` proves that they
+are distinct and helpful, and that docs/errors.md lists each.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+
+class PhotonicError(Exception):
+    """Base of every error a user may see."""
+
+    code, exit_status, http_status = "internal", 1, 500
+    fix = "Report this with the output of `photonic doctor`."
+
+    @property
+    def message(self) -> str:
+        return str(self)
+
+
+# --- floor 0: values -------------------------------------------------------------------------
+
+
+class ConfigInvalid(PhotonicError):
+    """Settings that cannot be used, all of their problems at once."""
+
+    code, exit_status, http_status = "config.invalid", 10, 500
+    fix = "Correct each setting that is named; `photonic node --help` lists them all."
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(problems))
+
+
+class KeyDamaged(PhotonicError):
+    """A private key file that is not one."""
+
+    code, exit_status, http_status = "identity.key-damaged", 11, 500
+    fix = "Restore the file from a backup, or move it away and join the library again."
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} does not hold a private key")
+
+
+class HomeInUse(PhotonicError):
+    """Another process has this home folder."""
+
+    code, exit_status, http_status = "home.in-use", 12, 409
+    fix = "Use the running node, or stop it first: only one process may write a home folder."
+
+    def __init__(self, home: str, pid: int | None) -> None:
+        owner = f"process {pid}" if pid else "another process"
+        super().__init__(f"{home} is in use by {owner}")
+
+
+class FrameInvalid(PhotonicError):
+    """Bytes from a peer that are no message of ours."""
+
+    code, exit_status, http_status = "wire.frame-invalid", 13, 502
+    fix = "Bring both nodes to the same version of photonic."
+
+
+class HomeUnusable(PhotonicError):
+    """The home folder cannot be read or written."""
+
+    code, exit_status, http_status = "home.unusable", 14, 500
+    fix = "Give photonic a folder that it may write, with --home or PHOTONIC_HOME."
+
+    def __init__(self, home: str, reason: str) -> None:
+        super().__init__(f"{home}: {reason}")
+
+
+# --- floor 1: catalog ------------------------------------------------------------------------
+
+
+class ChangeInvalid(PhotonicError):
+    """A change that fails at the door: wrong id, wrong signature, or no change at all."""
+
+    code, exit_status, http_status = "catalog.change-invalid", 20, 422
+    fix = "Nothing was taken in. If it repeats, the peer named in `photonic doctor` is faulty."
+
+
+class UpdateRefused(PhotonicError):
+    """A document update that fails at the door; it is kept aside with its reason."""
+
+    code, exit_status, http_status = "catalog.update-refused", 21, 422
+    fix = "Nothing was taken in. See `photonic doctor` for the peer and the reason."
+
+
+class EditInvalid(PhotonicError):
+    """An edit whose field or value cannot be."""
+
+    code, exit_status, http_status = "catalog.edit-invalid", 22, 422
+    fix = "Correct the field or the value that is named."
+
+
+class PhotoUnknown(PhotonicError):
+    """No photo has this id here."""
+
+    code, exit_status, http_status = "catalog.photo-unknown", 23, 404
+    fix = "List photos with `photonic ls`; a photo of another node appears after it has met one."
+
+    def __init__(self, photo: str) -> None:
+        super().__init__(f"there is no photo {photo}")
+
+
+class JournalDamaged(PhotonicError):
+    """A journal entry that fails its checksum."""
+
+    code, exit_status, http_status = "catalog.journal-damaged", 24, 500
+    fix = "The rest is intact; what the entry held comes back from any peer that has it."
+
+
+class QueryInvalid(PhotonicError):
+    """A filter that cannot be read."""
+
+    code, exit_status, http_status = "catalog.query-invalid", 25, 400
+    fix = "Correct the filter at the place that is named."
+
+
+class NotAllowed(PhotonicError):
+    """The library's roster does not allow this node to do that."""
+
+    code, exit_status, http_status = "catalog.not-allowed", 26, 403
+    fix = "Ask an admin of the library to give this node the scope that is named."
+
+
+# --- floor 2: blobs --------------------------------------------------------------------------
+
+
+class BlobMissing(PhotonicError):
+    """Bytes that this node does not hold."""
+
+    code, exit_status, http_status = "blobs.missing", 30, 404
+    fix = "Connect to a node that holds it (`photonic peers`); it is fetched by itself."
+
+    def __init__(self, blob: bytes) -> None:
+        super().__init__(f"this node does not hold {blob.hex()}")
+
+
+class StoreFull(PhotonicError):
+    """No room on the disk that holds the blobs."""
+
+    code, exit_status, http_status = "blobs.store-full", 31, 507
+    fix = "Free space on the disk that is named; what waits is taken in by itself afterwards."
+
+    def __init__(self, path: str, need_bytes: int, free_bytes: int) -> None:
+        super().__init__(f"{path} needs {need_bytes:,} bytes, but only {free_bytes:,} are free")
+
+
+class BlobCorrupt(PhotonicError):
+    """Bytes that are not what their name says."""
+
+    code, exit_status, http_status = "blobs.corrupt", 32, 502
+    fix = "Nothing was stored under the wrong name; it is fetched again, from another peer."
+
+    def __init__(self, blob: bytes, where: str = "") -> None:
+        super().__init__(f"the bytes of {blob.hex()} are not what their name says {where}".strip())
+
+
+class BlobTooLarge(PhotonicError):
+    """A file with more chunks than a chunk list may name."""
+
+    code, exit_status, http_status = "blobs.too-large", 33, 413
+    fix = "Split the file: photonic takes files of up to some 100 GB."
+
+    def __init__(self, size_bytes: int) -> None:
+        super().__init__(f"a blob of {size_bytes:,} bytes has too many chunks")
+
+
+class CutterMissing(PhotonicError):
+    """The compiled chunk cutter is not installed."""
+
+    code, exit_status, http_status = "blobs.cutter-missing", 34, 500
+    fix = "Install pyfastcdc from a wheel: its pure-Python stand-in is 200 times slower."
+
+
+class LedgerDamaged(PhotonicError):
+    """The list of held blobs cannot be read or written."""
+
+    code, exit_status, http_status = "blobs.ledger-damaged", 35, 500
+    fix = "Restart the node: the list is made again from the blobs, none of which is lost."
+
+
+# --- floor 3: peers --------------------------------------------------------------------------
+
+
+class PeerUnreachable(PhotonicError):
+    """No address of the peer answered."""
+
+    code, exit_status, http_status = "peers.unreachable", 40, 503
+    fix = "Check that the other node runs and that one of its addresses can be reached from here."
+
+
+class StreamBroken(PhotonicError):
+    """A stream that ended in the middle of something."""
+
+    code, exit_status, http_status = "peers.stream-broken", 41, 503
+    fix = "Nothing is lost: it goes on when the nodes meet again, which they try by themselves."
+
+
+class CodeInvalid(PhotonicError):
+    """Not an invitation code."""
+
+    code, exit_status, http_status = "enrol.code-invalid", 42, 422
+    fix = "Copy the whole line that `photonic invite` printed."
+
+
+class CodeRefused(PhotonicError):
+    """The inviting node does not take this code."""
+
+    code, exit_status, http_status = "enrol.code-refused", 43, 403
+    fix = "Ask for a new code with `photonic invite`: each works once and for a limited time."
+
+
+class LibraryNotEmpty(PhotonicError):
+    """This home already keeps another library."""
+
+    code, exit_status, http_status = "enrol.library-not-empty", 44, 409
+    fix = "Join from a new home folder: `photonic --home NEW join CODE`."
+
+
+class TooManyAttempts(PhotonicError):
+    """Too many wrong codes in a short time."""
+
+    code, exit_status, http_status = "enrol.too-many-attempts", 45, 429
+    fix = "Wait a minute and try again with the code as it was printed."
+
+
+class AddressInvalid(PhotonicError):
+    """Not a multiaddress that this node can listen on or dial."""
+
+    code, exit_status, http_status = "peers.address-invalid", 46, 422
+    fix = "Write it as /ip4/192.168.1.5/tcp/4310, or with /p2p/PEER-ID behind it for a peer."
+
+
+class PortInUse(PhotonicError):
+    """Somebody else listens there."""
+
+    code, exit_status, http_status = "peers.port-in-use", 47, 409
+    fix = "Choose another port, or 0 for any free one."
+
+
+# --- floor 4: ingest -------------------------------------------------------------------------
+
+
+class PhotoUnreadable(PhotonicError):
+    """A file that looks like a photo by its name but cannot be read as one."""
+
+    code, exit_status, http_status = "ingest.unreadable", 60, 422
+    fix = "Look at the file: it may be damaged. It was left where it is; nothing else is affected."
+
+
+class FileEmpty(PhotonicError):
+    """A file of zero bytes."""
+
+    code, exit_status, http_status = "ingest.file-empty", 61, 422
+    fix = "Copy it again from the card: a file of zero bytes holds no picture."
+
+
+class FolderUnreadable(PhotonicError):
+    """A folder that may not be listed, or a file that may not be read."""
+
+    code, exit_status, http_status = "ingest.no-permission", 62, 403
+    fix = "Give the user that runs photonic the right to read it, then import it again."
+
+
+class FileUnsettled(PhotonicError):
+    """A file that is still being written."""
+
+    code, exit_status, http_status = "ingest.still-written", 63, 409
+    fix = "Nothing to do: it is taken in as soon as it stands still."
+
+
+class WorkerDied(PhotonicError):
+    """The process that read a file died or took too long."""
+
+    code, exit_status, http_status = "ingest.worker-died", 64, 422
+    fix = "The file may be hostile or damaged; the original is kept as it is. Look at it."
+
+
+class FolderUnknown(PhotonicError):
+    """There is no such folder."""
+
+    code, exit_status, http_status = "ingest.folder-unknown", 65, 404
+    fix = "Check the path; it is read on the machine where the node runs."
+
+
+class PhotoDamaged(PhotonicError):
+    """A picture that is broken inside; it was kept, with a preview of what can be seen."""
+
+    code, exit_status, http_status = "ingest.damaged", 66, 422
+    fix = "The original is kept as it is. Copy it again from the card, if the card still has it."
+
+
+class FileVanished(PhotonicError):
+    """A file that was there a moment ago."""
+
+    code, exit_status, http_status = "ingest.file-vanished", 67, 404
+    fix = "If a card or disk was pulled out, plug it in and import it again."
+
+
+class SidecarInvalid(PhotonicError):
+    """A sidecar that cannot be read as XMP; its bytes are kept with the photo."""
+
+    code, exit_status, http_status = "ingest.sidecar-invalid", 68, 422
+    fix = "The photo is imported without it. Write the sidecar again with the program it is from."
+
+
+class WatchLimited(PhotonicError):
+    """The machine cannot tell of changes in a folder, which is looked through at times instead."""
+
+    code, exit_status, http_status = "ingest.watch-limited", 69, 503
+    fix = "Raise fs.inotify.max_user_watches (sysctl); until then new photos are noticed later."
+
+
+# --- floor 6: HTTP ---------------------------------------------------------------------------
+
+
+class RequestInvalid(PhotonicError):
+    """A request whose parameters or body cannot be read."""
+
+    code, exit_status, http_status = "http.request-invalid", 85, 422
+    fix = "Correct each parameter that is named; /api/v1/openapi.json describes them."
+
+
+class NotFound(PhotonicError):
+    """There is nothing at this address."""
+
+    code, exit_status, http_status = "http.not-found", 86, 404
+    fix = "See /api/v1/openapi.json for what there is."
+
+
+class OriginRefused(PhotonicError):
+    """A request from another site's page, or for another host's name."""
+
+    code, exit_status, http_status = "http.origin-refused", 87, 403
+    fix = "Open the page at the address that the node printed."
+
+
+class MethodNotAllowed(PhotonicError):
+    """This address does not take this method."""
+
+    code, exit_status, http_status = "http.method-not-allowed", 88, 405
+    fix = "Use one of the methods in the Allow header; see /api/v1/openapi.json."
+
+
+class BodyTooLarge(PhotonicError):
+    """A request body that is longer than any request needs."""
+
+    code, exit_status, http_status = "http.body-too-large", 89, 413
+    fix = "Send less at once; photos are imported from a folder, never through a request body."
+
+
+class RequestTimeout(PhotonicError):
+    """A request whose body did not arrive in time."""
+
+    code, exit_status, http_status = "http.request-timeout", 90, 408
+    fix = "Send the whole request at once."
+
+
+class RangeUnsatisfiable(PhotonicError):
+    """A range that begins behind the end of the file."""
+
+    code, exit_status, http_status = "http.range-unsatisfiable", 91, 416
+    fix = "Ask for bytes within the length that the Content-Range header tells."
+
+
+class TooManyListeners(PhotonicError):
+    """As many clients listen to the events as may."""
+
+    code, exit_status, http_status = "http.too-many-listeners", 92, 503
+    fix = "Close a page or a client that listens to this node, then try again."
+
+
+class BindFailed(PhotonicError):
+    """The address for HTTP cannot be listened on."""
+
+    code, exit_status, http_status = "http.bind-failed", 93, 500
+    fix = "Choose an address of this machine and a port above 1023, or 0 for any free one."
+
+
+class BindExposed(PhotonicError):
+    """HTTP on an address that other machines reach, where nobody would have to prove a thing."""
+
+    code, exit_status, http_status = "http.bind-exposed", 94, 500
+    fix = "Bind to 127.0.0.1; from another machine, use `ssh -L 8640:127.0.0.1:8640 HOST`."
+
+
+# --- floor 7: command line -------------------------------------------------------------------
+
+
+class NodeNotRunning(PhotonicError):
+    """The command needs a running node."""
+
+    code, exit_status, http_status = "cli.node-not-running", 100, 503
+    fix = "Start it: `photonic --home HOME node`."
+
+    def __init__(self, home: str, reason: str = "") -> None:
+        super().__init__(f"no node runs for {home}" + (f" ({reason})" if reason else ""))
+        self.fix = f"Start it: `photonic --home {shlex.quote(home)} node`."
+
+
+class NoLibrary(PhotonicError):
+    """The home folder keeps no library yet."""
+
+    code, exit_status, http_status = "cli.no-library", 101, 409
+    fix = "Make one with `photonic init --name NAME`, or join one with `photonic join CODE`."
+
+
+class AlreadyInitialised(PhotonicError):
+    """The home folder already keeps a library."""
+
+    code, exit_status, http_status = "cli.already-initialised", 102, 409
+    fix = "Use it as it is, or choose another --home."
+
+
+class UsageInvalid(PhotonicError):
+    """A command line that cannot be read."""
+
+    code, exit_status, http_status = "cli.usage", 103, 400
+    fix = "`photonic --help` lists the verbs, `photonic VERB --help` the options of one."
+
+
+class ImportIncomplete(PhotonicError):
+    """An import that ended, but could not take in every file."""
+
+    code, exit_status, http_status = "cli.import-incomplete", 104, 422
+    fix = "Look at each file that is listed; importing again takes in only what is missing."
+
+    def __init__(self, folder: str, failed: int) -> None:
+        files = "1 file was" if failed == 1 else f"{failed:,} files were"
+        super().__init__(f"{files} not taken in from {folder}")
+
+
+class ChecksFailed(PhotonicError):
+    """`photonic doctor` found something to mend."""
+
+    code, exit_status, http_status = "cli.checks-failed", 105, 500
+    fix = "Follow the fix beside each check that failed."
+
+
+class NodeAnswerInvalid(PhotonicError):
+    """The running node answered with what this command does not understand."""
+
+    code, exit_status, http_status = "cli.node-answer-invalid", 106, 502
+    fix = "Restart the node, so that it runs the same version as this command; then see its log."
+
+
+class ImportCancelled(PhotonicError):
+    """The node forgot the import before it ended, for it was stopped or restarted."""
+
+    code, exit_status, http_status = "cli.import-cancelled", 107, 503
+    fix = "Run the same command again: it goes on with what is missing."

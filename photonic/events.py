@@ -1,0 +1,128 @@
+"""Facts that the node announces, and a bounded log of them.
+
+The core announces what happened and does not know who listens: metrics, the log and server-sent
+events subscribe here. An event says *that* something changed, with enough to know what to ask for;
+it is never the only place where a fact is kept. A listener that was away longer than the log
+reaches gets a `Gap` and must read everything again.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from photonic import limits
+from photonic.ids import ChangeId, NodeId, Subject
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectsChanged:
+    """Subjects whose folded state may be another one now."""
+
+    subjects: tuple[Subject, ...]
+    changes: tuple[ChangeId, ...] = ()
+    origin: NodeId | None = None  # the peer that brought it; None: made here
+
+
+@dataclass(frozen=True, slots=True)
+class HoldingsChanged:
+    """Blobs that some node came to hold, or dropped."""
+
+    subjects: tuple[Subject, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PeerChanged:
+    """A peer that came, went, or told something new about itself."""
+
+    node: NodeId
+    connected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TransferProgress:
+    """One blob on its way in. `done` of `total` bytes are verified and on disk."""
+
+    blob: bytes
+    name: str
+    done_bytes: int
+    total_bytes: int
+    peers: int
+
+
+@dataclass(frozen=True, slots=True)
+class ImportProgress:
+    """How far an import is."""
+
+    folder: str
+    found: int
+    imported: int
+    known: int
+    failed: int
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemsChanged:
+    """The list of problems in the status is another one now."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Events between what the listener saw and what the log still has are gone."""
+
+
+Event = (
+    SubjectsChanged
+    | HoldingsChanged
+    | PeerChanged
+    | TransferProgress
+    | ImportProgress
+    | ProblemsChanged
+    | Gap
+)
+Listener = Callable[[int, Event], None]
+
+
+class EventLog:
+    """The last events with their numbers, and whoever wants to hear of new ones.
+
+    Listeners are called in order, on the caller's thread, and must neither block nor raise.
+    """
+
+    def __init__(self, kept: int = limits.EVENTS_KEPT) -> None:
+        self._events: deque[tuple[int, Event]] = deque(maxlen=kept)
+        self._listeners: list[Listener] = []
+        self._last = 0
+
+    @property
+    def last_id(self) -> int:
+        return self._last
+
+    def announce(self, event: Event) -> int:
+        """Number `event`, keep it, and tell every listener."""
+        self._last += 1
+        self._events.append((self._last, event))
+        for listener in tuple(self._listeners):
+            listener(self._last, event)
+        return self._last
+
+    def since(self, seen_id: int) -> list[tuple[int, Event]]:
+        """Return the events after `seen_id`, led by a `Gap` if some of them are gone.
+
+        A number from the future (this log began again after a restart) is a gap, too.
+        """
+        if seen_id == self._last:
+            return []
+        oldest = self._events[0][0] if self._events else self._last + 1
+        if seen_id > self._last or seen_id + 1 < oldest:
+            return [(self._last, Gap())]
+        return [(number, event) for number, event in self._events if number > seen_id]
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Add a listener; call what is returned to remove it."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)

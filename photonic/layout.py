@@ -1,0 +1,95 @@
+"""The files of a home folder, and the lock that keeps a second process out of it.
+
+    library.json            which library this node belongs to, and as what
+    keys/node               the node's private key; keys/library-ID: its authority's, if founded here
+    libraries/ID/journal.db every change: the catalog
+    libraries/ID/index.db   derived from the journal; may be deleted
+    blobs/                  originals, previews and sidecars, one plain file each
+    peers.json              where members were last reached
+    invitations             open invitations
+    node.json               how to reach the running node; there only while it runs
+
+docs/operations.md says which of them to back up.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from photonic.errors import HomeInUse, HomeUnusable
+from photonic.home import NODE_FILE
+from photonic.ids import LibraryId
+from photonic.world import Files
+
+
+class LibraryRecord(msgspec.Struct, frozen=True):
+    """What library.json says. Written last when a library is made or joined: the commit point."""
+
+    id: str
+    name: str
+    role: str
+
+    @property
+    def library(self) -> LibraryId:
+        return LibraryId(bytes.fromhex(self.id))
+
+
+class Layout:
+    """Where things are in one home folder."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.record = home / "library.json"
+        self.node_key = home / "keys" / "node"
+        self.blobs = home / "blobs"
+        self.peers = home / "peers.json"
+        self.invitations = home / "invitations"
+        self.node_file = home / NODE_FILE
+        self._lock = home / "lock"
+
+    def authority_key(self, library: LibraryId) -> Path:
+        return self.home / "keys" / f"library-{library.hex()}"
+
+    def journal(self, library: LibraryId) -> Path:
+        return self.home / "libraries" / library.hex() / "journal.db"
+
+    def index(self, library: LibraryId) -> Path:
+        return self.home / "libraries" / library.hex() / "index.db"
+
+    def read_record(self) -> LibraryRecord | None:
+        """Return the library of this home, or None if it keeps none yet. Raises HomeUnusable."""
+        try:
+            return msgspec.json.decode(self.record.read_bytes(), type=LibraryRecord)
+        except FileNotFoundError:
+            return None
+        except (OSError, msgspec.MsgspecError) as error:
+            raise HomeUnusable(str(self.record), str(error)) from error
+
+    def write_record(self, record: LibraryRecord, files: Files) -> None:
+        files.write_durable(self.record, msgspec.json.encode(record))
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep every other process out of this home. Raises HomeInUse, HomeUnusable."""
+        try:
+            self.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise HomeUnusable(str(self.home), error.strerror or str(error)) from error
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                text = os.pread(handle, 32, 0).decode("ascii", "replace").strip()
+                raise HomeInUse(str(self.home), int(text) if text.isdigit() else None) from None
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+            yield
+        finally:
+            os.close(handle)  # the lock goes with it

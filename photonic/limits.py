@@ -1,0 +1,177 @@
+"""Every bound in one place, with their relations asserted at import.
+
+A bound is a promise about memory and time (invariant I8). Raise one here and the assertions say
+what else must move. Units come last in a name.
+"""
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+
+# Wire: control plane.
+FRAME_BYTES_MAX = 8 * MIB  # one length-prefixed message, after decompression too
+OUTBOX_FRAMES_MAX = 64  # messages waiting for one peer's stream
+PUSH_UPDATE_BYTES_MAX = 1 * MIB  # larger updates are left to anti-entropy
+HELLO_TIMEOUT_S = 10.0
+HELLO_PAUSE_S = 1.0  # between two words about how this node is
+REQUEST_TIMEOUT_S = 30.0
+HEARTBEAT_INTERVAL_S = 5.0
+HEARTBEAT_TIMEOUT_S = 5.0
+HANDSHAKES_PENDING_PER_IP_MAX = 8
+HANDSHAKE_TIMEOUT_S = 5.0
+DIAL_TIMEOUT_S = 8.0
+DIAL_STAGGER_S = 0.1
+RECONNECT_MIN_S, RECONNECT_MAX_S = 0.5, 60.0
+SYNC_INTERVAL_S = 30.0
+ADDRESSES_PER_PEER_MAX = 16
+PEERS_MAX = 64
+CONNECTIONS_PER_PEER_MAX = 4  # both sides may dial at once, over several addresses
+CONNECTIONS_MAX = 256
+HANDSHAKES_PENDING_MAX = 128  # all of them, whatever their IP
+NEGOTIATION_BYTES_MAX = 1 * KIB  # one message of the protocol negotiation
+WRITE_TIMEOUT_S = 10.0  # for at most 64 KiB to be taken by a connection's socket
+STREAM_STALL_S = 60.0  # for the peer's reader to take anything at all from a stream
+STREAM_LINGER_S = 10.0  # for the peer to end its side after our handler has returned
+STREAM_WINDOW_BYTES = 4 * MIB  # unread bytes of one stream that a reader lets the peer send
+STREAMS_PER_CONNECTION_MAX = 256  # opened by the peer and not ended
+STREAMS_PER_GUEST_MAX = 4
+CONNECTION_UNREAD_BYTES_MAX = 128 * MIB
+GUEST_UNREAD_BYTES_MAX = 1 * MIB
+MUXER_REPLIES_MAX = 1_024  # frames that wait to answer a peer's control frames
+HEARTBEATS_MISSED_MAX = 4  # unanswered pings of a peer that still sends something
+
+# Enrolment.
+INVITATION_TTL_S = 24 * 3600
+INVITATIONS_OPEN_MAX = 16
+ENROL_ATTEMPTS_PER_MINUTE = 10
+ENROL_TIMEOUT_S = 15.0
+GUEST_FRAME_BYTES_MAX = 4 * KIB  # the one request that a stranger may send
+GUESTS_MAX = 8  # strangers connected at one time while an invitation is open
+GUEST_AGE_S_MAX = 2 * ENROL_TIMEOUT_S  # then a stranger is cut
+
+# Catalog.
+SHARDS = 256
+CHANGE_BYTES_MAX = 64 * KIB
+CHANGE_PARENTS_MAX = 256
+FIELDS_PER_CHANGE_MAX = 256
+TEXT_CHARS_MAX = 16_384
+UPDATE_BYTES_MAX = 6 * MIB
+SHARDS_LOADED_MAX = 48  # documents in memory; the rest live in the journal
+JOURNAL_UPDATES_PER_SNAPSHOT = 256
+JOURNAL_BATCH_MAX = 2_000
+KEEPER_JOBS_MAX = 4_096  # jobs waiting for the catalog's thread
+
+# Blobs.
+CHUNK_BYTES_MIN, CHUNK_BYTES_AVG, CHUNK_BYTES_MAX = 64 * KIB, 256 * KIB, 1 * MIB
+BIG_BLOB_BYTES = 16 * MIB  # blobs above this are cut into bigger chunks
+BIG_CHUNK_BYTES_MIN, BIG_CHUNK_BYTES_AVG, BIG_CHUNK_BYTES_MAX = 256 * KIB, 1 * MIB, 2 * MIB
+CHUNK_LIST_ENTRY_BYTES = 36  # hash and size
+CHUNKS_PER_BLOB_MAX = 100_000  # some 120 GB of average content
+CHUNK_LIST_BYTES_MAX = 4 * MIB
+JPEG_SEGMENTS_MAX = 4_096  # looked through for the start of scan
+SMALL_BLOB_BYTES = 1 * MIB  # travels whole, in one frame
+BLOBS_PER_COMMIT_MAX = 256  # made durable together
+CHUNKS_PER_REQUEST_MAX = 64
+STREAMS_PER_PEER_MAX = 4
+SERVED_STREAMS_PER_PEER_MAX = 16
+FETCH_RETRY_MIN_S, FETCH_RETRY_MAX_S = 0.5, 60.0
+READ_BYTES = 1 * MIB
+REQUESTS_PIPELINED_MAX = 128  # asked on one stream and not yet answered
+REQUEST_BYTES_MAX = 2 * MIB  # of chunks in one request, or one chunk
+FETCH_WINDOW_BYTES = 4 * MIB  # asked on one stream and not yet on disk
+FETCH_BYTES_IN_FLIGHT_MAX = 128 * MIB  # over all peers
+FETCH_STALL_S = 5.0  # a stream that owes bytes and brings none this long is given up
+SERVE_AHEAD_CHUNKS_MAX = 3  # read from disk before the wire took them
+WANTS_MAX = 2_048  # wanted blobs in view at one time
+WANTS_REFRESH_S = 30.0
+TRANSFER_THREADS_MAX = 8
+TRANSFER_PROGRESS_INTERVAL_S = 0.5
+PEER_FAILURES_EXPONENT_MAX = 10
+CORRUPT_PEER_PENALTY_S = 60.0  # a peer that sent wrong bytes is not asked again this long
+DISK_RECHECK_S = 3.0
+DISK_RESERVE_BYTES = 16 * MIB  # never fill the last of a disk: the catalog must still be written
+
+# Ingest.
+SETTLE_S = 1.0  # a file whose size and time stood still this long is complete
+METADATA_TIMEOUT_S = 20.0
+RENDITION_TIMEOUT_S = 60.0
+IMAGE_PIXELS_MAX = 400_000_000
+WORKER_MEMORY_BYTES_MAX = 3 * GIB
+SIDECAR_BYTES_MAX = 8 * MIB
+PREVIEW_EDGES_PX = (256, 1600)
+PROBLEMS_MAX = 1_000
+WORKER_FILES_MAX = 2_000  # then a fresh process takes over, so that a slow leak stays small
+WORKER_START_TIMEOUT_S = 60.0
+WORKER_RESTART_MIN_S, WORKER_RESTART_MAX_S = 0.1, 10.0
+PREVIEW_BYTES_MAX = 2 * MIB
+RAW_SCAN_BYTES_MAX = 256 * MIB  # how far a RAW is searched for an embedded picture
+NAME_CHARS_MAX = 256  # camera, lens, serial number, title, label
+CAPTION_CHARS_MAX = 4_096
+KEYWORDS_PER_PHOTO_MAX, KEYWORD_CHARS_MAX, KEYWORDS_CHARS_MAX = 200, 256, 4_096
+SIDECAR_DEPTH_MAX, SIDECAR_ELEMENTS_MAX = 64, 100_000
+SIDECARS_PER_PHOTO_MAX = 16
+IMPORT_FILES_AT_ONCE = 8  # copied, examined or waiting for the catalog
+IMPORT_BATCH_MAX = 64  # photos that are made durable together
+WATCH_PENDING_MAX = 10_000  # files that wait for standing still; the scan finds the others again
+WATCH_SEEN_MAX = 200_000  # files known not to have changed; beyond it some are read twice
+WATCH_CHECK_S = 2.0  # how often a folder that is gone is looked for
+WATCH_RESCAN_S = 300.0  # events are a hint, the scan is the truth
+SHOOT_GAP_S = 4 * 3600
+
+# HTTP and events.
+PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX = 100, 500
+REQUEST_BODY_BYTES_MAX = 1 * MIB
+EVENTS_KEPT = 1_024
+EVENT_SUBSCRIBERS_MAX = 64
+EVENT_QUEUE_MAX = 256
+SHUTDOWN_GRACE_S = 2.0
+HTTP_CONNECTIONS_MAX = 256
+HTTP_BODY_TIMEOUT_S = 30.0  # for a whole request body
+HTTP_STALL_S = 60.0  # a client that takes no byte for so long is cut off
+HTTP_PIECE_BYTES = 256 * KIB  # of an original, read and sent at a time
+EVENT_HEARTBEAT_S = 15.0
+EVENT_RETRY_MS = 1_000  # what a browser waits before it listens again
+EVENT_IDS_MAX = 500  # photo ids in one server-sent event
+QUERY_CHARS_MAX = 256
+CURSOR_CHARS_MAX = 1_024
+TAG_CHARS_MAX = 256
+PATH_CHARS_MAX = 4_096
+CODE_CHARS_MAX = 4_096
+INVITATION_TTL_S_MAX = 30 * 24 * 3600
+
+# Settings, logs and the command line.
+NODE_NAME_CHARS_MAX = 64  # of a library, too
+WATCHED_FOLDERS_MAX = 64
+WORKERS_DEFAULT_MAX, WORKERS_MAX = 4, 64
+LOG_BYTES_MAX = 8 * MIB  # one log file; older ones are numbered
+LOG_FILES_KEPT = 3
+STOP_S, STOP_HARD_S = 3.5, 4.5  # from the signal: tasks are cancelled, then the process ends
+CLI_CONNECT_TIMEOUT_S, CLI_REQUEST_TIMEOUT_S = 3.0, 60.0
+CLI_EVENT_SILENCE_S = 5.0  # without an event this long, progress is asked for
+LS_PHOTOS_DEFAULT = 50
+
+assert CHUNK_BYTES_MIN < CHUNK_BYTES_AVG < CHUNK_BYTES_MAX
+assert CHUNK_BYTES_MAX + 64 * KIB <= FRAME_BYTES_MAX, "a chunk travels in one frame"
+assert BIG_CHUNK_BYTES_MIN < BIG_CHUNK_BYTES_AVG < BIG_CHUNK_BYTES_MAX
+assert CHUNK_BYTES_MAX <= BIG_CHUNK_BYTES_MAX <= REQUEST_BYTES_MAX <= FETCH_WINDOW_BYTES
+assert BIG_CHUNK_BYTES_MAX + 64 * KIB <= FRAME_BYTES_MAX, "a big chunk travels in one frame"
+assert CHUNKS_PER_BLOB_MAX * CHUNK_LIST_ENTRY_BYTES + 64 <= CHUNK_LIST_BYTES_MAX
+assert SMALL_BLOB_BYTES + 64 * KIB <= FRAME_BYTES_MAX, "a small blob travels in one frame"
+assert SMALL_BLOB_BYTES <= BIG_CHUNK_BYTES_MAX < BIG_BLOB_BYTES
+assert FETCH_WINDOW_BYTES <= FETCH_BYTES_IN_FLIGHT_MAX
+assert CHUNK_LIST_BYTES_MAX + 64 * KIB <= FRAME_BYTES_MAX, "a chunk list travels in one frame"
+assert PUSH_UPDATE_BYTES_MAX < UPDATE_BYTES_MAX < FRAME_BYTES_MAX
+assert CHANGE_BYTES_MAX <= PUSH_UPDATE_BYTES_MAX
+assert RECONNECT_MIN_S < RECONNECT_MAX_S
+assert PEERS_MAX * CONNECTIONS_PER_PEER_MAX <= CONNECTIONS_MAX
+assert STREAM_WINDOW_BYTES * SERVED_STREAMS_PER_PEER_MAX < CONNECTION_UNREAD_BYTES_MAX
+assert STREAM_WINDOW_BYTES >= 256 * KIB, "the multiplexer's own first window"
+assert STREAMS_PER_GUEST_MAX * 256 * KIB <= GUEST_UNREAD_BYTES_MAX
+assert SHARDS & (SHARDS - 1) == 0, "the shard is the first bits of a hash"
+assert PAGE_ITEMS_DEFAULT <= PAGE_ITEMS_MAX
+assert len(PREVIEW_EDGES_PX) * PREVIEW_BYTES_MAX + 1 * MIB <= FRAME_BYTES_MAX, "a worker's answer"
+assert 4 * (KEYWORDS_CHARS_MAX + CAPTION_CHARS_MAX + 6 * NAME_CHARS_MAX) < CHANGE_BYTES_MAX
+assert WORKER_RESTART_MIN_S < WORKER_RESTART_MAX_S
+assert WORKERS_DEFAULT_MAX <= WORKERS_MAX
+assert SHUTDOWN_GRACE_S < STOP_S < STOP_HARD_S < 5.0, "SIGTERM ends a node within 5 s"
+assert INVITATION_TTL_S <= INVITATION_TTL_S_MAX
+assert EVENT_QUEUE_MAX <= EVENTS_KEPT, "who was cut for being slow can still catch up"
+assert tuple(sorted(PREVIEW_EDGES_PX)) == PREVIEW_EDGES_PX

@@ -1,0 +1,415 @@
+"""The daemon: builds the object graph of one node, runs it, and answers for it.
+
+This is the one place where parts are made and joined; everything else gets what it needs through
+its constructor. `run_node` owns every task: when it returns, none is left.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import trio
+from prometheus_client import CollectorRegistry
+
+from photonic import __version__
+from photonic.admission import Admissions
+from photonic.blobs.files import FileStore
+from photonic.config import Settings
+from photonic.crdt.catalog import Committed
+from photonic.errors import JournalDamaged, LibraryNotEmpty, NoLibrary
+from photonic.events import EventLog
+from photonic.gallery import Gallery
+from photonic.identity import Identity
+from photonic.ids import NodeId, peer_id
+from photonic.intake import Intake
+from photonic.ingest.workers import Workers
+from photonic.layout import Layout, LibraryRecord
+from photonic.library import Library
+from photonic.measures import NodeMeasures
+from photonic.membership import found_library, join_library
+from photonic.observatory import Observatory
+from photonic.p2p.connector import Connector
+from photonic.p2p.discovery import Discovery
+from photonic.p2p.invitations import Code, parse_code
+from photonic.p2p.libp2p_transport import Libp2pTransport
+from photonic.p2p.messages import BLOB_PROTOCOL, CATALOG_PROTOCOL, ENROL_PROTOCOL
+from photonic.p2p.peers import PeerBook
+from photonic.p2p.sessions import Sessions
+from photonic.p2p.transfers import Transfers
+from photonic.p2p.transport import Admission, PeerDown, PeerUp
+from photonic.problems import Problems
+from photonic.roles.presets import ROLES
+from photonic.supervise import keep_running, unwrapped
+from photonic.views import (
+    ConflictPage,
+    DoctorView,
+    ImportView,
+    InvitationView,
+    LibraryView,
+    OriginalFile,
+    PeerView,
+    PhotoDetail,
+    PhotoFilter,
+    PhotoPage,
+    PreviewImage,
+    StatusView,
+)
+from photonic.world import World
+
+log = logging.getLogger(__name__)
+
+# Serves a node over HTTP until cancelled, and reports its URL when it does.
+Face = Callable[..., Awaitable[None]]
+
+
+class Node:
+    """One running node of one library. Implements `views.LocalNode`."""
+
+    def __init__(
+        self, settings: Settings, layout: Layout, record: LibraryRecord, world: World
+    ) -> None:
+        self.settings, self.layout, self.record, self.world = settings, layout, record, world
+        self.role = ROLES[settings.role or record.role]
+        self.events = EventLog()
+        self.metrics = CollectorRegistry()
+        self.problems = Problems(self.events.announce)
+        self.identity = Identity.load_or_create(layout.node_key, world)
+        self.store = FileStore.open(layout.blobs, world)
+        self.workers = Workers(settings.workers)
+        self.transport = Libp2pTransport(self.identity, settings.listen, world)
+        self.book = PeerBook(self.identity.node)
+        self.library = Library(
+            layout,
+            record,
+            self.identity,
+            self.role,
+            self.store,
+            world,
+            self.events.announce,
+            self._on_commit,
+            self._connected,
+        )
+        keeper = self.library.keeper
+        self.admissions = Admissions(layout, keeper, record, self.identity, self.transport, world)
+        self.transfers = Transfers(
+            self.transport, self.store, self.library, world, self.events.announce, self.problems
+        )
+        self.sessions = Sessions(
+            self.transport, keeper.call, self.book, world, self._hello, self._on_peer_news
+        )
+        self.connector = Connector(self.transport, self.book, self.admissions.members, world)
+        self.discovery = Discovery(self.identity.node, self.transport.addresses, self._on_found)
+        self.intake = Intake(
+            self.store, self.workers, self.library, world, self.events.announce, self.problems
+        )
+        self.gallery = Gallery(self.library, self.store, self.workers)
+        self.observatory = Observatory(
+            settings,
+            self.role,
+            self.identity.node,
+            self.library,
+            self.admissions,
+            self.transport,
+            self.book,
+            self.sessions,
+            self.connector,
+            self.transfers,
+            self.intake,
+            self.problems,
+            world,
+        )
+        NodeMeasures(self.metrics, self.library.query, self.transfers, self.problems)
+        self._ended = trio.Event()
+        self.next_record: LibraryRecord | None = None  # set when the node goes on as another member
+
+    # --- running -----------------------------------------------------------------------------
+
+    async def run(self, face: Face, ready: Callable[[StatusView], None], stop: trio.Event) -> None:
+        """Serve until `stop`, or until this node joined another library (`next_record`)."""
+        handlers = {
+            CATALOG_PROTOCOL: self.sessions.serve,
+            BLOB_PROTOCOL: self.transfers.serve,
+            ENROL_PROTOCOL: self.admissions.serve,
+        }
+        guests = {ENROL_PROTOCOL: self.admissions.serve}
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(self.library.run)
+                await self.admissions.load()
+                self._load_peers()
+                for damage in self.library.keeper.damaged:
+                    self.problems.add(JournalDamaged(damage), damage)
+                await nursery.start(self.workers.run)
+                await nursery.start(
+                    self.transport.run, handlers, guests, self.admissions.gate, self._on_peer
+                )
+                self._start_services(nursery)
+                url = await nursery.start(face, self, self.settings.http_host, self._http_port)
+                self.observatory.http = url
+                self._write_node_file(url)
+                ready(await self.status())
+                nursery.start_soon(self._end_on, stop)
+                await self._ended.wait()
+                nursery.cancel_scope.cancel()
+        finally:
+            self.layout.node_file.unlink(missing_ok=True)
+            self._save_peers()
+            self.store.close()
+
+    @property
+    def _http_port(self) -> int:
+        return self.settings.http_port
+
+    def _start_services(self, nursery: trio.Nursery) -> None:
+        services: dict[str, Callable[[], Awaitable[None]]] = {
+            "conversations with peers": self.sessions.run,
+            "following the roster": self.admissions.run,
+            "connecting with peers": self.connector.run,
+            "transfers": self.transfers.run,
+            "telling peers": self._keep_telling,
+        }
+        if self.settings.discovery:
+            services["discovery"] = self.discovery.run
+        for folder in self.settings.watch:
+            services[f"watching {folder}"] = partial(self.intake.watch, Path(folder))
+        for name, service in services.items():
+            nursery.start_soon(keep_running, name, service, self.problems)
+        nursery.start_soon(self.intake.run)
+
+    async def _end_on(self, stop: trio.Event) -> None:
+        await stop.wait()
+        self._ended.set()
+
+    def _write_node_file(self, url: str) -> None:
+        facts = {
+            "pid": self.observatory.pid,
+            "http": url,
+            "node": peer_id(self.identity.node),
+            "listen": self.observatory.listen(),
+        }
+        self.world.files.write_durable(self.layout.node_file, msgspec.json.encode(facts))
+
+    # --- peers -------------------------------------------------------------------------------
+
+    def _load_peers(self) -> None:
+        if self.layout.peers.exists():
+            self.book.load(self.layout.peers.read_bytes())
+        for address in self.settings.peers:
+            bare, _, name = address.rpartition("/p2p/")
+            self.book.learn_neighbours({name: (bare,)})
+
+    def _save_peers(self) -> None:
+        try:
+            self.world.files.write_durable(self.layout.peers, self.book.dump())
+        except OSError as error:
+            log.warning("addresses of peers could not be kept: %s", error)
+
+    def _connected(self) -> frozenset[NodeId]:
+        return self.transport.connected() & frozenset(self.admissions.members())
+
+    def _on_peer(self, event: PeerUp | PeerDown) -> None:
+        self.sessions.note(event)
+        self.events.announce(self.observatory.peer_event(event))
+        self.transfers.wake()
+
+    def _on_peer_news(self, node: NodeId) -> None:
+        self.connector.wake()
+        self.observatory.note_change()
+        self.transfers.wake()
+
+    def _on_found(self, node: NodeId, addresses: tuple[str, ...]) -> None:
+        if node in self.admissions.members() and self.book.learn(node, addresses):
+            self.connector.wake()
+
+    def _on_commit(self, committed: Committed) -> None:
+        self.sessions.announce(committed.announcements)
+        if committed.roster_changed:
+            self.admissions.note_roster()
+            self.connector.wake()
+        self.observatory.note_change()
+        self.transfers.wake()
+
+    async def _hello(self) -> object:
+        return await self.observatory.hello()
+
+    async def _keep_telling(self) -> None:
+        """Tell peers, and save where they are, whenever something about this node changed."""
+        while True:
+            await self.observatory.wait_changed()
+            await self.sessions.say_hello()
+            await trio.to_thread.run_sync(self._save_peers)
+
+    # --- LocalNode ---------------------------------------------------------------------------
+
+    async def status(self) -> StatusView:
+        return await self.observatory.status()
+
+    async def photos(self, filters: PhotoFilter, limit: int, cursor: str | None) -> PhotoPage:
+        return await self.gallery.page(filters, limit, cursor)
+
+    async def photo(self, photo: str) -> PhotoDetail:
+        return await self.gallery.photo(photo)
+
+    async def edit(
+        self,
+        photo: str,
+        sets: Mapping[str, object],
+        *,
+        add_tags: Sequence[str] = (),
+        remove_tags: Sequence[str] = (),
+    ) -> PhotoDetail:
+        return await self.gallery.edit(photo, sets, add_tags=add_tags, remove_tags=remove_tags)
+
+    async def resolve(
+        self, photo: str, field: str, *, change: str | None = None, value: object = None
+    ) -> PhotoDetail:
+        return await self.gallery.resolve(photo, field, change=change, value=value)
+
+    async def conflicts(self, limit: int, cursor: str | None) -> ConflictPage:
+        return await self.gallery.conflicts(limit, cursor)
+
+    async def peers(self) -> list[PeerView]:
+        return self.observatory.peers()
+
+    async def original(self, photo: str) -> OriginalFile:
+        return await self.gallery.original(photo)
+
+    async def preview(self, photo: str, edge_px: int) -> PreviewImage:
+        return await self.gallery.preview(photo, edge_px)
+
+    async def invite(
+        self, role: str, ttl_s: int, scopes: Sequence[str] | None
+    ) -> InvitationView:
+        return await self.admissions.invite(role, ttl_s, scopes)
+
+    async def join(self, code: str) -> LibraryView:
+        """Join another library; this node then starts again as its member.
+
+        Raises LibraryNotEmpty if the library here has photos or other members.
+        """
+        parsed = parse_code(code)
+        if parsed.library.hex() != self.record.id:
+            await self._check_empty()
+            with self.admissions.expecting(NodeId(parsed.inviter)):
+                self.next_record, granted = await join_library(
+                    self.transport,
+                    self.layout,
+                    self.identity,
+                    parsed,
+                    node_name=self.settings.name,
+                    world=self.world,
+                )
+            self.book.learn(NodeId(parsed.inviter), (*granted.addresses, *parsed.addresses))
+            self._ended.set()
+            return LibraryView(self.next_record.id, self.next_record.name)
+        return LibraryView(self.record.id, self.record.name)
+
+    async def _check_empty(self) -> None:
+        others = set(self.admissions.members()) - {self.identity.node}
+        photos = await trio.to_thread.run_sync(self.library.keeper.index.photo_count)
+        if photos or others:
+            raise LibraryNotEmpty(
+                f"{self.record.name} has {photos} photos and {len(others)} other members"
+            )
+
+    async def start_import(self, folder: str) -> ImportView:
+        return await self.intake.start(Path(folder))
+
+    async def imports(self) -> list[ImportView]:
+        return self.intake.views()
+
+    async def doctor(self) -> list[DoctorView]:
+        return await self.observatory.doctor()
+
+    async def stop(self) -> None:
+        self._ended.set()
+
+
+# --- what the command line calls ---------------------------------------------------------------
+
+
+async def initialise(settings: Settings) -> LibraryView:
+    """Make a new library in the home folder, which must keep none. Raises AlreadyInitialised."""
+    world, layout = World(), Layout(settings.home)
+    with layout.lock():
+        record = _found(settings, layout, world)
+    return LibraryView(record.id, record.name)
+
+
+def _found(settings: Settings, layout: Layout, world: World) -> LibraryRecord:
+    return found_library(
+        layout,
+        Identity.load_or_create(layout.node_key, world),
+        name=settings.library_name,
+        role=settings.role or "central",
+        node_name=settings.name,
+        world=world,
+    )
+
+
+async def enrol(settings: Settings, code: str) -> LibraryView:
+    """Join a library from a home folder whose node does not run, and which keeps none yet."""
+    world, layout = World(), Layout(settings.home)
+    with layout.lock():
+        record = await _enrol(settings, layout, parse_code(code), world)
+    return LibraryView(record.id, record.name)
+
+
+async def _enrol(settings: Settings, layout: Layout, code: Code, world: World) -> LibraryRecord:
+    record = layout.read_record()
+    if record is not None and record.id == code.library.hex():
+        return record
+    if record is not None:
+        raise LibraryNotEmpty(f"this home keeps the library {record.name}")
+    identity = Identity.load_or_create(layout.node_key, world)
+    transport = Libp2pTransport(identity, (), world)
+    inviter = NodeId(code.inviter)
+
+    def gate(node: NodeId) -> Admission:
+        return Admission.GUEST if node == inviter else Admission.REFUSED
+
+    with unwrapped():
+        async with trio.open_nursery() as nursery:
+            await nursery.start(transport.run, {}, {}, gate, lambda event: None)
+            record, granted = await join_library(
+                transport, layout, identity, code, node_name=settings.name, world=world
+            )
+            nursery.cancel_scope.cancel()
+    book = PeerBook(identity.node)
+    book.learn(inviter, (*granted.addresses, *code.addresses))
+    world.files.write_durable(layout.peers, book.dump())
+    return record
+
+
+async def run_node(
+    settings: Settings,
+    *,
+    face: Face,
+    ready: Callable[[StatusView], None],
+    stop: trio.Event,
+) -> None:
+    """Run the node of a home folder until `stop`. A home without a library gets one.
+
+    `ready` is called when everything serves, again if the node went on as a member of another
+    library. Raises HomeInUse, HomeUnusable, PortInUse, CodeRefused and what else keeps a node
+    from starting.
+    """
+    world, layout = World(), Layout(settings.home)
+    with layout.lock():
+        record = layout.read_record()
+        if settings.join is not None:
+            record = await _enrol(settings, layout, parse_code(settings.join), world)
+        if record is None:
+            record = _found(settings, layout, world)
+        while record is not None:
+            node = Node(settings, layout, record, world)
+            with unwrapped():
+                await node.run(face, ready, stop)
+            record = node.next_record
+
+
+__all__ = ["Face", "NoLibrary", "Node", "enrol", "initialise", "run_node"]

@@ -1,0 +1,249 @@
+"""What this node says of itself and of others: status, peers, greeting, health.
+
+It gathers facts from everywhere and decides nothing; what follows from them is in status.py.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+
+import trio
+
+from photonic import __version__, limits
+from photonic.admission import Admissions
+from photonic.config import Settings
+from photonic.crdt.catalog import Catalog
+from photonic.crdt.projection import ORIGINAL_KIND
+from photonic.crdt.query import Totals
+from photonic.errors import StoreFull
+from photonic.events import PeerChanged
+from photonic.gallery import iso_utc
+from photonic.ids import NodeId, peer_id
+from photonic.intake import Intake
+from photonic.library import Library
+from photonic.p2p.connector import Connector
+from photonic.p2p.messages import Hello
+from photonic.p2p.peers import Peer, PeerBook
+from photonic.p2p.sessions import Sessions
+from photonic.p2p.transfers import Transfers
+from photonic.p2p.transport import PeerDown, PeerUp, Transport
+from photonic.problems import Problems
+from photonic.roles.role import Role
+from photonic.status import Facts, mode, state
+from photonic.views import (
+    DoctorView,
+    HoldingsView,
+    LibraryView,
+    NodeView,
+    PeerView,
+    ProblemView,
+    StatusView,
+)
+from photonic.world import World
+
+
+class Observatory:
+    """Reads everything, changes nothing."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        role: Role,
+        me: NodeId,
+        library: Library,
+        admissions: Admissions,
+        transport: Transport,
+        book: PeerBook,
+        sessions: Sessions,
+        connector: Connector,
+        transfers: Transfers,
+        intake: Intake,
+        problems: Problems,
+        world: World,
+    ) -> None:
+        self._settings, self._role, self._me, self._library = settings, role, me, library
+        self._admissions, self._transport, self._book = admissions, transport, book
+        self._sessions, self._connector, self._transfers = sessions, connector, transfers
+        self._intake, self._problems, self._world = intake, problems, world
+        self._changed = trio.Event()
+        self.pid = os.getpid()
+        self.http = ""
+
+    def note_change(self) -> None:
+        """Something about this node may be different now. Neither blocks nor raises."""
+        self._changed.set()
+
+    async def wait_changed(self) -> None:
+        """Wait for the next change, and a little, so that many changes are told at once."""
+        await self._changed.wait()
+        await trio.sleep(limits.HELLO_PAUSE_S)
+        self._changed = trio.Event()
+
+    # --- this node ---------------------------------------------------------------------------
+
+    async def totals(self) -> Totals:
+        """Count photos, and the originals that are here."""
+        return await trio.to_thread.run_sync(self._library.query.totals, (ORIGINAL_KIND,))
+
+    def facts(self, conflicts: int) -> Facts:
+        others = [node for node in self._admissions.members() if node != self._me]
+        connected = [node for node in others if node in self._transport.connected()]
+        return Facts(
+            role=self._role.name,
+            cannot_write=any(p.code == StoreFull.code for p in self._problems.list()),
+            conflicts=conflicts,
+            members=len(others),
+            connected=len(connected),
+            dialling=len(self._connector.dialling),
+            rounds_under_way=len(self._sessions.busy),
+            transfers=len(self._transfers.snapshot()),
+            central_connected=any(self._role_of(node) == "central" for node in connected),
+        )
+
+    async def status(self) -> StatusView:
+        totals = await self.totals()
+        facts = self.facts(totals.contested)
+        wanted = totals.wanted if self._role.wants_originals else totals.held
+        return StatusView(
+            node=NodeView(
+                peer_id(self._me),
+                self._settings.name,
+                self._role.name,
+                state(facts).value,
+                mode(facts).value,
+            ),
+            library=LibraryView(self._library.record.id, self._admissions.library_name),
+            photos=totals.photos,
+            conflicts=totals.contested,
+            peers=facts.connected,
+            holdings=HoldingsView(wanted, totals.held, totals.held_bytes),
+            problems=[
+                ProblemView(p.code, p.message, p.fix, p.path or None)
+                for p in self._problems.list()
+            ],
+            transfers=self._transfers.views(),
+            imports=self._intake.views(),
+            listen=self.listen(),
+            http=self.http,
+            version=__version__,
+            wants=await self._wants(),
+        )
+
+    async def _wants(self) -> dict[str, object]:
+        """What the role wants here, in its own words, and how much of it is here."""
+        kinds = self._role.wanted_kinds
+        totals = await trio.to_thread.run_sync(self._library.query.totals, kinds)
+        return {
+            "originals": "all" if self._role.wants_originals else "its own",
+            "previews": "all" if self._role.wants_previews else "none",
+            "keeps": self._role.keeps,
+            "blobs_wanted": totals.wanted,
+            "blobs_held": totals.held,
+        }
+
+    def listen(self) -> list[str]:
+        """Where others reach this node, as multiaddresses with its peer ID."""
+        return [f"{address}/p2p/{peer_id(self._me)}" for address in self._transport.addresses()]
+
+    async def hello(self) -> Hello:
+        """What this node tells its peers of itself."""
+        facts = self.facts((await self.totals()).contested)
+        disk = await trio.to_thread.run_sync(shutil.disk_usage, self._settings.home)
+        return Hello(
+            name=self._settings.name,
+            host=platform.node(),
+            role=self._role.name,
+            state=state(facts).value,
+            mode=mode(facts).value,
+            version=__version__,
+            addresses=self._transport.addresses(),
+            capacity_bytes=disk.total,
+            free_bytes=disk.free,
+            capabilities=self._role.capabilities,
+        )
+
+    # --- others ------------------------------------------------------------------------------
+
+    def peer_event(self, event: PeerUp | PeerDown) -> PeerChanged:
+        return PeerChanged(event.node, isinstance(event, PeerUp))
+
+    def peers(self) -> list[PeerView]:
+        """All other members, connected ones first, then by name."""
+        others = [node for node in self._admissions.members() if node != self._me]
+        views = [self._peer(self._book.get(node)) for node in others]
+        return sorted(views, key=lambda view: (view.link == "none", view.name, view.id))
+
+    def _peer(self, peer: Peer) -> PeerView:
+        member = self._admissions.member(peer.node)
+        hello = peer.hello
+        is_connected = peer.node in self._transport.connected()
+        dialling = peer.node in self._connector.dialling
+        away = "connecting" if dialling else "offline"
+        seen_ms = self._world.clock.now_ms() if is_connected else peer.last_seen_ms
+        return PeerView(
+            id=peer_id(peer.node),
+            name=hello.name if hello else (member.certificate.name if member else ""),
+            host=hello.host if hello else None,
+            role=self._role_of(peer.node),
+            state=hello.state if hello and is_connected else away,
+            mode=hello.mode if hello else "roaming",
+            addresses=list(peer.addresses),
+            link="stream" if is_connected else "none",
+            latency_ms=self._transport.latency_ms(peer.node) if is_connected else None,
+            capacity_bytes=hello.capacity_bytes if hello else None,
+            free_bytes=hello.free_bytes if hello else None,
+            capabilities=list(hello.capabilities) if hello else [],
+            last_seen=iso_utc(seen_ms) if seen_ms is not None else None,
+        )
+
+    def _role_of(self, node: NodeId) -> str:
+        hello = self._book.get(node).hello
+        member = self._admissions.member(node)
+        return hello.role if hello else (member.certificate.role if member else "")
+
+    # --- health ------------------------------------------------------------------------------
+
+    async def doctor(self) -> list[DoctorView]:
+        """Check what can go wrong, and say what to do about what did."""
+        refused = await self._library.keeper.call(Catalog.quarantined)
+        damaged = self._library.keeper.damaged
+        status = await self.status()
+        free = await trio.to_thread.run_sync(self._world.files.free_bytes, self._settings.home)
+        checks = [
+            DoctorView("journal", not damaged, "; ".join(damaged) or "every entry read is sound"),
+            DoctorView(
+                "room",
+                free > limits.DISK_RESERVE_BYTES,
+                f"{free:,} bytes are free in {self._settings.home}",
+                "" if free > limits.DISK_RESERVE_BYTES else StoreFull.fix,
+            ),
+            DoctorView(
+                "quarantine",
+                not refused,
+                f"{len(refused)} updates from peers were refused"
+                + (f"; the last: {refused[0].reason}" if refused else ""),
+                "" if not refused else "Bring the peer that sent them to this version, or revoke it.",
+            ),
+            DoctorView(
+                "peers",
+                status.peers > 0 or len(self._admissions.members()) == 1,
+                f"{status.peers} of {len(self._admissions.members()) - 1} are connected",
+                "" if status.peers else "Start the other nodes, or add an address with --peer.",
+            ),
+            DoctorView(
+                "originals",
+                status.holdings.held >= status.holdings.wanted,
+                f"{status.holdings.held} of {status.holdings.wanted} wanted are here",
+                ""
+                if status.holdings.held >= status.holdings.wanted
+                else "They come by themselves when a node that holds them is connected.",
+            ),
+        ]
+        return checks + [
+            DoctorView(problem.code, False, f"{problem.path or ''} {problem.message}", problem.fix)
+            for problem in status.problems
+        ]
+
+

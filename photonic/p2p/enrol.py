@@ -1,0 +1,77 @@
+"""Enrolment: what a guest and the inviting node say to each other, one request and one answer.
+
+The inviter writes the member's certificate into the catalog and answers with the root documents,
+by which the new member can judge everything else by itself. The joiner trusts nothing but the
+library id in its code: the founding must be signed by the key that the id is the hash of.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from photonic import limits
+from photonic.errors import CodeRefused, FrameInvalid, PhotonicError, StreamBroken, TooManyAttempts
+from photonic.p2p.frames import read_message, send_message
+from photonic.p2p.transport import Stream
+
+
+class EnrolRequest(msgspec.Struct, tag="enrol", frozen=True):
+    """I have a code. `library` is what the code says it is for."""
+
+    token: bytes
+    library: bytes
+    name: str  # what this node wants to be called
+
+
+class Granted(msgspec.Struct, tag="granted", frozen=True):
+    """You are a member: this is the library, and where to find us."""
+
+    library_name: str
+    role: str
+    founding: tuple[tuple[int, bytes], ...]  # (document, update) of the root shard
+    addresses: tuple[str, ...]
+
+
+class Refused(msgspec.Struct, tag="refused", frozen=True):
+    """You are not, and this is why: the code and message of the error."""
+
+    code: str
+    message: str
+
+
+Answer = Granted | Refused
+
+
+async def ask_to_join(stream: Stream, request: EnrolRequest) -> Granted:
+    """Speak the joiner's side. Raises CodeRefused, TooManyAttempts, StreamBroken."""
+    await send_message(stream, request)
+    answer = await read_message(stream, Answer, limits.ENROL_TIMEOUT_S)
+    if answer is None:
+        raise StreamBroken("the inviting node ended the conversation")
+    if isinstance(answer, Refused):
+        raise _refusal(answer)
+    return answer
+
+
+async def read_request(stream: Stream) -> EnrolRequest:
+    """Read the one message that a guest may send. Raises StreamBroken, FrameInvalid."""
+    request = await read_message(
+        stream, EnrolRequest, limits.ENROL_TIMEOUT_S, frame_bytes_max=limits.GUEST_FRAME_BYTES_MAX
+    )
+    if request is None:
+        raise StreamBroken("the guest left without a word")
+    if not 0 < len(request.name) <= limits.NODE_NAME_CHARS_MAX:
+        raise FrameInvalid("a node's name is too long, or empty")
+    return request
+
+
+async def refuse(stream: Stream, error: PhotonicError) -> None:
+    """Tell a guest why not."""
+    await send_message(stream, Refused(error.code, error.message))
+
+
+def _refusal(answer: Refused) -> PhotonicError:
+    """Return the error that the inviter raised, as far as a joiner may be told by it."""
+    if answer.code == TooManyAttempts.code:
+        return TooManyAttempts(answer.message)
+    return CodeRefused(answer.message)

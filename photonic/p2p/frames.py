@@ -1,0 +1,51 @@
+"""Messages on a stream: what wire.py frames, sent and read with a time limit on each read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, TypeVar
+
+import trio
+
+from photonic import limits, wire
+from photonic.errors import StreamBroken
+from photonic.p2p.transport import Stream
+
+M = TypeVar("M")
+_READ_BYTES = 64 * limits.KIB
+
+
+async def send_message(stream: Stream, message: object) -> None:
+    """Send one message, compressed if that pays. Raises StreamBroken, FrameInvalid."""
+    await stream.send(wire.frame(wire.encode(message), compress=True))
+
+
+async def read_message(
+    stream: Stream,
+    kind: type[M] | Any,
+    timeout_s: float,
+    *,
+    frame_bytes_max: int = limits.FRAME_BYTES_MAX,
+) -> M | None:
+    """Read the one message that is expected; None if the stream ends before it.
+
+    Raises StreamBroken (torn or too slow), FrameInvalid.
+    """
+    with trio.move_on_after(timeout_s):
+        async for message in messages(stream, kind, frame_bytes_max=frame_bytes_max):
+            found: M = message
+            return found
+        return None
+    raise StreamBroken(f"the peer said nothing for {timeout_s:.0f} s")
+
+
+async def messages(
+    stream: Stream, kind: type[M] | Any, *, frame_bytes_max: int = limits.FRAME_BYTES_MAX
+) -> AsyncIterator[M]:
+    """Yield messages until the stream ends. Raises StreamBroken if that is inside of one."""
+    reader = wire.FrameReader(frame_bytes_max)
+    while data := await stream.receive(_READ_BYTES):
+        for body in reader.feed(data):
+            yield wire.decode(body, kind)
+    if reader.is_mid_frame:
+        raise StreamBroken("the stream ended in the middle of a message")

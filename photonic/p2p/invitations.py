@@ -1,0 +1,132 @@
+"""Invitation codes, and the book of those that are open.
+
+A code is one line: who invites (peer ID and addresses), into which library (its id, which is the
+hash of the authority's key: the joiner checks the founding by it), and a token that works once.
+The book keeps only the token's hash, so that a stolen book opens nothing. A stranger is heard at
+all only while an invitation is open.
+"""
+
+from __future__ import annotations
+
+from base64 import b32decode, b32encode
+from collections import deque
+from collections.abc import Sequence
+
+import msgspec
+
+from photonic import limits
+from photonic.errors import CodeInvalid, CodeRefused, TooManyAttempts
+from photonic.ids import LibraryId, NodeId, digest
+
+_PREFIX = "photonic-"
+TOKEN_BYTES = 16
+
+
+class Code(msgspec.Struct, frozen=True, array_like=True):
+    """What an invitation code says."""
+
+    library: bytes
+    inviter: bytes
+    token: bytes
+    expires_s: int
+    addresses: tuple[str, ...]
+
+    def text(self) -> str:
+        """Return the line that is copied by hand, mail or QR."""
+        raw = msgspec.msgpack.encode(self)
+        raw += digest(raw)[:2]  # a slip of the pen is told here, not by the other node
+        return _PREFIX + b32encode(raw).decode().rstrip("=").lower()
+
+
+def parse_code(text: str) -> Code:
+    """Parse what `Code.text` returned; case and white space do not matter. Raises CodeInvalid."""
+    bare = "".join(text.split()).lower()
+    if not bare.startswith(_PREFIX):
+        raise CodeInvalid(f"an invitation code begins with {_PREFIX}")
+    body = bare.removeprefix(_PREFIX).upper()
+    try:
+        raw = b32decode(body + "=" * (-len(body) % 8))
+        if digest(raw[:-2])[:2] != raw[-2:]:
+            raise CodeInvalid("the code has a slip in it, or is not whole")
+        code = msgspec.msgpack.decode(raw[:-2], type=Code)
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise CodeInvalid("the code has a slip in it, or is not whole") from error
+    if len(code.library) != 16 or len(code.inviter) != 32 or len(code.token) != TOKEN_BYTES:
+        raise CodeInvalid("the code was not made by photonic")
+    return code
+
+
+class Invitation(msgspec.Struct):
+    """One entry of the book."""
+
+    token_hash: bytes
+    role: str
+    scopes: tuple[str, ...]
+    expires_ms: int
+    used_by: bytes | None = None
+
+
+class InvitationBook:
+    """The invitations of one node. Knows no clock: times are passed in, milliseconds."""
+
+    def __init__(self, entries: Sequence[Invitation] = ()) -> None:
+        self._entries = list(entries)
+        self._attempts: deque[int] = deque(maxlen=limits.ENROL_ATTEMPTS_PER_MINUTE)
+
+    def is_open(self, now_ms: int) -> bool:
+        """Whether a stranger may be heard now."""
+        return any(self._alive(now_ms))
+
+    def _alive(self, now_ms: int) -> list[Invitation]:
+        return [entry for entry in self._entries if entry.expires_ms > now_ms]
+
+    def open(
+        self,
+        *,
+        token: bytes,
+        library: LibraryId,
+        inviter: NodeId,
+        addresses: Sequence[str],
+        role: str,
+        scopes: Sequence[str],
+        now_ms: int,
+        ttl_s: int,
+    ) -> Code:
+        """Open an invitation; the oldest gives way when too many are open."""
+        assert len(token) == TOKEN_BYTES
+        expires_ms = now_ms + ttl_s * 1000
+        kept = self._alive(now_ms)[-(limits.INVITATIONS_OPEN_MAX - 1) :]
+        entry = Invitation(digest(token), role, tuple(scopes), expires_ms)
+        self._entries = [*kept, entry]
+        return Code(library, inviter, token, expires_ms // 1000, tuple(addresses))
+
+    def redeem(self, token: bytes, node: NodeId, now_ms: int) -> Invitation:
+        """Use an invitation up for `node`; the same node may ask again if the answer got lost.
+
+        Raises TooManyAttempts, CodeRefused: wrong, expired and used up sound the same to a guesser
+        but for the fix, for tokens have 128 bits and a rightful holder should know what to do.
+        """
+        if len(self._attempts) == self._attempts.maxlen and now_ms - self._attempts[0] < 60_000:
+            raise TooManyAttempts("too many wrong codes within a minute")
+        wanted = digest(token)
+        for entry in self._alive(now_ms):
+            if entry.token_hash == wanted and entry.used_by in (None, node):
+                entry.used_by = bytes(node)
+                return entry
+        self._attempts.append(now_ms)
+        raise CodeRefused("the code is not valid (any more): used, expired, or of another node")
+
+    def close_used(self) -> None:
+        """Forget the invitations whose member is known to have arrived."""
+        self._entries = [entry for entry in self._entries if entry.used_by is None]
+
+    def dump(self) -> bytes:
+        return msgspec.msgpack.encode(self._entries)
+
+    @classmethod
+    def load(cls, data: bytes) -> InvitationBook:
+        """Read what `dump` returned. A damaged book is an empty one: invite again."""
+        try:
+            return cls(msgspec.msgpack.decode(data, type=list[Invitation]))
+        except msgspec.MsgspecError:
+            return cls()

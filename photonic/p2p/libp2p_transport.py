@@ -1,0 +1,446 @@
+"""Streams with peers over libp2p: TCP, Noise, Yamux, multistream-select.
+
+Of py-libp2p this uses the protocols (security, multiplexer, negotiation) and none of the host and
+swarm around them, which as shipped let one exception of a handler end the host, refuse the 251st
+inbound connection of a lifetime, and tell whoever connects what they are. Connections, their
+tasks, bounds and ends are ours: `links.Links` keeps the book, `sockets.TcpSocket` is the wire,
+`streams.MuxedStream` the flow. There is no identify and no ping protocol: the heartbeat is the
+multiplexer's own ping, and a peer is told nothing but the protocols that it names.
+
+Private names of py-libp2p that are used, so that its version is pinned: `Yamux._write_frame`,
+`._write_lock`, `._measure_rtt_loop`, `._ping_event`, `._ping_id`, `._finalize_stream`. Each change
+has its test in `tests/p2p/test_libp2p_hardening.py`.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, suppress
+
+import trio
+from libp2p.abc import ISecureConn
+from libp2p.crypto.ed25519 import Ed25519PrivateKey
+from libp2p.crypto.keys import KeyPair
+from libp2p.crypto.x25519 import create_new_key_pair as new_x25519_pair
+from libp2p.custom_types import TProtocol
+from libp2p.io.exceptions import IOException
+from libp2p.network.connection.raw_connection import RawConnection
+from libp2p.peer.id import ID
+from libp2p.protocol_muxer.exceptions import MultiselectCommunicatorError, MultiselectError
+from libp2p.protocol_muxer.multiselect import MULTISELECT_PROTOCOL_ID, Multiselect
+from libp2p.protocol_muxer.multiselect_client import MultiselectClient
+from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
+from libp2p.security.exceptions import HandshakeFailure
+from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
+from libp2p.security.noise.transport import Transport as Noise
+from libp2p.security.security_multistream import SecurityMultistream
+from libp2p.stream_muxer.exceptions import MuxedConnUnavailable, MuxedStreamError
+from libp2p.stream_muxer.yamux import yamux
+
+from photonic import limits
+from photonic.errors import AddressInvalid, PeerUnreachable, PortInUse, StreamBroken
+from photonic.identity import Identity
+from photonic.ids import NodeId, parse_peer_id, peer_id
+from photonic.p2p.addresses import Endpoint, advertised, endpoint_of, parse_endpoint, source_of
+from photonic.p2p.links import Link, Links
+from photonic.p2p.sockets import TcpSocket
+from photonic.p2p.streams import FIRST_WINDOW_BYTES, PING, SYN, MuxedStream, Unread, header
+from photonic.p2p.transport import (
+    Admission,
+    Gate,
+    PeerListener,
+    Stream,
+    StreamHandler,
+    TaskStatus,
+)
+from photonic.world import World
+
+log = logging.getLogger(__name__)
+
+_YAMUX = TProtocol(yamux.PROTOCOL_ID)
+
+
+class _Talk:
+    """A session or a stream during a negotiation: short messages, and the library's errors."""
+
+    def __init__(
+        self,
+        read: Callable[[int], Awaitable[bytes]],
+        write: Callable[[bytes], Awaitable[None]],
+    ) -> None:
+        self._read, self._write = read, write
+
+    async def read(self, n: int | None = None) -> bytes:
+        if n is None or n > limits.NEGOTIATION_BYTES_MAX:
+            raise IOException(f"the peer announced {n} bytes of negotiation")
+        data = await self._read(n)
+        if not data:
+            raise IOException("the peer ended the negotiation")
+        return data
+
+    async def write(self, data: bytes) -> None:
+        await self._write(data)
+
+
+def _communicator(talk: _Talk) -> MultiselectCommunicator:
+    return MultiselectCommunicator(talk)  # type: ignore[arg-type]  # reads and writes only
+
+
+class _Muxer(yamux.Yamux):
+    """One multiplexed connection whose reader never waits for its own answers to be taken.
+
+    As shipped the task that reads frames also writes the answers to them, so that two peers with
+    full pipes wait for each other for ever. Here answers wait in a bounded queue.
+    """
+
+    def __init__(self, secure: ISecureConn, socket: TcpSocket, admission: Admission) -> None:
+        super().__init__(secure, secure.get_remote_peer(), is_initiator=secure.is_initiator)
+        self.socket = socket
+        self.served = 0  # streams that the peer opened and a task of ours serves
+        self._unread = Unread(limits.GUEST_UNREAD_BYTES_MAX, socket.abort)
+        self.stream_buffers = self._unread
+        self._reader: trio.lowlevel.Task | None = None
+        self._answers, self._unsent = trio.open_memory_channel[bytes](limits.MUXER_REPLIES_MAX)
+        self.admit(admission)
+
+    def admit(self, admission: Admission) -> None:
+        """Set what the peer may make us hold."""
+        is_member = admission is Admission.MEMBER
+        self._unread.bytes_max = (
+            limits.CONNECTION_UNREAD_BYTES_MAX if is_member else limits.GUEST_UNREAD_BYTES_MAX
+        )
+        self.served_max = (
+            limits.STREAMS_PER_CONNECTION_MAX if is_member else limits.STREAMS_PER_GUEST_MAX
+        )
+        self.window_bytes = limits.STREAM_WINDOW_BYTES if is_member else FIRST_WINDOW_BYTES
+
+    async def handle_incoming(self) -> None:
+        self._reader = trio.lowlevel.current_task()
+        await super().handle_incoming()
+
+    async def _write_frame(self, data: bytes) -> None:
+        if trio.lowlevel.current_task() is self._reader:
+            self.answer(data)
+            return
+        async with self._write_lock:
+            await self.secured_conn.write(data)
+
+    async def write(self, frame: bytes) -> None:
+        try:
+            await self._write_frame(frame)
+        except IOException as error:
+            raise StreamBroken(f"the connection broke: {error}") from error
+
+    def answer(self, frame: bytes) -> None:
+        try:
+            self._answers.send_nowait(frame)
+        except trio.WouldBlock:  # the peer asks and does not read
+            self.socket.abort()
+
+    async def _measure_rtt_loop(self) -> None:
+        """Write the answers. The library runs its pings in this task; `ping` replaces them."""
+        with suppress(IOException):  # the reader learns of it, too, and cleans up
+            async for frame in self._unsent:
+                async with self._write_lock:
+                    await self.secured_conn.write(frame)
+
+    async def forget(self, stream: yamux.YamuxStream) -> None:
+        await self._finalize_stream(stream, fully_closed=stream.closed)
+
+    async def ping(self) -> float | None:
+        """Return the round trip in seconds, or None if no answer came in time."""
+        self._ping_id = (self._ping_id + 1) % 2**32
+        self._ping_event, asked_s = trio.Event(), trio.current_time()
+        self.answer(header(PING, SYN, 0, self._ping_id))
+        with trio.move_on_after(limits.HEARTBEAT_TIMEOUT_S):
+            await self._ping_event.wait()
+            return trio.current_time() - asked_s
+        return None
+
+
+class Libp2pTransport:
+    """The real transport; see transport.Transport. `listen` has the multiaddresses to bind."""
+
+    def __init__(self, identity: Identity, listen: Sequence[str], world: World) -> None:
+        self._node, self._listen, self._world = identity.node, tuple(listen), world
+        key = Ed25519PrivateKey.new(identity.seed)
+        noise = Noise(KeyPair(key, key.get_public_key()), new_x25519_pair().private_key)
+        self._security = SecurityMultistream({NOISE: noise})
+        self._pending: Counter[str] = Counter()  # inbound handshakes by source
+        self._dialling: dict[NodeId, trio.Lock] = {}
+        self._muxers: dict[Link, _Muxer] = {}
+        self._bound: tuple[Endpoint, ...] = ()
+        self._speakers: dict[Admission, Multiselect] = {}
+        self._links: Links
+        self._nursery: trio.Nursery
+
+    @property
+    def node(self) -> NodeId:
+        return self._node
+
+    async def run(
+        self,
+        handlers: Mapping[str, StreamHandler],
+        guest_handlers: Mapping[str, StreamHandler],
+        gate: Gate,
+        on_peer: PeerListener,
+        *,
+        task_status: TaskStatus,
+    ) -> None:
+        self._speakers = {
+            Admission.MEMBER: _speaker({**guest_handlers, **handlers}),
+            Admission.GUEST: _speaker(guest_handlers),
+        }
+        self._links = Links(self._node, gate, on_peer, self._world.clock.monotonic_s)
+        async with AsyncExitStack() as opened:
+            listeners = await self._open_listeners(opened)
+            async with trio.open_nursery() as self._nursery:
+                self._nursery.start_soon(trio.serve_listeners, self._accept, listeners)
+                task_status.started()
+                try:
+                    await trio.sleep_forever()
+                finally:
+                    self._bound = ()
+                    self._links.drop_all()  # releases every blocked reader and writer
+
+    async def _open_listeners(self, opened: AsyncExitStack) -> list[trio.SocketListener]:
+        """Bind every address or none. Without SO_REUSEPORT: two nodes must not share a port."""
+        listeners: list[trio.SocketListener] = []
+        for text in self._listen:
+            endpoint = parse_endpoint(text)
+            try:
+                found = await trio.open_tcp_listeners(endpoint.port, host=endpoint.host)
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    raise PortInUse(f"somebody else listens on {text}") from error
+                raise AddressInvalid(f"{text}: {error}") from error
+            for listener in found:
+                await opened.enter_async_context(listener)
+            listeners += found
+        names = [listener.socket.getsockname() for listener in listeners]
+        self._bound = tuple(endpoint_of(host, port) for host, port, *_ in names)
+        return listeners
+
+    def addresses(self) -> tuple[str, ...]:
+        return advertised(self._bound)
+
+    def connected(self) -> frozenset[NodeId]:
+        return self._links.nodes()
+
+    def latency_ms(self, node: NodeId) -> float | None:
+        link = self._links.newest(node)
+        return link.latency_ms if link else None
+
+    def drop(self, node: NodeId) -> None:
+        self._links.drop(node)
+
+    async def _accept(self, stream: trio.SocketStream) -> None:
+        """Serve one inbound connection to its end. Never raises: that would end the listener."""
+        try:
+            socket = TcpSocket(stream)
+        except OSError:  # gone before we looked
+            stream.socket.close()
+            return
+        source = source_of(socket.get_remote_address()[0])
+        is_crowded = self._pending[source] >= limits.HANDSHAKES_PENDING_PER_IP_MAX
+        if is_crowded or self._pending.total() >= limits.HANDSHAKES_PENDING_MAX:
+            socket.abort()
+            return
+        self._pending[source] += 1
+        try:
+            with trio.fail_after(limits.HANDSHAKE_TIMEOUT_S):
+                link, muxer = await self._upgrade(socket, None)
+        except Exception as error:  # noqa: BLE001  # whatever a stranger provokes
+            log.debug("no connection with %s: %r", socket.address, error)
+            return
+        finally:
+            self._pending[source] -= 1
+            self._pending += Counter()  # forget sources that have none
+        await self._keep(link, muxer)
+
+    async def _upgrade(self, socket: TcpSocket, node: NodeId | None) -> tuple[Link, _Muxer]:
+        """Shake hands, ask the gate, agree on the multiplexer. A failure cuts the socket.
+
+        `node` is whom we dial; None: they dialled us. The gate comes before anything but Noise.
+        """
+        raw = RawConnection(socket, initiator=node is not None)  # type: ignore[arg-type]
+        try:
+            if node is None:
+                secure = await self._security.secure_inbound(raw)
+            else:
+                secure = await self._security.secure_outbound(raw, ID.from_string(peer_id(node)))
+            remote = parse_peer_id(secure.get_remote_peer().to_base58())
+            admission = self._links.admit(remote)
+            if admission is Admission.REFUSED or (node is not None and node != remote):
+                raise HandshakeFailure(f"{peer_id(remote)} is not admitted")
+            talk = _communicator(_Talk(secure.read, secure.write))
+            if node is None:
+                await Multiselect({_YAMUX: None}).negotiate(talk)
+            else:
+                await MultiselectClient().select_one_of([_YAMUX], talk)
+        except BaseException:
+            socket.abort()
+            raise
+        now_s = self._world.clock.monotonic_s()
+        link = Link(remote, socket.address, admission, socket.abort, now_s)
+        return link, _Muxer(secure, socket, admission)
+
+    async def _keep(
+        self,
+        link: Link,
+        muxer: _Muxer,
+        *,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Own one connection until it ends: its reader, its heartbeat, its streams."""
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(muxer.start)
+                await muxer.event_started.wait()
+                self._muxers[link] = muxer
+                self._links.add(link)
+                task_status.started()
+                nursery.start_soon(self._beat, link, muxer)
+                with suppress(MuxedConnUnavailable):
+                    while True:
+                        half = await muxer.accept_stream()
+                        nursery.start_soon(self._serve, link, muxer, half)
+                self._end(link)  # at once, for a handler may take its time to notice
+        except Exception:
+            log.exception("the connection with %s failed", link.address)
+        finally:
+            self._end(link)
+
+    def _end(self, link: Link) -> None:
+        self._links.cut(link)
+        self._muxers.pop(link, None)
+
+    async def _beat(self, link: Link, muxer: _Muxer) -> None:
+        """Ask for a sign of life and ask the gate, again and again, until the link is cut.
+
+        A peer that sends but does not answer is slow, some times over; a silent one is gone.
+        """
+        missed = 0
+        while (admission := self._links.review(link)) is not Admission.REFUSED:
+            muxer.admit(admission)
+            asked_s = trio.current_time()
+            round_trip_s = await muxer.ping()
+            if round_trip_s is not None:
+                missed, link.latency_ms = 0, round_trip_s * 1_000
+            elif muxer.socket.received_s < asked_s or missed >= limits.HEARTBEATS_MISSED_MAX:
+                log.info("cut the connection with %s: it does not answer", link.address)
+                self._end(link)
+                return
+            else:
+                missed += 1
+            await trio.sleep(limits.HEARTBEAT_INTERVAL_S)
+
+    async def _serve(self, link: Link, muxer: _Muxer, half: yamux.YamuxStream) -> None:
+        """Agree on a protocol that this peer may speak, run its handler, end the stream."""
+        admission = self._links.review(link)
+        muxer.admit(admission)
+        stream = MuxedStream(muxer, half, link.node, muxer.window_bytes)
+        muxer.served += 1
+        try:
+            if admission is Admission.REFUSED or muxer.served > muxer.served_max:
+                return
+            talk = _communicator(_Talk(stream.receive, stream.send))
+            seconds = int(limits.HELLO_TIMEOUT_S)
+            _, handler = await self._speakers[admission].negotiate(talk, seconds)
+            assert handler is not None
+            await handler(stream)  # type: ignore[arg-type]  # what _speaker was given
+            await stream.close()
+            with trio.move_on_after(limits.STREAM_LINGER_S):
+                await stream.wait_ended()
+        except (MultiselectError, StreamBroken) as error:
+            log.debug("a stream of %s ended: %r", link.address, error)
+        except Exception:
+            log.exception("a handler failed on a stream of %s", link.address)
+        finally:
+            muxer.served -= 1
+            await stream.reset()
+
+    async def dial(self, node: NodeId, addresses: Sequence[str]) -> None:
+        async with self._dialling.setdefault(node, trio.Lock()):
+            known = self._links.newest(node)
+            if known and self._links.review(known) is not Admission.REFUSED:
+                return
+            if self._links.admit(node) is Admission.REFUSED:
+                raise PeerUnreachable(f"{peer_id(node)} is not admitted here")
+            link, muxer = await self._race(node, addresses)
+            try:
+                await self._nursery.start(self._keep, link, muxer)
+            except BaseException:
+                link.abort()
+                raise
+
+    async def _race(self, node: NodeId, addresses: Sequence[str]) -> tuple[Link, _Muxer]:
+        """Try all addresses, each a moment after the one before; the first handshake wins."""
+        won: list[tuple[Link, _Muxer]] = []
+        failures: list[str] = []
+
+        async def attempt(index: int, address: str) -> None:
+            await trio.sleep(index * limits.DIAL_STAGGER_S)
+            try:
+                endpoint = parse_endpoint(address)
+                with trio.fail_after(limits.DIAL_TIMEOUT_S):
+                    stream = await trio.open_tcp_stream(endpoint.host, endpoint.port)
+                    won.append(await self._upgrade(TcpSocket(stream), node))
+            except Exception as error:  # noqa: BLE001  # an address is a hint, it may be wrong
+                failures.append(f"{address}: {error or type(error).__name__}")
+                return
+            nursery.cancel_scope.cancel()
+
+        try:
+            async with trio.open_nursery() as nursery:
+                for index, address in enumerate(addresses[: limits.ADDRESSES_PER_PEER_MAX]):
+                    nursery.start_soon(attempt, index, address)
+        finally:
+            for link, _ in won[1:]:
+                link.abort()
+        if not won:
+            told = "; ".join(failures) or "no address is known"
+            raise PeerUnreachable(f"{peer_id(node)} cannot be reached: {told}")
+        return won[0]
+
+    async def open(self, node: NodeId, protocol: str) -> Stream:
+        link = self._links.newest(node)
+        if link is None or self._links.review(link) is Admission.REFUSED:
+            raise PeerUnreachable(f"{peer_id(node)} is not connected")
+        muxer = self._muxers[link]
+        muxer.admit(link.admission)
+        if not muxer.stream_backlog_semaphore.value:
+            raise StreamBroken("too many streams are open with this peer")
+        try:
+            with trio.CancelScope(shield=True):  # else a cancellation loses the slot for ever
+                half = await muxer.open_stream()
+        except MuxedStreamError as error:
+            raise StreamBroken(f"the connection broke: {error}") from error
+        stream = MuxedStream(muxer, half, node, muxer.window_bytes)
+        try:
+            with trio.fail_after(limits.HELLO_TIMEOUT_S):
+                await _choose(stream, protocol)
+        except (MultiselectCommunicatorError, trio.TooSlowError) as error:
+            await stream.reset()
+            raise StreamBroken(f"no agreement on {protocol}: {error!r}") from error
+        except BaseException:
+            await stream.reset()
+            raise
+        return stream
+
+
+def _speaker(handlers: Mapping[str, StreamHandler]) -> Multiselect:
+    """Return the negotiator that knows these protocols and denies all others."""
+    return Multiselect({TProtocol(name): handler for name, handler in handlers.items()})  # type: ignore[misc]
+
+
+async def _choose(stream: MuxedStream, protocol: str) -> None:
+    """Name the one protocol we want, in one round trip. Raises StreamBroken."""
+    talk = _communicator(_Talk(stream.receive, stream.send))
+    await talk.write(MULTISELECT_PROTOCOL_ID)
+    await talk.write(protocol)
+    if await talk.read() != MULTISELECT_PROTOCOL_ID or await talk.read() != protocol:
+        raise StreamBroken(f"the peer does not speak {protocol} with us")

@@ -1,0 +1,175 @@
+"""Conversations with connected members: anti-entropy, pushes of what is new, and who is how.
+
+Each side writes on a stream that it opened and reads on the one that the other side opened, so a
+session needs no agreement on who begins. What waits for a peer is bounded: a push that finds no
+room is dropped, for the next round brings what it carried.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any, TypeVar
+
+import trio
+
+from photonic import limits
+from photonic.crdt.catalog import Announcement, Catalog
+from photonic.crdt.sync import Message as SyncMessage
+from photonic.crdt.sync import Push, Reconciler
+from photonic.errors import FrameInvalid, PhotonicError
+from photonic.ids import NodeId, peer_id
+from photonic.p2p.frames import messages, send_message
+from photonic.p2p.messages import CATALOG_PROTOCOL, Hello, Message, Neighbours
+from photonic.p2p.peers import PeerBook
+from photonic.p2p.transport import PeerDown, PeerUp, Stream, Transport
+from photonic.world import World
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+CatalogCall = Callable[[Callable[[Catalog], Any]], Awaitable[Any]]
+
+
+class Session:
+    """One connected member."""
+
+    def __init__(self, node: NodeId) -> None:
+        self.node = node
+        self.outbox, self.pending = trio.open_memory_channel[Message](limits.OUTBOX_FRAMES_MAX)
+        self.reconciler: Reconciler | None = None
+        self.scope = trio.CancelScope()
+        self.dropped_pushes = 0
+
+
+class Sessions:
+    """All conversations on the catalog protocol of one node."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        call: CatalogCall,
+        book: PeerBook,
+        world: World,
+        hello: Callable[[], Awaitable[Hello]],
+        on_news: Callable[[NodeId], None],
+    ) -> None:
+        """`on_news` is told when a peer said something of itself or of others, or came or went."""
+        self._transport, self._call, self._book, self._world = transport, call, book, world
+        self._hello, self._on_news = hello, on_news
+        self._sessions: dict[NodeId, Session] = {}
+        self._arrivals, self._arrived = trio.open_memory_channel[Session](limits.PEERS_MAX)
+
+    @property
+    def busy(self) -> Collection[NodeId]:
+        """The peers with whom a round of anti-entropy is under way."""
+        return [s.node for s in self._sessions.values() if s.reconciler and s.reconciler.is_busy]
+
+    async def run(self) -> None:
+        """Keep a conversation with every peer that is up, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            async for session in self._arrived:
+                nursery.start_soon(self._converse, session)
+
+    def note(self, event: PeerUp | PeerDown) -> None:
+        """Take in what the transport says. Neither blocks nor raises."""
+        now_ms = self._world.clock.now_ms()
+        if isinstance(event, PeerUp):
+            self._book.note_up(event.node, event.address, now_ms)
+            if event.node not in self._sessions and len(self._sessions) < limits.PEERS_MAX:
+                session = self._sessions[event.node] = Session(event.node)
+                self._arrivals.send_nowait(session)
+        else:
+            self._book.note_down(event.node, now_ms, self._world.clock.monotonic_s())
+            gone = self._sessions.pop(event.node, None)
+            if gone is not None:
+                gone.scope.cancel()
+        self._on_news(event.node)
+
+    def announce(self, announcements: Collection[Announcement]) -> None:
+        """Push what became durable to every peer but the one who brought it. Never blocks."""
+        for item in announcements:
+            if len(item.data) > limits.PUSH_UPDATE_BYTES_MAX:
+                continue
+            push = Push(item.shard, item.document, item.data)
+            for session in self._sessions.values():
+                if session.node != item.origin:
+                    self._post(session, push)
+
+    async def say_hello(self) -> None:
+        """Tell every peer how this node is now."""
+        hello = await self._hello()
+        for session in tuple(self._sessions.values()):
+            self._post(session, hello)
+
+    def _post(self, session: Session, message: Message) -> None:
+        try:
+            session.outbox.send_nowait(message)
+        except (trio.WouldBlock, trio.BrokenResourceError):
+            session.dropped_pushes += 1
+
+    # --- our side ----------------------------------------------------------------------------
+
+    async def _converse(self, session: Session) -> None:
+        """Speak with one peer until it is down, whatever happens to single streams."""
+        with session.scope:
+            while True:
+                try:
+                    await self._speak(session)
+                except PhotonicError as error:
+                    log.info("stream to %s ended: %s", peer_id(session.node), error)
+                await trio.sleep(self._world.entropy.uniform(0.5, 1.0))
+
+    async def _speak(self, session: Session) -> None:
+        stream = await self._transport.open(session.node, CATALOG_PROTOCOL)
+        try:
+            await send_message(stream, await self._hello())
+            await send_message(stream, Neighbours(dict(self._book.neighbours(session.node))))
+            session.reconciler = await self._call(lambda c: Reconciler(c, session.node))
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._keep_in_step, session)
+                async for message in session.pending:
+                    await send_message(stream, message)
+        finally:
+            session.reconciler = None
+            with trio.CancelScope(shield=True):
+                await stream.close()
+
+    async def _keep_in_step(self, session: Session) -> None:
+        """Begin a round now and then. Rounds heal whatever pushes lost."""
+        while True:
+            reconciler = session.reconciler
+            if reconciler is not None:
+                for message in await self._call(lambda _, r=reconciler: r.begin()):
+                    await session.outbox.send(message)
+            await trio.sleep(limits.SYNC_INTERVAL_S * self._world.entropy.uniform(0.75, 1.25))
+
+    # --- their side --------------------------------------------------------------------------
+
+    async def serve(self, stream: Stream) -> None:
+        """Read what one peer says until it ends. Registered for CATALOG_PROTOCOL."""
+        try:
+            async for message in messages(stream, Message):
+                await self._take(stream.peer, message)
+        except FrameInvalid:
+            log.warning("%s sent what is no message", peer_id(stream.peer))
+            raise
+        finally:
+            await stream.close()
+
+    async def _take(self, peer: NodeId, message: Message) -> None:
+        if isinstance(message, Hello):
+            self._book.get(peer).hello = message
+            self._book.learn(peer, message.addresses[: limits.ADDRESSES_PER_PEER_MAX])
+            self._on_news(peer)
+        elif isinstance(message, Neighbours):
+            if self._book.learn_neighbours(message.addresses):
+                self._on_news(peer)
+        else:
+            await self._reconcile(peer, message)
+
+    async def _reconcile(self, peer: NodeId, message: SyncMessage) -> None:
+        session = self._sessions.get(peer)
+        if session is None or (reconciler := session.reconciler) is None:
+            return  # it is about to end, or not begun; the next round does it all again
+        for answer in await self._call(lambda _: reconciler.handle(message)):
+            await session.outbox.send(answer)

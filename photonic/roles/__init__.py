@@ -1,0 +1,1 @@
+"""Floor 4: policy. What a role wants, keeps and shows."""

@@ -1,0 +1,32 @@
+"""The three roles, as data."""
+
+from __future__ import annotations
+
+from photonic.roles.role import Role
+
+MOBILE = Role(
+    name="mobile",
+    wants_originals=False,
+    wants_previews=True,
+    wants_sidecars=True,
+    keeps="what is imported here, and previews of everything",
+    capabilities=("import", "previews"),
+)
+CENTRAL = Role(
+    name="central",
+    wants_originals=True,
+    wants_previews=True,
+    wants_sidecars=True,
+    keeps="everything",
+    capabilities=("import", "originals", "previews"),
+)
+ARCHIVE = Role(
+    name="archive",
+    wants_originals=True,
+    wants_previews=True,
+    wants_sidecars=True,
+    keeps="everything",
+    capabilities=("originals", "previews"),
+)
+
+ROLES = {role.name: role for role in (MOBILE, CENTRAL, ARCHIVE)}

@@ -1,0 +1,91 @@
+"""How messages become bytes: msgpack structs in length-prefixed, optionally compressed frames.
+
+A frame is a big-endian u32 (bit 31: the body is zlib; bits 0-30: body length in bytes) and the
+body. Nothing here reads a socket: `FrameReader` is fed bytes and returns bodies.
+Every failure is `FrameInvalid`; the caller ends the stream, for there is no way to find the next
+frame in a stream that is out of step.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import TypeVar
+
+import msgspec
+
+from photonic import limits
+from photonic.errors import FrameInvalid
+
+M = TypeVar("M")
+
+_HEAD = struct.Struct(">I")
+_COMPRESSED = 1 << 31
+_COMPRESS_FROM_BYTES = 512
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def encode(message: object) -> bytes:
+    """Return the msgpack of a message struct."""
+    return _encoder.encode(message)
+
+
+def decode(body: bytes | bytearray | memoryview, kind: type[M]) -> M:
+    """Parse the msgpack of a message. Raises FrameInvalid."""
+    try:
+        return msgspec.msgpack.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
+        raise FrameInvalid(f"a peer sent what is no message: {error}") from error
+
+
+def frame(body: bytes, *, compress: bool = False) -> bytes:
+    """Return `body` as one frame. Raises FrameInvalid if it is longer than a frame may be."""
+    if len(body) > limits.FRAME_BYTES_MAX:
+        raise FrameInvalid(f"a message of {len(body):,} bytes does not fit into a frame")
+    if compress and len(body) >= _COMPRESS_FROM_BYTES:
+        packed = zlib.compress(body, 1)
+        if len(packed) < len(body):
+            return _HEAD.pack(_COMPRESSED | len(packed)) + packed
+    return _HEAD.pack(len(body)) + body
+
+
+class FrameReader:
+    """Cuts a byte stream into frame bodies. Holds at most one frame."""
+
+    def __init__(self, frame_bytes_max: int = limits.FRAME_BYTES_MAX) -> None:
+        self._max = frame_bytes_max
+        self._buffer = bytearray()
+
+    @property
+    def is_mid_frame(self) -> bool:
+        """Whether the stream would be torn if it ended here."""
+        return bool(self._buffer)
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take in the next bytes of the stream, return the bodies they complete."""
+        self._buffer += data
+        bodies, start = [], 0
+        while len(self._buffer) - start >= _HEAD.size:
+            (head,) = _HEAD.unpack_from(self._buffer, start)
+            size = head & ~_COMPRESSED
+            if size > self._max:
+                raise FrameInvalid(f"a peer announced a frame of {size:,} bytes")
+            end = start + _HEAD.size + size
+            if len(self._buffer) < end:
+                break
+            body = bytes(self._buffer[start + _HEAD.size : end])
+            bodies.append(self._inflate(body) if head & _COMPRESSED else body)
+            start = end
+        del self._buffer[:start]
+        return bodies
+
+    def _inflate(self, body: bytes) -> bytes:
+        inflater = zlib.decompressobj()
+        try:
+            data = inflater.decompress(body, self._max)
+        except zlib.error as error:
+            raise FrameInvalid(f"a compressed frame cannot be read: {error}") from error
+        if inflater.unconsumed_tail or not inflater.eof:
+            raise FrameInvalid("a compressed frame is longer than it may be, or torn")
+        return data

@@ -1,0 +1,80 @@
+"""Walk the built page in real Chromium, take pictures of it, and report every console complaint.
+
+A development tool: `npm run build && npm run preview -- --port 4173`, then
+`python dev/look.py http://127.0.0.1:4173 FOLDER`. Exits with 1 if the browser complained.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from playwright.sync_api import Page, sync_playwright
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+SIZES = {"wide": (1440, 900), "phone": (390, 844)}
+
+
+def walk(page: Page, base: str, folder: Path, name: str) -> None:
+    """Visit every view and take a picture of each."""
+
+    def shot(what: str) -> None:
+        page.wait_for_timeout(500)  # pictures fade in
+        page.screenshot(path=folder / f"{name}-{what}.png")
+
+    page.goto(base)
+    page.get_by_test_id("tile").first.wait_for()
+    shot("grid")
+    page.get_by_test_id("grid").locator("..").evaluate("e => e.scrollTop = 900")
+    shot("grid-scrolled")
+    page.goto(f"{base}/#/?conflicts=true")
+    page.locator(".contested").first.wait_for()
+    shot("filtered")
+    page.get_by_test_id("tile").first.click()
+    page.get_by_test_id("version").first.wait_for()
+    shot("photo-contested")
+    page.keyboard.press("Escape")
+    page.goto(f"{base}/#/")
+    page.get_by_test_id("tile").nth(3).click()
+    page.get_by_test_id("rating").wait_for()
+    shot("photo")
+    page.goto(f"{base}/#/conflicts")
+    page.get_by_test_id("keep").first.wait_for()
+    shot("conflicts")
+    page.goto(f"{base}/#/nodes")
+    page.get_by_test_id("peer").first.wait_for()
+    shot("nodes")
+    page.get_by_test_id("invite").click()
+    page.get_by_test_id("invite-make").click()
+    page.get_by_test_id("invite-code").wait_for()
+    shot("invite")
+    page.keyboard.press("Escape")
+
+
+def main(base: str, folder: Path) -> int:
+    folder.mkdir(parents=True, exist_ok=True)
+    complaints: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+        for name, (width, height) in SIZES.items():
+            phone = name == "phone"
+            context = browser.new_context(
+                viewport={"width": width, "height": height},
+                device_scale_factor=2 if phone else 1,
+                has_touch=phone,
+                is_mobile=phone,
+            )
+            page = context.new_page()
+            page.on("console", lambda message: complaints.append(message.text))
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            walk(page, base, folder, name)
+            context.close()
+        browser.close()
+    # A photo without preview is a 404 by contract; the browser tells of each.
+    unexpected = [text for text in complaints if "404 (Not Found)" not in text]
+    print("\n".join(unexpected) or f"no complaints, pictures in {folder}")
+    return 1 if unexpected else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1].rstrip("/"), Path(sys.argv[2])))

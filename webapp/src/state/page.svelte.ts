@@ -1,0 +1,176 @@
+/**
+ * Everything the page knows, put together in one place: where it is, the node, the timeline, the
+ * photo that is open, the conflicts. Views get it from the context and change it through methods.
+ */
+
+import { getContext, setContext } from "svelte";
+
+import { node, Refusal } from "../api/client.ts";
+import type { NodeEvent } from "../api/events.ts";
+import type { Conflict, Edit, PhotoDetail, Resolution } from "../api/types.ts";
+import { EVERYTHING, hashOf, parseHash, type Filter, type Route } from "../route.ts";
+import { editedDetail, editedSummary } from "./edits.ts";
+import { Library } from "./library.svelte.ts";
+import { Notices } from "./notices.svelte.ts";
+import { paced } from "./pace.ts";
+import { Previews } from "./previews.svelte.ts";
+import { Session } from "./session.svelte.ts";
+
+const KEY = Symbol("page");
+
+export class Page {
+  readonly session = new Session();
+  readonly library = new Library();
+  readonly notices = new Notices();
+  readonly previews = new Previews();
+
+  route = $state.raw<Route>({ view: "library", filter: EVERYTHING });
+  /** The open photo; null while it is read. */
+  photo = $state.raw<PhotoDetail | null>(null);
+  /** Why the open photo cannot be shown. */
+  photoRefusal = $state.raw<Refusal | null>(null);
+  conflicts = $state.raw<readonly Conflict[] | null>(null);
+  /** The view from which the open photo was opened; null if the address was its own way in. */
+  openedFrom = $state.raw<Route["view"] | null>(null);
+
+  #readPhoto = paced(() => this.#photo(), 150);
+  #readConflicts = paced(() => this.#conflicts(), 500);
+  #filter: Filter = EVERYTHING;
+  #edits = 0;
+
+  start(): () => void {
+    const moved = (): void => {
+      const route = parseHash(location.hash);
+      if (route.view === "photo" && this.route.view !== "photo") this.openedFrom = this.route.view;
+      this.#arrive(route);
+    };
+    window.addEventListener("hashchange", moved);
+    this.session.on((event) => this.#take(event));
+    const stop = this.session.start();
+    this.#arrive(parseHash(location.hash));
+    return () => {
+      window.removeEventListener("hashchange", moved);
+      stop();
+    };
+  }
+
+  /** Go somewhere; with `replace` the browser's back button skips where one was. */
+  go(route: Route, replace = false): void {
+    if (replace) location.replace(hashOf(route));
+    else location.hash = hashOf(route);
+  }
+
+  /** Leave the open photo for where one came from. */
+  leavePhoto(): void {
+    if (this.openedFrom !== null) history.back();
+    else this.go({ view: "library", filter: this.#filter }, true);
+  }
+
+  filtered(filter: Filter): void {
+    this.go({ view: "library", filter }, true);
+  }
+
+  hashOfPhoto(id: string): string {
+    return hashOf({ view: "photo", id, filter: this.#filter });
+  }
+
+  get hashOfLibrary(): string {
+    return hashOf({ view: "library", filter: this.#filter });
+  }
+
+  /** Change fields of a photo. It shows at once and is taken back if the node refuses. */
+  async edit(id: string, edit: Edit): Promise<boolean> {
+    this.#edits += 1;
+    if (this.photo?.id === id) this.photo = editedDetail(this.photo, edit);
+    const summary = this.library.find(id);
+    if (summary) this.library.put(editedSummary(summary, edit));
+    try {
+      await node.edit(id, edit);
+      return true;
+    } catch (error) {
+      this.notices.failed("The edit was not taken", error);
+      return false;
+    } finally {
+      this.#touched([id]);
+    }
+  }
+
+  /** Settle a contested field. */
+  async resolve(id: string, resolution: Resolution): Promise<void> {
+    try {
+      await node.resolve(id, resolution);
+    } catch (error) {
+      this.notices.failed("The conflict was not settled", error);
+    }
+    this.#touched([id]);
+  }
+
+  #arrive(route: Route): void {
+    const before = this.route;
+    this.route = route;
+    if (route.view === "library" || route.view === "photo") {
+      this.#filter = route.filter;
+      this.library.show(route.filter);
+    } else if (!this.library.ready) {
+      this.library.show(this.#filter);
+    }
+    if (route.view === "photo" && !(before.view === "photo" && before.id === route.id)) {
+      this.photo = null;
+      this.photoRefusal = null;
+      void this.#photo();
+    }
+    if (route.view === "conflicts") this.#readConflicts();
+    if (route.view === "nodes") this.session.refresh();
+  }
+
+  #take(event: NodeEvent): void {
+    if (event.name === "photos" || event.name === "holdings") this.#touched(event.data.ids);
+    if (event.name === "gap") {
+      this.library.refresh();
+      this.previews.retry();
+      this.#readPhoto();
+      this.#readConflicts();
+    }
+  }
+
+  #touched(ids: readonly string[]): void {
+    this.library.touch(ids);
+    this.previews.retry(ids);
+    if (this.route.view === "photo" && ids.includes(this.route.id)) this.#readPhoto();
+    if (this.route.view === "conflicts") this.#readConflicts();
+  }
+
+  async #photo(): Promise<void> {
+    if (this.route.view !== "photo") return;
+    const { id } = this.route;
+    const edits = this.#edits;
+    const isStillOpen = (): boolean => this.route.view === "photo" && this.route.id === id;
+    try {
+      const photo = await node.photo(id);
+      // An answer from before an edit would show the old value once more; a newer one follows.
+      if (!isStillOpen() || edits !== this.#edits) return;
+      this.photo = photo;
+      this.photoRefusal = null;
+      if (!this.library.find(id)) await this.library.seek(photo.taken);
+    } catch (error) {
+      if (isStillOpen() && error instanceof Refusal) this.photoRefusal = error;
+    }
+  }
+
+  async #conflicts(): Promise<void> {
+    if (this.route.view !== "conflicts") return;
+    try {
+      this.conflicts = (await node.conflicts()).items;
+    } catch (error) {
+      if (error instanceof Refusal) this.notices.failed("The conflicts cannot be read", error);
+    }
+  }
+}
+
+export function providePage(page: Page): void {
+  setContext(KEY, page);
+}
+
+export function usePage(): Page {
+  return getContext<Page>(KEY);
+}

@@ -1,0 +1,109 @@
+/**
+ * The node behind the page: its status and its peers, whether it answers, and what moves. Status is
+ * read on every event that may change it (at most once a second) and now and then besides.
+ */
+
+import { node } from "../api/client.ts";
+import { openStream, type NodeEvent } from "../api/events.ts";
+import type { ImportRun, Peer, Status, Transfer } from "../api/types.ts";
+import { paced } from "./pace.ts";
+import { withImport, withProgress } from "./transfers.ts";
+
+const POLL_MS = 15_000;
+const POLL_BUSY_MS = 2_000;
+
+export class Session {
+  status = $state.raw<Status | null>(null);
+  peers = $state.raw<readonly Peer[]>([]);
+  transfers = $state.raw<readonly Transfer[]>([]);
+  imports = $state.raw<readonly ImportRun[]>([]);
+  /** The node answered the last time it was asked. */
+  reachable = $state(true);
+  /** Events arrive. */
+  live = $state(false);
+  /** The present moment, for "2 minutes ago"; it moves with every reading. */
+  now = $state.raw(new Date());
+
+  #listeners: ((event: NodeEvent) => void)[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #ended = false;
+  #readStatus = paced(() => this.#status(), 700);
+  #readPeers = paced(() => this.#peers(), 700);
+
+  /** Hear of every event of the node. */
+  on(listener: (event: NodeEvent) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Begin; the returned function ends everything that was begun. */
+  start(): () => void {
+    this.refresh();
+    const closeStream = openStream({
+      event: (event) => this.#take(event),
+      open: (isOpen) => {
+        this.live = isOpen;
+        this.#readStatus();
+      },
+    });
+    return () => {
+      this.#ended = true;
+      clearTimeout(this.#timer);
+      this.#readStatus.stop();
+      this.#readPeers.stop();
+      closeStream();
+    };
+  }
+
+  refresh(): void {
+    this.#readStatus();
+    this.#readPeers();
+  }
+
+  #take(event: NodeEvent): void {
+    switch (event.name) {
+      case "transfer":
+        this.transfers = withProgress(this.transfers, event.data);
+        break;
+      case "import":
+        this.imports = withImport(this.imports, event.data);
+        break;
+      case "peer":
+      case "gap":
+        this.#readPeers();
+        break;
+    }
+    this.#readStatus();
+    for (const listener of this.#listeners) listener(event);
+  }
+
+  async #status(): Promise<void> {
+    try {
+      const status = await node.status();
+      this.status = status;
+      this.transfers = status.transfers ?? [];
+      this.imports = status.imports ?? this.imports;
+      if (!this.reachable) this.#readPeers();
+      this.reachable = true;
+    } catch {
+      this.reachable = false;
+    }
+    this.now = new Date();
+    clearTimeout(this.#timer);
+    if (this.#ended) return;
+    const busy = !this.reachable || this.transfers.length > 0;
+    this.#timer = setTimeout(() => this.#poll(), busy ? POLL_BUSY_MS : POLL_MS);
+  }
+
+  #poll(): void {
+    this.#readStatus();
+    if (this.reachable) this.#readPeers();
+  }
+
+  async #peers(): Promise<void> {
+    try {
+      this.peers = (await node.peers()).items;
+    } catch {
+      // Whether the node answers at all is told by its status.
+    }
+  }
+}

@@ -1,0 +1,34 @@
+/** Transfers and imports as the page shows them: a full status now and then, events in between. */
+
+import type { ImportRun, NodeEvents, Transfer } from "../api/types.ts";
+
+export const TRANSFERS_SHOWN_MAX = 50;
+
+/** Take in one progress event. A transfer that is complete goes; the next status confirms it. */
+export function withProgress(
+  transfers: readonly Transfer[],
+  event: NodeEvents["transfer"],
+): Transfer[] {
+  const others = transfers.filter((transfer) => transfer.blob !== event.blob);
+  const complete = event.total_bytes > 0 && event.done_bytes >= event.total_bytes;
+  if (complete) return others;
+  const at = transfers.findIndex((transfer) => transfer.blob === event.blob);
+  if (at < 0) {
+    const begun = { ...event, state: "fetching", rate_bytes_s: null, peers: [] };
+    return [...others, begun].slice(0, TRANSFERS_SHOWN_MAX);
+  }
+  return transfers.map((transfer, index) => (index === at ? { ...transfer, ...event } : transfer));
+}
+
+/** Take in how far one import is; each folder is shown once. */
+export function withImport(imports: readonly ImportRun[], event: ImportRun): ImportRun[] {
+  const known = imports.some((run) => run.folder === event.folder);
+  return known
+    ? imports.map((run) => (run.folder === event.folder ? event : run))
+    : [event, ...imports];
+}
+
+/** 0 to 1; an unknown total counts as nothing done. */
+export function share(done: number, total: number): number {
+  return total > 0 ? Math.min(1, Math.max(0, done / total)) : 0;
+}
