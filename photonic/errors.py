@@ -163,6 +163,13 @@ class BlobCorrupt(PhotonicError):
         super().__init__(f"the bytes of {blob.hex()} are not what their name says {where}".strip())
 
 
+class StoreBroken(PhotonicError):
+    """The disk that holds the blobs refuses to read or write."""
+
+    code, exit_status, http_status = "blobs.store-broken", 36, 500
+    fix = "Look at the disk and its cable; blobs are fetched again by themselves when it works."
+
+
 class BlobTooLarge(PhotonicError):
     """A file with more chunks than a chunk list may name."""
 

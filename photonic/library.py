@@ -181,12 +181,8 @@ def _draft(photo: NewPhoto, now_ms: int) -> Draft:
     for other in photo.other_sidecars:
         field = f"{SIDECAR_PREFIX}{other.name}"
         sets[field] = msgspec.to_builtins(other.ref, builtin_types=(bytes,))
-    return Draft(
-        photo_subject(photo.original.blob), sets, {TAGS: keywords} if keywords else {}
-    )
+    return Draft(photo_subject(photo.original.blob), sets, {TAGS: keywords} if keywords else {})
 
 
 def _previews(photo: NewPhoto) -> list[BlobRef]:
     return [preview.ref for preview in photo.previews]
-
-

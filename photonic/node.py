@@ -281,9 +281,7 @@ class Node:
     async def preview(self, photo: str, edge_px: int) -> PreviewImage:
         return await self.gallery.preview(photo, edge_px)
 
-    async def invite(
-        self, role: str, ttl_s: int, scopes: Sequence[str] | None
-    ) -> InvitationView:
+    async def invite(self, role: str, ttl_s: int, scopes: Sequence[str] | None) -> InvitationView:
         return await self.admissions.invite(role, ttl_s, scopes)
 
     async def join(self, code: str) -> LibraryView:

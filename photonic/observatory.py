@@ -120,8 +120,7 @@ class Observatory:
             peers=facts.connected,
             holdings=HoldingsView(wanted, totals.held, totals.held_bytes),
             problems=[
-                ProblemView(p.code, p.message, p.fix, p.path or None)
-                for p in self._problems.list()
+                ProblemView(p.code, p.message, p.fix, p.path or None) for p in self._problems.list()
             ],
             transfers=self._transfers.views(),
             imports=self._intake.views(),
@@ -224,7 +223,9 @@ class Observatory:
                 not refused,
                 f"{len(refused)} updates from peers were refused"
                 + (f"; the last: {refused[0].reason}" if refused else ""),
-                "" if not refused else "Bring the peer that sent them to this version, or revoke it.",
+                ""
+                if not refused
+                else "Bring the peer that sent them to this version, or revoke it.",
             ),
             DoctorView(
                 "peers",
@@ -245,5 +246,3 @@ class Observatory:
             DoctorView(problem.code, False, f"{problem.path or ''} {problem.message}", problem.fix)
             for problem in status.problems
         ]
-
-

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Iterable
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query
@@ -34,6 +35,8 @@ from photonic.events import (
 from photonic.ids import PHOTO, Subject, peer_id
 
 routes = APIRouter(tags=["events"])
+
+_sse = partial(ServerSentEvent, sep="\n")  # the default is CR LF, which simple clients trip over
 
 _EXAMPLE = f'id: 1f2e3d4c.17\nevent: photos\ndata: {{"ids":["{"ab" * 32}"],"local":true}}\n\n'
 _STREAM: Answers = {
@@ -83,8 +86,7 @@ class EventStream(EventSourceResponse):
         super().__init__(
             self._nothing(),
             ping=limits.EVENT_HEARTBEAT_S,
-            ping_message_factory=lambda: ServerSentEvent(comment="still here"),
-            sep="\n",
+            ping_message_factory=lambda: _sse(comment="still here"),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -101,14 +103,14 @@ class EventStream(EventSourceResponse):
     ) -> AsyncIterator[ServerSentEvent]:
         # The first message opens the stream at once, and gives the client an id to come back with.
         first = self._feed.event_id(start)
-        yield ServerSentEvent(comment="photonic", id=first, retry=limits.EVENT_RETRY_MS)
+        yield _sse(comment="photonic", id=first, retry=limits.EVENT_RETRY_MS)
         async for number, event in events:
             messages = told(event)
             for left, (name, data) in enumerate(messages, start=1 - len(messages)):
                 # Only the last part of an event completes it.
                 key = self._feed.event_id(number) if left == 0 else None
                 text = json.dumps(data, separators=(",", ":"))
-                yield ServerSentEvent(text, event=name, id=key)
+                yield _sse(text, event=name, id=key)
 
     @staticmethod
     async def _nothing() -> AsyncIterator[ServerSentEvent]:

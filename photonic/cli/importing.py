@@ -80,7 +80,7 @@ def import_folder(
                     task, description="importing", completed=done, total=told["found"] or None
                 )
             next(changes)
-            told = _find(node.get("/imports")["items"], told["folder"])
+            told = find_import(node.get("/imports")["items"], told["folder"])
     problems = node.get("/status")["problems"]
     return told, [problem for problem in problems if _is_below(problem.get("path"), folder)]
 
@@ -127,7 +127,7 @@ async def _import_alone(
     return outcome[0]
 
 
-def _find(imports: list[Answer], folder: str) -> Answer:
+def find_import(imports: list[Answer], folder: str) -> Answer:
     """Return the newest import of `folder`. Raises ImportCancelled if the node forgot it."""
     for told in reversed(imports):
         if told["folder"] == folder:

@@ -66,8 +66,8 @@ class Catalog:
         self, library: LibraryId, identity: Identity, journal: Journal, world: World
     ) -> None:
         self.library, self._identity, self._journal, self._world = library, identity, journal, world
-        self._shards = ShardCache(library, journal)
         self._digests = journal.digests()
+        self._shards = ShardCache(library, journal, self._note_loaded)
         self._seq = int.from_bytes(journal.fact(_SEQ) or b"", "big")
         stamp = int.from_bytes(journal.fact(_STAMP) or b"", "big")
         self._clock = HybridClock(world.clock, stamp)
@@ -76,6 +76,11 @@ class Catalog:
         self._staged: list[Announcement] = []
         self._pending = Committed()
         self.roster: Roster = self._build_roster()
+
+    def _note_loaded(self, shard: Shard) -> None:
+        """Tell peers what is really there: what a damaged entry held is asked for again."""
+        if shard.ids or shard.holders or shard.number in self._digests:
+            self._digests[shard.number] = shard.digest
 
     # --- reading -----------------------------------------------------------------------------
 

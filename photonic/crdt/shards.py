@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from photonic import limits
@@ -106,9 +106,15 @@ class ShardCache:
     """Shards by number, loaded from the journal when asked for, the oldest let go."""
 
     def __init__(
-        self, library: LibraryId, journal: Journal, loaded_max: int = limits.SHARDS_LOADED_MAX
+        self,
+        library: LibraryId,
+        journal: Journal,
+        on_load: Callable[[Shard], None],
+        loaded_max: int = limits.SHARDS_LOADED_MAX,
     ) -> None:
+        """`on_load` hears of what was really found, which damage may have made less."""
         self._library, self._journal, self._max = library, journal, loaded_max
+        self._on_load = on_load
         self._shards: OrderedDict[int, Shard] = OrderedDict()
 
     def get(self, number: int) -> Shard:
@@ -116,6 +122,7 @@ class ShardCache:
         shard = self._shards.get(number)
         if shard is None:
             shard = self._shards[number] = self._load(number)
+            self._on_load(shard)
         self._shards.move_to_end(number)
         return shard
 

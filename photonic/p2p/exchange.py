@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from photonic import limits
 from photonic.blobs.chunks import ChunkList
@@ -75,6 +76,7 @@ class ChunkCame:
     """Bytes of the right size for a chunk that was asked. Their hash is not checked yet."""
 
     ref: BlobRef
+    chunks: ChunkList
     index: int
     data: bytes | memoryview
 
@@ -176,7 +178,7 @@ class Asker:
         if len(data) != wanted.chunks.chunks[index].size_bytes:
             raise BlobCorrupt(wanted.ref.blob, f"(chunk {index} has {len(data):,} bytes)")
         asked.given += 1
-        came = ChunkCame(wanted.ref, index, data)
+        came = ChunkCame(wanted.ref, wanted.chunks, index, data)
         if asked.given < len(wanted.indices):
             return [came]
         self._open.popleft()
@@ -194,7 +196,7 @@ def _whole(ref: BlobRef, chunks: ChunkList, data: bytes) -> list[Effect]:
         raise BlobCorrupt(ref.blob, f"(it came with {len(data):,} bytes)")
     view, offsets = memoryview(data), chunks.offsets
     pieces = [
-        ChunkCame(ref, index, view[offsets[index] : offsets[index + 1]])
+        ChunkCame(ref, chunks, index, view[offsets[index] : offsets[index + 1]])
         for index in range(len(chunks))
     ]
     return [ListCame(ref, chunks), *pieces]
@@ -203,8 +205,7 @@ def _whole(ref: BlobRef, chunks: ChunkList, data: bytes) -> list[Effect]:
 class Giver:
     """The serving side: judges questions and keeps their number bounded. Reads no disk itself.
 
-    `handle` returns the question when it may be served; the driver reads, sends what the methods
-    below make of it, and calls `done`. A busy giver refuses every question.
+    `handle` returns the question when it may be served; the driver reads, sends, and calls `done`.
     """
 
     def __init__(self) -> None:
@@ -234,6 +235,6 @@ class Giver:
 def _check_indices(indices: Sequence[int]) -> None:
     if not 0 < len(indices) <= limits.CHUNKS_PER_REQUEST_MAX:
         raise FrameInvalid(f"a peer asked for {len(indices)} chunks at one time")
-    in_order = all(low < high for low, high in zip(indices, indices[1:], strict=False))
+    in_order = all(low < high for low, high in pairwise(indices))
     if not in_order or indices[0] < 0 or indices[-1] >= limits.CHUNKS_PER_BLOB_MAX:
         raise FrameInvalid("a peer asked for chunks that cannot be")

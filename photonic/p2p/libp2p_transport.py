@@ -14,11 +14,11 @@ has its test in `tests/p2p/test_libp2p_hardening.py`.
 
 from __future__ import annotations
 
-import errno
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
+from typing import Any
 
 import trio
 from libp2p.abc import ISecureConn
@@ -41,13 +41,13 @@ from libp2p.stream_muxer.exceptions import MuxedConnUnavailable, MuxedStreamErro
 from libp2p.stream_muxer.yamux import yamux
 
 from photonic import limits
-from photonic.errors import AddressInvalid, PeerUnreachable, PortInUse, StreamBroken
+from photonic.errors import PeerUnreachable, StreamBroken
 from photonic.identity import Identity
 from photonic.ids import NodeId, parse_peer_id, peer_id
-from photonic.p2p.addresses import Endpoint, advertised, endpoint_of, parse_endpoint, source_of
+from photonic.p2p.addresses import Endpoint, advertised, endpoint_of, source_of
 from photonic.p2p.links import Link, Links
-from photonic.p2p.sockets import TcpSocket
-from photonic.p2p.streams import FIRST_WINDOW_BYTES, PING, SYN, MuxedStream, Unread, header
+from photonic.p2p.sockets import NoneAnswered, TcpSocket, connect_first, open_listeners
+from photonic.p2p.streams import FIRST_WINDOW_BYTES, PING, SYN, Half, MuxedStream, Unread, header
 from photonic.p2p.transport import (
     Admission,
     Gate,
@@ -147,7 +147,8 @@ class _Muxer(yamux.Yamux):
                 async with self._write_lock:
                     await self.secured_conn.write(frame)
 
-    async def forget(self, stream: yamux.YamuxStream) -> None:
+    async def forget(self, stream: Half) -> None:
+        assert isinstance(stream, yamux.YamuxStream)
         await self._finalize_stream(stream, fully_closed=stream.closed)
 
     async def ping(self) -> float | None:
@@ -155,10 +156,9 @@ class _Muxer(yamux.Yamux):
         self._ping_id = (self._ping_id + 1) % 2**32
         self._ping_event, asked_s = trio.Event(), trio.current_time()
         self.answer(header(PING, SYN, 0, self._ping_id))
-        with trio.move_on_after(limits.HEARTBEAT_TIMEOUT_S):
+        with trio.move_on_after(limits.HEARTBEAT_TIMEOUT_S) as patience:
             await self._ping_event.wait()
-            return trio.current_time() - asked_s
-        return None
+        return None if patience.cancelled_caught else trio.current_time() - asked_s
 
 
 class Libp2pTransport:
@@ -196,7 +196,9 @@ class Libp2pTransport:
         }
         self._links = Links(self._node, gate, on_peer, self._world.clock.monotonic_s)
         async with AsyncExitStack() as opened:
-            listeners = await self._open_listeners(opened)
+            listeners = await open_listeners(self._listen, opened)
+            names = [listener.socket.getsockname() for listener in listeners]
+            self._bound = tuple(endpoint_of(host, port) for host, port, *_ in names)
             async with trio.open_nursery() as self._nursery:
                 self._nursery.start_soon(trio.serve_listeners, self._accept, listeners)
                 task_status.started()
@@ -205,24 +207,6 @@ class Libp2pTransport:
                 finally:
                     self._bound = ()
                     self._links.drop_all()  # releases every blocked reader and writer
-
-    async def _open_listeners(self, opened: AsyncExitStack) -> list[trio.SocketListener]:
-        """Bind every address or none. Without SO_REUSEPORT: two nodes must not share a port."""
-        listeners: list[trio.SocketListener] = []
-        for text in self._listen:
-            endpoint = parse_endpoint(text)
-            try:
-                found = await trio.open_tcp_listeners(endpoint.port, host=endpoint.host)
-            except OSError as error:
-                if error.errno == errno.EADDRINUSE:
-                    raise PortInUse(f"somebody else listens on {text}") from error
-                raise AddressInvalid(f"{text}: {error}") from error
-            for listener in found:
-                await opened.enter_async_context(listener)
-            listeners += found
-        names = [listener.socket.getsockname() for listener in listeners]
-        self._bound = tuple(endpoint_of(host, port) for host, port, *_ in names)
-        return listeners
 
     def addresses(self) -> tuple[str, ...]:
         return advertised(self._bound)
@@ -289,11 +273,7 @@ class Libp2pTransport:
         return link, _Muxer(secure, socket, admission)
 
     async def _keep(
-        self,
-        link: Link,
-        muxer: _Muxer,
-        *,
-        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+        self, link: Link, muxer: _Muxer, *, task_status: Any = trio.TASK_STATUS_IGNORED
     ) -> None:
         """Own one connection until it ends: its reader, its heartbeat, its streams."""
         try:
@@ -370,41 +350,19 @@ class Libp2pTransport:
                 return
             if self._links.admit(node) is Admission.REFUSED:
                 raise PeerUnreachable(f"{peer_id(node)} is not admitted here")
-            link, muxer = await self._race(node, addresses)
+
+            async def shake_hands(socket: TcpSocket) -> tuple[Link, _Muxer]:
+                return await self._upgrade(socket, node)
+
+            try:
+                link, muxer = await connect_first(addresses, shake_hands)
+            except NoneAnswered as error:
+                raise PeerUnreachable(f"{peer_id(node)} cannot be reached: {error}") from error
             try:
                 await self._nursery.start(self._keep, link, muxer)
             except BaseException:
                 link.abort()
                 raise
-
-    async def _race(self, node: NodeId, addresses: Sequence[str]) -> tuple[Link, _Muxer]:
-        """Try all addresses, each a moment after the one before; the first handshake wins."""
-        won: list[tuple[Link, _Muxer]] = []
-        failures: list[str] = []
-
-        async def attempt(index: int, address: str) -> None:
-            await trio.sleep(index * limits.DIAL_STAGGER_S)
-            try:
-                endpoint = parse_endpoint(address)
-                with trio.fail_after(limits.DIAL_TIMEOUT_S):
-                    stream = await trio.open_tcp_stream(endpoint.host, endpoint.port)
-                    won.append(await self._upgrade(TcpSocket(stream), node))
-            except Exception as error:  # noqa: BLE001  # an address is a hint, it may be wrong
-                failures.append(f"{address}: {error or type(error).__name__}")
-                return
-            nursery.cancel_scope.cancel()
-
-        try:
-            async with trio.open_nursery() as nursery:
-                for index, address in enumerate(addresses[: limits.ADDRESSES_PER_PEER_MAX]):
-                    nursery.start_soon(attempt, index, address)
-        finally:
-            for link, _ in won[1:]:
-                link.abort()
-        if not won:
-            told = "; ".join(failures) or "no address is known"
-            raise PeerUnreachable(f"{peer_id(node)} cannot be reached: {told}")
-        return won[0]
 
     async def open(self, node: NodeId, protocol: str) -> Stream:
         link = self._links.newest(node)

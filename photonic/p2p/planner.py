@@ -6,13 +6,14 @@ piece, a big one is its chunk list first and then runs of chunks, so that it com
 holders at a time. Bounds: bytes and questions in flight per peer, bytes in flight over all.
 
 Promises (tests/p2p/test_planner.py): only holders are asked, nothing is asked twice, no budget is
-exceeded, and nothing that could be asked for is left out while somebody could be asked.
+exceeded by more than one piece, and while a peer with budget holds something that is needed, it is
+asked.
 Not here: sockets, disks, clocks. What a peer's failures cost it is `Score`, pure as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from photonic import limits
@@ -123,46 +124,76 @@ def pieces(need: Need) -> Iterable[Wanted]:
 
 
 def plan(
-    needs: Sequence[Need],
+    needs: Iterable[Need],
     peers: Mapping[NodeId, Budget],
     now_s: float,
     free_bytes: int,
 ) -> list[Assignment]:
     """Assign pieces to peers; `needs` come in the order of priority, each blob once.
 
-    `free_bytes` is what may still be asked for over all. A peer that is backing off gets nothing.
+    A peer is given pieces until its budget is used up, the last of which may be larger than what
+    was left of it (at most `limits.REQUEST_BYTES_MAX` more); the same holds for `free_bytes`, what
+    may be asked for over all. A peer that is backing off gets nothing. Reads no further in `needs`
+    than there is somebody to ask.
     """
-    open_peers = {
-        node: [budget.free_bytes, budget.free_questions, budget.in_flight_bytes]
+    left = {
+        node: _Left(budget.free_bytes, budget.free_questions, budget.in_flight_bytes, budget.score)
         for node, budget in peers.items()
-        if budget.score.not_before_s <= now_s and budget.free_questions > 0
+        if budget.score.not_before_s <= now_s and budget.free_questions > 0 < budget.free_bytes
     }
     assignments: list[Assignment] = []
     for need in needs:
-        candidates = need.holders & open_peers.keys()
-        if not candidates:
-            continue
         for wanted in pieces(need):
-            size_bytes = cost_bytes(wanted)
-            if size_bytes > free_bytes:
-                break
-            able = [
-                node
-                for node in candidates
-                if open_peers[node][0] >= size_bytes and open_peers[node][1] > 0
-            ]
+            if not left or free_bytes <= 0:
+                return assignments
+            able = need.holders & left.keys()
             if not able:
-                continue
-            node = min(
-                able,
-                key=lambda n: (open_peers[n][2] / peers[n].score.rate_bytes_s, n),
-            )
-            open_peers[node][0] -= size_bytes
-            open_peers[node][1] -= 1
-            open_peers[node][2] += size_bytes
+                break
+            node = min(able, key=lambda n: (left[n].delay_s, n))
+            size_bytes = cost_bytes(wanted)
+            left[node].take(size_bytes)
+            if left[node].is_spent:
+                del left[node]
             free_bytes -= size_bytes
             assignments.append(Assignment(node, wanted))
     return assignments
+
+
+@dataclass(slots=True)
+class _Left:
+    """What is left of a peer's budget in the middle of a plan."""
+
+    free_bytes: int
+    free_questions: int
+    in_flight_bytes: int
+    score: Score
+
+    @property
+    def delay_s(self) -> float:
+        return self.in_flight_bytes / self.score.rate_bytes_s
+
+    @property
+    def is_spent(self) -> bool:
+        return self.free_bytes <= 0 or self.free_questions <= 0
+
+    def take(self, size_bytes: int) -> None:
+        self.free_bytes -= size_bytes
+        self.in_flight_bytes += size_bytes
+        self.free_questions -= 1
+
+
+def is_too_slow(
+    oldest_s: float, rate_bytes_s: float, others: Iterable[Score], now_s: float
+) -> bool:
+    """Tell whether to give up on a stream whose oldest question is `oldest_s` old.
+
+    Only if somebody else who holds what was asked is well and has been much faster: a slow peer
+    is better than none.
+    """
+    if oldest_s < limits.FETCH_SLOW_S:
+        return False
+    fast = limits.FETCH_SLOW_FACTOR * rate_bytes_s
+    return any(other.not_before_s <= now_s and other.rate_bytes_s > fast for other in others)
 
 
 def in_order(wants: Iterable[Want]) -> list[Want]:

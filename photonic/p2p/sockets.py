@@ -1,4 +1,6 @@
-"""A TCP connection as the encrypted session needs it: exact reads, atomic writes, a hard cut.
+"""TCP as the encrypted sessions need it: exact reads, atomic writes, a hard cut.
+
+And how to listen and to dial with it.
 
 What the network library's own stream does not give, each with a test of its own:
 - a read of n bytes returns n bytes (the library gives up after 100 partial reads), fed by large
@@ -12,13 +14,19 @@ What the network library's own stream does not give, each with a test of its own
 
 from __future__ import annotations
 
+import errno
 import socket as sockets
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, suppress
+from typing import TypeVar
 
 import trio
 
 from photonic import limits
-from photonic.p2p.addresses import endpoint_of
+from photonic.errors import AddressInvalid, PortInUse
+from photonic.p2p.addresses import endpoint_of, parse_endpoint
+
+T = TypeVar("T")
 
 _KERNEL_READ_BYTES = 256 * limits.KIB
 _EXACT_READ_BYTES_MAX = 65_535  # the longest Noise message; nothing asks for more before it
@@ -62,7 +70,8 @@ class TcpSocket:
 
     async def write(self, data: bytes) -> None:
         """Send all of `data`, or abort the connection and raise ConnectionResetError."""
-        with trio.move_on_after(limits.WRITE_TIMEOUT_S, shield=True) as patience:
+        deadline_s = trio.current_time() + limits.WRITE_TIMEOUT_S
+        with trio.CancelScope(deadline=deadline_s, shield=True) as patience:
             try:
                 await self._stream.send_all(data)
             except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
@@ -100,3 +109,70 @@ def _tune(sock: trio.socket.SocketType) -> None:
     for level, option, value in options:
         with suppress(OSError):
             sock.setsockopt(level, option, value)
+
+
+async def open_listeners(
+    addresses: Sequence[str], opened: AsyncExitStack
+) -> list[trio.SocketListener]:
+    """Listen on every address or none; `opened` closes them. Raises PortInUse, AddressInvalid.
+
+    Without SO_REUSEPORT, which the network library sets: two nodes would share one port.
+    """
+    listeners: list[trio.SocketListener] = []
+    for text in addresses:
+        endpoint = parse_endpoint(text)
+        try:
+            found = await trio.open_tcp_listeners(endpoint.port, host=endpoint.host)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise PortInUse(f"somebody else listens on {text}") from error
+            raise AddressInvalid(f"{text}: {error}") from error
+        for listener in found:
+            await opened.enter_async_context(listener)
+        listeners += found
+    return listeners
+
+
+class NoneAnswered(Exception):
+    """No address led to a peer; the message has each one's reason."""
+
+
+async def connect_first(
+    addresses: Sequence[str], shake_hands: Callable[[TcpSocket], Awaitable[T]]
+) -> T:
+    """Try all addresses, each a moment after the one before; the first handshake wins.
+
+    The others are cancelled, so `shake_hands` must close its socket when that happens or when it
+    fails. Raises NoneAnswered.
+    """
+    won: list[tuple[T, TcpSocket]] = []
+    failures: list[str] = []
+
+    async def attempt(index: int, address: str) -> None:
+        await trio.sleep(index * limits.DIAL_STAGGER_S)
+        try:
+            endpoint = parse_endpoint(address)
+            with trio.fail_after(limits.DIAL_TIMEOUT_S):
+                stream = await trio.open_tcp_stream(endpoint.host, endpoint.port)
+                socket = TcpSocket(stream)
+                result = await shake_hands(socket)
+        except Exception as error:  # noqa: BLE001  # an address is a hint, it may be wrong
+            failures.append(f"{address}: {error!r}")
+            return
+        if won:  # it had finished before the cancellation reached it
+            socket.abort()
+            return
+        won.append((result, socket))
+        nursery.cancel_scope.cancel()
+
+    try:
+        async with trio.open_nursery() as nursery:
+            for index, address in enumerate(addresses[: limits.ADDRESSES_PER_PEER_MAX]):
+                nursery.start_soon(attempt, index, address)
+    except BaseException:
+        for _, socket in won:
+            socket.abort()
+        raise
+    if not won:
+        raise NoneAnswered("; ".join(failures) or "no address is known")
+    return won[0][0]

@@ -1,0 +1,219 @@
+"""One outgoing blob stream: sends questions, reads answers, has them stored, reports outcomes.
+
+Three tasks: one sends, one reads and lets the machine judge, one has worker threads verify and
+write. The reader never waits for the disk: libp2p resets a stream whose reader pauses, and what
+may be waiting is bounded by what was asked (`limits.FETCH_WINDOW_BYTES` and one piece more).
+Fails with StreamBroken (ended, torn, stalled, given up), FrameInvalid and BlobCorrupt (the peer's
+fault); what was not answered then is in `unanswered`.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+import anyio
+import anyio.to_thread
+
+from photonic import limits, wire
+from photonic.blobs.store import BlobStore, Partial
+from photonic.errors import BlobCorrupt, PhotonicError, StoreBroken, StreamBroken
+from photonic.ids import NodeId
+from photonic.p2p.blob_messages import Answer
+from photonic.p2p.exchange import (
+    Answered,
+    Asker,
+    Effect,
+    ListCame,
+    Refused,
+    Wanted,
+    cost_bytes,
+)
+from photonic.p2p.transport import Stream
+from photonic.photos import BlobRef
+
+
+@dataclass(frozen=True, slots=True)
+class Began:
+    """A chunk list came, and the store has a partial for it."""
+
+    ref: BlobRef
+    partial: Partial
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A chunk is verified and written."""
+
+    ref: BlobRef
+    index: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unstored:
+    """This node could not store what came: its own problem, not the peer's."""
+
+    ref: BlobRef
+    problem: PhotonicError
+
+
+Outcome = Began | Stored | Unstored | Refused | Answered
+
+
+class FetchStream:
+    """A stream to one peer and what it is asked. Made before the stream is open."""
+
+    def __init__(
+        self,
+        node: NodeId,
+        store: BlobStore,
+        threads: anyio.CapacityLimiter,
+        report: Callable[[FetchStream, Sequence[Outcome]], None],
+        stall_s: float,
+    ) -> None:
+        self.node = node
+        self.bytes_in = 0
+        self.in_flight_bytes = 0  # asked, and not yet on disk
+        self.questions: deque[tuple[Wanted, float]] = deque()  # with the time, oldest first
+        self._store, self._threads, self._report, self._stall_s = store, threads, report, stall_s
+        self._asker = Asker()
+        self._to_ask: deque[Wanted] = deque()
+        self._came: list[Effect] = []
+        self._has_questions = anyio.Event()
+        self._has_effects = anyio.Event()
+        self._moved_s = anyio.current_time()
+        self._scope = anyio.CancelScope()
+        self._error: PhotonicError | None = None
+
+    def ask(self, wanted: Wanted) -> None:
+        """Take a question to send; never waits."""
+        now_s = anyio.current_time()
+        if not self._to_ask and not self._asker.unanswered():
+            self._moved_s = now_s
+        self.questions.append((wanted, now_s))
+        self.in_flight_bytes += cost_bytes(wanted)
+        self._to_ask.append(wanted)
+        self._has_questions.set()
+
+    @property
+    def unanswered(self) -> tuple[Wanted, ...]:
+        return tuple(wanted for wanted, _ in self.questions)
+
+    def give_up(self, error: PhotonicError) -> None:
+        """End the stream: `run` raises the first error that was given."""
+        self._error = self._error or error
+        self._scope.cancel()
+
+    async def run(self, stream: Stream) -> None:
+        """Drive `stream` until it ends, fails, or was idle for a while. Closes it."""
+        try:
+            with self._scope:
+                async with anyio.create_task_group() as tasks:
+                    for step in (self._send, self._read, self._keep):
+                        tasks.start_soon(self._guarded, step, stream)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await stream.close()
+        if self._error is not None:
+            raise self._error
+
+    async def _guarded(self, step: Callable[[Stream], Awaitable[None]], stream: Stream) -> None:
+        """Run one of the tasks; its end is the end of all of them."""
+        try:
+            await step(stream)
+            self._scope.cancel()
+        except PhotonicError as error:
+            self.give_up(error)
+
+    async def _send(self, stream: Stream) -> None:
+        while True:
+            await self._has_questions.wait()
+            self._has_questions = anyio.Event()
+            frames: list[bytes] = []
+            while self._to_ask and self._asker.can_ask:
+                frames.append(wire.frame(wire.encode(self._asker.ask(self._to_ask.popleft()))))
+            if frames:
+                await stream.send(b"".join(frames))
+
+    async def _read(self, stream: Stream) -> None:
+        reader = wire.FrameReader()
+        while True:
+            data: bytes | None = None
+            moved_s = self._moved_s
+            is_owed = bool(self._to_ask or self._asker.unanswered())
+            deadline_s = moved_s + (self._stall_s if is_owed else limits.STREAM_IDLE_S)
+            with anyio.CancelScope(deadline=deadline_s):
+                data = await stream.receive(limits.READ_BYTES)
+            if data is None:
+                if is_owed and self._moved_s == moved_s:
+                    raise StreamBroken(f"a peer owed an answer and was silent {self._stall_s:g} s")
+                if not self.questions:
+                    return
+                if not is_owed:
+                    self._moved_s = anyio.current_time()  # our own disk is slow: no fault of theirs
+                continue
+            if not data:
+                raise StreamBroken("a peer ended a blob stream")
+            self._moved_s = anyio.current_time()
+            self.bytes_in += len(data)
+            for body in reader.feed(data):
+                answer: Answer = wire.decode(body, Answer)  # type: ignore[arg-type]
+                self._came.extend(self._asker.handle(answer))
+            if self._came:
+                self._has_effects.set()
+            if self._to_ask:
+                self._has_questions.set()
+
+    async def _keep(self, _stream: Stream) -> None:
+        """Store what came, in batches; wait for the disk here and nowhere else."""
+        while True:
+            await self._has_effects.wait()
+            self._has_effects = anyio.Event()
+            while self._came:
+                batch, self._came = self._came, []
+                outcomes, error = await anyio.to_thread.run_sync(
+                    store_effects, self._store, batch, limiter=self._threads
+                )
+                self._settle(outcomes)
+                if error is not None:
+                    raise error
+
+    def _settle(self, outcomes: Sequence[Outcome]) -> None:
+        """Take answered questions off the account, then report."""
+        self._report(self, outcomes)
+        for outcome in outcomes:
+            if isinstance(outcome, Answered | Refused):
+                wanted, _ = self.questions.popleft()
+                assert wanted == outcome.wanted, "answers come in the order of the questions"
+                self.in_flight_bytes -= cost_bytes(wanted)
+
+
+def store_effects(
+    store: BlobStore, effects: Sequence[Effect]
+) -> tuple[list[Outcome], PhotonicError | None]:
+    """Store what came, in a worker thread; stop at the first bytes that are wrong.
+
+    Returns what was done, and the error for which the peer is to blame, if there was one. A full
+    or broken disk is an outcome, for the stream is well.
+    """
+    outcomes: list[Outcome] = []
+    for effect in effects:
+        if isinstance(effect, Answered | Refused):
+            outcomes.append(effect)
+            continue
+        try:
+            partial = store.begin(effect.ref, effect.chunks)
+            if isinstance(effect, ListCame):
+                outcomes.append(Began(effect.ref, partial))
+            else:
+                partial.write(effect.index, effect.data)
+                outcomes.append(Stored(effect.ref, effect.index, len(effect.data)))
+        except BlobCorrupt as error:
+            return outcomes, error
+        except PhotonicError as problem:
+            outcomes.append(Unstored(effect.ref, problem))
+        except OSError as problem:
+            outcomes.append(Unstored(effect.ref, StoreBroken(str(problem))))
+    return outcomes, None

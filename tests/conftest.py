@@ -1,0 +1,43 @@
+"""What every test may rely on: which markers skip where, told in one clear word each."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+from tests.source import ROOT
+
+# The machines that run this are shared and of many speeds: hypothesis judges results, not time.
+settings.register_profile(
+    "photonic", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("photonic")
+
+PAGE = ROOT / "photonic/api/page/index.html"
+PROGRAMS = {"rsync", "syncthing", "exiftool", "node"}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what this machine cannot run, and say what it lacks."""
+    if item.get_closest_marker("chromium"):
+        if shutil.which("chromium") is None:
+            pytest.skip("chromium is missing (as root: apt install chromium)")
+        if not PAGE.exists():
+            pytest.skip("the page is not built (scripts/page)")
+    if item.get_closest_marker("root") and os.geteuid() != 0:
+        pytest.skip("needs root")
+    for marker in item.iter_markers("foreign"):
+        for program in marker.args:
+            assert program in PROGRAMS, f"{program} is not in the list of tests/conftest.py"
+            if shutil.which(program) is None:
+                pytest.skip(f"{program} is missing")
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the PHOTONIC_ variables of whoever runs the tests out of them."""
+    for name in [name for name in os.environ if name.startswith("PHOTONIC_")]:
+        monkeypatch.delenv(name)

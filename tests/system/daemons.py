@@ -1,0 +1,160 @@
+"""Real daemons as processes, for the tests that look from outside.
+
+Nothing here sleeps: whoever waits listens to the node's server-sent events and looks again at each
+of them, until a limit.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+READY_WITHIN_S = 60.0
+STOPS_WITHIN_S = 5.0
+SETTLED_WITHIN_S = 120.0
+
+
+def photonic(home: Path, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a verb of the command line to its end."""
+    command = [sys.executable, "-m", "photonic", "--home", str(home), *words]
+    return subprocess.run(
+        command, check=check, capture_output=True, text=True, timeout=READY_WITHIN_S, env=_env()
+    )
+
+
+def _env() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("PHOTONIC_")}
+
+
+class Daemon:
+    """One node: a home folder, and a process while it runs."""
+
+    def __init__(self, home: Path, role: str = "central") -> None:
+        self.home, self.role = home, role
+        self.process: subprocess.Popen[bytes] | None = None
+        self.url = ""
+        self.listen: list[str] = []
+        self._arguments: tuple[str, ...] = ()
+
+    def start(self, *arguments: str) -> Daemon:
+        """Start the process and wait until it serves."""
+        self._arguments = arguments or self._arguments
+        command = [sys.executable, "-m", "photonic", "--home", str(self.home), "--json", "node"]
+        command += ["--role", self.role, "--http", "127.0.0.1:0", "--no-discovery"]
+        if "--listen" not in self._arguments:
+            command += ["--listen", "/ip4/127.0.0.1/tcp/0"]
+        self.home.mkdir(parents=True, exist_ok=True)
+        with (self.home / "stderr.txt").open("ab") as errors:
+            self.process = subprocess.Popen(
+                [*command, *self._arguments], stdout=subprocess.PIPE, stderr=errors, env=_env()
+            )
+        status = json.loads(self._first_line())
+        self.url, self.listen = status["http"], status["listen"]
+        return self
+
+    def _first_line(self) -> bytes:
+        assert self.process is not None and self.process.stdout is not None
+        pipe, data = self.process.stdout.fileno(), b""
+        until_s = time.monotonic() + READY_WITHIN_S
+        while b"\n" not in data:
+            ready, _, _ = select.select([pipe], [], [], max(0.0, until_s - time.monotonic()))
+            fresh = os.read(pipe, 65_536) if ready else b""
+            if not fresh:
+                raise AssertionError(f"the node did not start: {self.errors()[-3000:]}")
+            data += fresh
+        return data
+
+    def errors(self) -> str:
+        return (self.home / "stderr.txt").read_text(errors="replace")
+
+    def stop(self, *, how: int = signal.SIGTERM) -> int:
+        """End the process and return its exit status. It must end in time."""
+        if self.process is None:
+            return 0
+        self.process.send_signal(how)
+        status = self.process.wait(STOPS_WITHIN_S)
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+        self.process = None
+        return status
+
+    def kill(self) -> None:
+        """kill -9, as a power cut would."""
+        self.stop(how=signal.SIGKILL)
+
+    # --- REST --------------------------------------------------------------------------------
+
+    def get(self, path: str, **params: Any) -> Any:
+        answer = httpx.get(f"{self.url}/api/v1{path}", params=params, timeout=30)
+        answer.raise_for_status()
+        return answer.json()
+
+    def bytes(self, path: str, **params: Any) -> bytes:
+        answer = httpx.get(f"{self.url}/api/v1{path}", params=params, timeout=60)
+        answer.raise_for_status()
+        return answer.content
+
+    def send(self, method: str, path: str, body: object) -> Any:
+        answer = httpx.request(method, f"{self.url}/api/v1{path}", json=body, timeout=60)
+        answer.raise_for_status()
+        return answer.json()
+
+    def status(self) -> Any:
+        return self.get("/status")
+
+    def photos(self) -> dict[str, Any]:
+        """Return all photos by id, page by page."""
+        found: dict[str, Any] = {}
+        cursor = None
+        while True:
+            page = self.get("/photos", limit=50, **({"cursor": cursor} if cursor else {}))
+            found |= {item["id"]: item for item in page["items"]}
+            cursor = page["next"]
+            if cursor is None:
+                return found
+
+    def metrics(self) -> dict[str, float]:
+        text = httpx.get(f"{self.url}/metrics", timeout=30).text
+        rows = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, value in rows}
+
+    def wait_until(self, is_so: Callable[[], bool], within_s: float = SETTLED_WITHIN_S) -> float:
+        """Wait for something to be so, looking again at each event; return the seconds it took."""
+        began_s = time.monotonic()
+        timeout = httpx.Timeout(30, read=within_s)
+        with httpx.stream("GET", f"{self.url}/api/v1/events", timeout=timeout) as stream:
+            if is_so():
+                return time.monotonic() - began_s
+            for line in stream.iter_lines():
+                if line.startswith(("id:", ":")) and is_so():
+                    return time.monotonic() - began_s
+                if time.monotonic() - began_s > within_s:
+                    break
+        raise AssertionError(f"not so within {within_s} s: {json.dumps(self.status())[:3000]}")
+
+
+@contextmanager
+def daemons(*homes: Path) -> Iterator[list[Daemon]]:
+    """Give daemons that are not started yet; whatever happens, none is left behind."""
+    nodes = [Daemon(home) for home in homes]
+    with ExitStack() as stack:
+        for node in nodes:
+            stack.callback(node.kill)
+        yield nodes
+
+
+def join(inviter: Daemon, joiner: Daemon, role: str = "central") -> None:
+    """Invite with one node that runs, join with one that does not."""
+    code = photonic(inviter.home, "invite", "--role", role).stdout.strip()
+    photonic(joiner.home, "join", code)
