@@ -146,7 +146,7 @@ class Gallery:
         blob = next(BlobId(row.blob) for row in blobs if row.kind == ORIGINAL_KIND)
         path = await trio.to_thread.run_sync(self._store.path, blob)
         return OriginalFile(
-            path, listed.row.media_type, listed.row.name, listed.row.bytes, blob.hex()
+            path, listed.row.media_type, listed.row.name, listed.row.size_bytes, blob.hex()
         )
 
     async def preview(self, photo: str, edge_px: int) -> PreviewImage:
@@ -209,7 +209,7 @@ def _listed(item: Listed) -> PhotoSummary:
         taken=row.taken,
         rating=row.rating,
         media_type=row.media_type,
-        bytes=row.bytes,
+        bytes=row.size_bytes,
         width=row.width,
         height=row.height,
         held=item.is_held,

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import trio
+from anyio import TASK_STATUS_IGNORED
+from anyio.abc import TaskStatus
 
 from photonic import limits
 from photonic.crdt.catalog import Catalog, Committed
@@ -57,7 +59,7 @@ class Keeper:
         self.index = PhotoIndex(layout.index(library))
         self.damaged: list[str] = []  # journal entries that failed their checksum
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Open the catalog and keep it until cancelled; jobs that were accepted are finished."""
         token = trio.lowlevel.current_trio_token()
         opened = _Job(lambda catalog: None)
@@ -97,7 +99,7 @@ class Keeper:
             journal = Journal(self._layout.journal(self._library))
             catalog = Catalog(self._library, self._identity, journal, self._world)
             self._catch_up(catalog, journal)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - told to whoever waits for the opening
             if journal is not None:
                 journal.close()
             opened.error = error
@@ -132,13 +134,13 @@ class Keeper:
         for job in batch:
             try:
                 job.result = job.work(catalog)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - it is the caller's
                 job.error = error
         committed = Committed()
         try:
             committed = catalog.flush()
             self._project(catalog, journal, committed)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - every caller of the batch is told
             for job in batch:
                 job.error = job.error or error
         self.damaged = [str(fault) for fault in journal.damaged]
@@ -169,7 +171,7 @@ class Keeper:
         if committed.refold_all:
             for shard in range(ROOT):
                 subjects.update(catalog.subjects(shard))
-            committed.subjects.update({s: None for s in subjects - committed.subjects.keys()})
+            committed.subjects |= dict.fromkeys(subjects - committed.subjects.keys())
         self._write_holders(catalog, committed.blobs)
         self._write(catalog, subjects, journal.last_number)
 

@@ -1,7 +1,8 @@
 """The files of a home folder, and the lock that keeps a second process out of it.
 
     library.json            which library this node belongs to, and as what
-    keys/node               the node's private key; keys/library-ID: its authority's, if founded here
+    keys/node               the node's private key
+    keys/library-ID         the library's authority, where it was founded
     libraries/ID/journal.db every change: the catalog
     libraries/ID/index.db   derived from the journal; may be deleted
     blobs/                  originals, previews and sidecars, one plain file each

@@ -7,10 +7,13 @@ them is made good at the next start (`reconcile`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 
+import anyio
 import msgspec
 import trio
+from anyio import TASK_STATUS_IGNORED
+from anyio.abc import TaskStatus
 
 from photonic.blobs.files import FileStore
 from photonic.crdt.catalog import Catalog, Committed
@@ -37,7 +40,7 @@ from photonic.identity import Identity
 from photonic.ids import BlobId, NodeId, photo_subject
 from photonic.keeper import Keeper
 from photonic.layout import Layout, LibraryRecord
-from photonic.p2p.transfers import Want
+from photonic.p2p.planner import Want
 from photonic.photos import BlobRef, NewPhoto
 from photonic.roles.role import Role
 from photonic.world import World
@@ -58,21 +61,19 @@ class Library:
         world: World,
         announce: Callable[[Event], object],
         on_commit: Callable[[Committed], None],
-        connected: Callable[[], Collection[NodeId]],
     ) -> None:
-        """`on_commit` hears of every durable batch, after the events; `connected` names peers."""
+        """`on_commit` hears of every durable batch, after the events."""
         self.record, self.identity, self.role, self.store = record, identity, role, store
         self._world, self._announce, self._on_commit = world, announce, on_commit
-        self._connected = connected
         self.keeper = Keeper(
             layout, record.library, identity, world, store.has, self._note_committed
         )
         self.query = PhotoQuery(self.keeper.index.engine)
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Keep the library until cancelled."""
-        async with trio.open_nursery() as nursery:
-            await nursery.start(self.keeper.run)
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(self.keeper.run)
             await self.reconcile()
             task_status.started()
 
@@ -131,20 +132,17 @@ class Library:
 
     # --- Wants -------------------------------------------------------------------------------
 
-    async def wanted(self, limit: int) -> Sequence[Want]:
-        """Return what the role wants, is not here, and someone connected may have; best first."""
-        connected = frozenset(self._connected())
-        if not connected:
-            return []
+    async def wanted(self, limit: int, reachable: frozenset[NodeId]) -> Sequence[Want]:
+        """Return what the role wants, is not here, and someone reachable may have; best first."""
         missing = await trio.to_thread.run_sync(
-            self.query.missing, self.role.wanted_kinds, connected, limit
+            self.query.missing, self.role.wanted_kinds, reachable, limit
         )
         return [
             Want(
                 ref=blob_ref(item.row),
                 name=item.name,
                 priority=(position,),
-                holders=item.holders if item.row.kind == ORIGINAL_KIND else connected,
+                holders=item.holders if item.row.kind == ORIGINAL_KIND else reachable,
             )
             for position, item in enumerate(missing)
         ]

@@ -42,7 +42,8 @@ def set_up_logs(
 ) -> None:
     """Send the log of this process to `stream` (standard error) and to `file`, if one is given.
 
-    May be repeated: the last call counts. A file that cannot be opened is told in the log.
+    May be repeated: the last call counts. Call it after the libraries are imported, for some of
+    them set their loggers up for themselves. A file that cannot be opened is told in the log.
     """
     root = logging.getLogger()
     for handler in root.handlers[:]:
@@ -50,7 +51,9 @@ def set_up_logs(
         handler.close()
     root.setLevel(level.upper())
     for name, least in _QUIET.items():
-        logging.getLogger(name).setLevel(max(least, root.level))
+        library = logging.getLogger(name)
+        library.setLevel(max(least, root.level))
+        library.propagate = True  # libp2p turns it off when it is imported
     target = sys.stderr if stream is None else stream
     root.addHandler(_with_renderer(logging.StreamHandler(target), _renderer(style, target)))
     structlog.configure(
@@ -115,7 +118,7 @@ def _with_renderer(handler: logging.Handler, renderer: Processor) -> logging.Han
         last.append(structlog.processors.format_exc_info)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*_shared_processors(), structlog.stdlib.ExtraAdder()],
+            foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *_shared_processors()],
             processors=[*last, renderer],
         )
     )

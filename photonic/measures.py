@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -42,5 +43,5 @@ class NodeMeasures(Collector):
         }
         for name, (words, value) in gauges.items():
             yield GaugeMetricFamily(name, words, value=value)
-        for name, value in self._transfers.counters().items():
+        for name, value in asdict(self._transfers.counters).items():
             yield CounterMetricFamily(f"photonic_{name}", name.replace("_", " "), value=value)

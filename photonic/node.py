@@ -1,49 +1,52 @@
 """The daemon: builds the object graph of one node, runs it, and answers for it.
 
 This is the one place where parts are made and joined; everything else gets what it needs through
-its constructor. `run_node` owns every task: when it returns, none is left.
+its constructor. `Node.run` owns every task: when it returns, none is left.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
+import anyio
 import msgspec
 import trio
+from anyio.abc import TaskGroup
 from prometheus_client import CollectorRegistry
 
-from photonic import __version__
 from photonic.admission import Admissions
 from photonic.blobs.files import FileStore
 from photonic.config import Settings
 from photonic.crdt.catalog import Committed
-from photonic.errors import JournalDamaged, LibraryNotEmpty, NoLibrary
+from photonic.errors import JournalDamaged, LibraryNotEmpty
 from photonic.events import EventLog
 from photonic.gallery import Gallery
 from photonic.identity import Identity
 from photonic.ids import NodeId, peer_id
-from photonic.intake import Intake
+from photonic.ingest.importer import Importer
 from photonic.ingest.workers import Workers
+from photonic.intake import Intake
 from photonic.layout import Layout, LibraryRecord
 from photonic.library import Library
 from photonic.measures import NodeMeasures
-from photonic.membership import found_library, join_library
+from photonic.membership import join_library
 from photonic.observatory import Observatory
 from photonic.p2p.connector import Connector
 from photonic.p2p.discovery import Discovery
-from photonic.p2p.invitations import Code, parse_code
+from photonic.p2p.invitations import parse_code
 from photonic.p2p.libp2p_transport import Libp2pTransport
-from photonic.p2p.messages import BLOB_PROTOCOL, CATALOG_PROTOCOL, ENROL_PROTOCOL
+from photonic.p2p.messages import BLOB_PROTOCOL, CATALOG_PROTOCOL, ENROL_PROTOCOL, Hello
 from photonic.p2p.peers import PeerBook
 from photonic.p2p.sessions import Sessions
 from photonic.p2p.transfers import Transfers
-from photonic.p2p.transport import Admission, PeerDown, PeerUp
+from photonic.p2p.transport import PeerDown, PeerUp
 from photonic.problems import Problems
 from photonic.roles.presets import ROLES
-from photonic.supervise import keep_running, unwrapped
+from photonic.supervise import keep_running
 from photonic.views import (
     ConflictPage,
     DoctorView,
@@ -63,7 +66,7 @@ from photonic.world import World
 log = logging.getLogger(__name__)
 
 # Serves a node over HTTP until cancelled, and reports its URL when it does.
-Face = Callable[..., Awaitable[None]]
+Face = Callable[..., Coroutine[Any, Any, None]]
 
 
 class Node:
@@ -91,21 +94,19 @@ class Node:
             world,
             self.events.announce,
             self._on_commit,
-            self._connected,
         )
         keeper = self.library.keeper
         self.admissions = Admissions(layout, keeper, record, self.identity, self.transport, world)
         self.transfers = Transfers(
-            self.transport, self.store, self.library, world, self.events.announce, self.problems
+            self.transport, self.store, self.library, world, self.events.announce
         )
         self.sessions = Sessions(
             self.transport, keeper.call, self.book, world, self._hello, self._on_peer_news
         )
         self.connector = Connector(self.transport, self.book, self.admissions.members, world)
         self.discovery = Discovery(self.identity.node, self.transport.addresses, self._on_found)
-        self.intake = Intake(
-            self.store, self.workers, self.library, world, self.events.announce, self.problems
-        )
+        importer = Importer(self.store, self.workers, self.library, self.problems)
+        self.intake = Intake(importer, world, self.events.announce, self.problems)
         self.gallery = Gallery(self.library, self.store, self.workers)
         self.observatory = Observatory(
             settings,
@@ -137,24 +138,24 @@ class Node:
         }
         guests = {ENROL_PROTOCOL: self.admissions.serve}
         try:
-            async with trio.open_nursery() as nursery:
-                await nursery.start(self.library.run)
+            async with anyio.create_task_group() as tasks:
+                await tasks.start(self.library.run)
                 await self.admissions.load()
                 self._load_peers()
                 for damage in self.library.keeper.damaged:
                     self.problems.add(JournalDamaged(damage), damage)
-                await nursery.start(self.workers.run)
-                await nursery.start(
+                await tasks.start(self.workers.run)
+                await tasks.start(
                     self.transport.run, handlers, guests, self.admissions.gate, self._on_peer
                 )
-                self._start_services(nursery)
-                url = await nursery.start(face, self, self.settings.http_host, self._http_port)
+                self._start_services(tasks)
+                url = await tasks.start(face, self, self.settings.http_host, self._http_port)
                 self.observatory.http = url
                 self._write_node_file(url)
                 ready(await self.status())
-                nursery.start_soon(self._end_on, stop)
+                tasks.start_soon(self._end_on, stop)
                 await self._ended.wait()
-                nursery.cancel_scope.cancel()
+                tasks.cancel_scope.cancel()
         finally:
             self.layout.node_file.unlink(missing_ok=True)
             self._save_peers()
@@ -164,21 +165,23 @@ class Node:
     def _http_port(self) -> int:
         return self.settings.http_port
 
-    def _start_services(self, nursery: trio.Nursery) -> None:
+    def _start_services(self, tasks: TaskGroup) -> None:
         services: dict[str, Callable[[], Awaitable[None]]] = {
             "conversations with peers": self.sessions.run,
             "following the roster": self.admissions.run,
             "connecting with peers": self.connector.run,
-            "transfers": self.transfers.run,
+            "transfers": partial(self.transfers.run, task_status=anyio.TASK_STATUS_IGNORED),
             "telling peers": self._keep_telling,
         }
         if self.settings.discovery:
-            services["discovery"] = self.discovery.run
+            services["discovery"] = partial(
+                self.discovery.run, task_status=anyio.TASK_STATUS_IGNORED
+            )
         for folder in self.settings.watch:
             services[f"watching {folder}"] = partial(self.intake.watch, Path(folder))
         for name, service in services.items():
-            nursery.start_soon(keep_running, name, service, self.problems)
-        nursery.start_soon(self.intake.run)
+            tasks.start_soon(keep_running, name, service, self.problems)
+        tasks.start_soon(self.intake.run)
 
     async def _end_on(self, stop: trio.Event) -> None:
         await stop.wait()
@@ -208,15 +211,12 @@ class Node:
         except OSError as error:
             log.warning("addresses of peers could not be kept: %s", error)
 
-    def _connected(self) -> frozenset[NodeId]:
-        return self.transport.connected() & frozenset(self.admissions.members())
-
     def _on_peer(self, event: PeerUp | PeerDown) -> None:
         self.sessions.note(event)
         self.events.announce(self.observatory.peer_event(event))
         self.transfers.wake()
 
-    def _on_peer_news(self, node: NodeId) -> None:
+    def _on_peer_news(self, _node: NodeId) -> None:
         self.connector.wake()
         self.observatory.note_change()
         self.transfers.wake()
@@ -233,7 +233,7 @@ class Node:
         self.observatory.note_change()
         self.transfers.wake()
 
-    async def _hello(self) -> object:
+    async def _hello(self) -> Hello:
         return await self.observatory.hello()
 
     async def _keep_telling(self) -> None:
@@ -325,89 +325,3 @@ class Node:
 
     async def stop(self) -> None:
         self._ended.set()
-
-
-# --- what the command line calls ---------------------------------------------------------------
-
-
-async def initialise(settings: Settings) -> LibraryView:
-    """Make a new library in the home folder, which must keep none. Raises AlreadyInitialised."""
-    world, layout = World(), Layout(settings.home)
-    with layout.lock():
-        record = _found(settings, layout, world)
-    return LibraryView(record.id, record.name)
-
-
-def _found(settings: Settings, layout: Layout, world: World) -> LibraryRecord:
-    return found_library(
-        layout,
-        Identity.load_or_create(layout.node_key, world),
-        name=settings.library_name,
-        role=settings.role or "central",
-        node_name=settings.name,
-        world=world,
-    )
-
-
-async def enrol(settings: Settings, code: str) -> LibraryView:
-    """Join a library from a home folder whose node does not run, and which keeps none yet."""
-    world, layout = World(), Layout(settings.home)
-    with layout.lock():
-        record = await _enrol(settings, layout, parse_code(code), world)
-    return LibraryView(record.id, record.name)
-
-
-async def _enrol(settings: Settings, layout: Layout, code: Code, world: World) -> LibraryRecord:
-    record = layout.read_record()
-    if record is not None and record.id == code.library.hex():
-        return record
-    if record is not None:
-        raise LibraryNotEmpty(f"this home keeps the library {record.name}")
-    identity = Identity.load_or_create(layout.node_key, world)
-    transport = Libp2pTransport(identity, (), world)
-    inviter = NodeId(code.inviter)
-
-    def gate(node: NodeId) -> Admission:
-        return Admission.GUEST if node == inviter else Admission.REFUSED
-
-    with unwrapped():
-        async with trio.open_nursery() as nursery:
-            await nursery.start(transport.run, {}, {}, gate, lambda event: None)
-            record, granted = await join_library(
-                transport, layout, identity, code, node_name=settings.name, world=world
-            )
-            nursery.cancel_scope.cancel()
-    book = PeerBook(identity.node)
-    book.learn(inviter, (*granted.addresses, *code.addresses))
-    world.files.write_durable(layout.peers, book.dump())
-    return record
-
-
-async def run_node(
-    settings: Settings,
-    *,
-    face: Face,
-    ready: Callable[[StatusView], None],
-    stop: trio.Event,
-) -> None:
-    """Run the node of a home folder until `stop`. A home without a library gets one.
-
-    `ready` is called when everything serves, again if the node went on as a member of another
-    library. Raises HomeInUse, HomeUnusable, PortInUse, CodeRefused and what else keeps a node
-    from starting.
-    """
-    world, layout = World(), Layout(settings.home)
-    with layout.lock():
-        record = layout.read_record()
-        if settings.join is not None:
-            record = await _enrol(settings, layout, parse_code(settings.join), world)
-        if record is None:
-            record = _found(settings, layout, world)
-        while record is not None:
-            node = Node(settings, layout, record, world)
-            with unwrapped():
-                await node.run(face, ready, stop)
-            record = node.next_record
-
-
-__all__ = ["Face", "NoLibrary", "Node", "enrol", "initialise", "run_node"]

@@ -40,6 +40,7 @@ from photonic.views import (
     PeerView,
     ProblemView,
     StatusView,
+    TransferView,
 )
 from photonic.world import World
 
@@ -92,7 +93,7 @@ class Observatory:
         connected = [node for node in others if node in self._transport.connected()]
         return Facts(
             role=self._role.name,
-            cannot_write=any(p.code == StoreFull.code for p in self._problems.list()),
+            cannot_write=any(p.code == StoreFull.code for p in self._problem_views()),
             conflicts=conflicts,
             members=len(others),
             connected=len(connected),
@@ -122,13 +123,36 @@ class Observatory:
             problems=[
                 ProblemView(p.code, p.message, p.fix, p.path or None) for p in self._problems.list()
             ],
-            transfers=self._transfers.views(),
+            transfers=self._transfer_views(),
             imports=self._intake.views(),
             listen=self.listen(),
             http=self.http,
             version=__version__,
             wants=await self._wants(),
         )
+
+    def _problem_views(self) -> list[ProblemView]:
+        views = [
+            ProblemView(p.code, p.message, p.fix, p.path or None) for p in self._problems.list()
+        ]
+        stuck = self._transfers.problem
+        if stuck is not None:
+            views.append(ProblemView(stuck.code, stuck.message, stuck.fix, None))
+        return views
+
+    def _transfer_views(self) -> list[TransferView]:
+        return [
+            TransferView(
+                blob=transfer.blob.hex(),
+                name=transfer.name,
+                state=transfer.state.value,
+                done_bytes=transfer.done_bytes,
+                total_bytes=transfer.total_bytes,
+                rate_bytes_s=transfer.rate_bytes_s,
+                peers=[peer_id(node) for node in transfer.peers],
+            )
+            for transfer in self._transfers.snapshot()[: limits.PAGE_ITEMS_MAX]
+        ]
 
     async def _wants(self) -> dict[str, object]:
         """What the role wants here, in its own words, and how much of it is here."""

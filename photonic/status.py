@@ -1,4 +1,4 @@
-"""The state and the mode of a node: pure functions of facts. Nobody sets them; nobody stores them."""
+"""The state and the mode of a node: pure functions of facts. Nobody sets or stores them."""
 
 from __future__ import annotations
 

@@ -12,6 +12,13 @@ UV_OLDEST=0.5
 unset VIRTUAL_ENV PYTHONPATH PYTHONHOME UV_PROJECT_ENVIRONMENT UV_SYSTEM_PYTHON
 export LC_ALL="${LC_ALL:-C.UTF-8}"
 
+# Trust whom the machine trusts: networks with a proxy of their own add its certificate there.
+CERTIFICATES=/etc/ssl/certs/ca-certificates.crt
+if [ -r "$CERTIFICATES" ]; then
+    export UV_SYSTEM_CERTS="${UV_SYSTEM_CERTS:-true}"
+    export NODE_EXTRA_CA_CERTS="${NODE_EXTRA_CA_CERTS:-$CERTIFICATES}"
+fi
+
 say() { printf '%s\n' "photonic: $*" >&2; }
 fail() {
     say "$*"
@@ -89,7 +96,7 @@ get_uv() {
 ensure_venv() {
     local python="$ROOT/.venv/bin/python" hash
     hash="$(cd "$ROOT" && sha256sum "$2" pyproject.toml | sha256sum)"
-    if is_stamped "venv-$1" "$hash" && "$python" -c 'import photonic' 2>/dev/null; then
+    if is_stamped "venv-$1" "$hash" && "$python" -I -c 'import photonic' 2>/dev/null; then
         return
     fi
     say "making the environment .venv"
@@ -99,8 +106,8 @@ ensure_venv() {
     fi
     (
         cd "$ROOT"
-        "$UV" pip install --quiet --python "$python" --no-deps --require-hashes -r "$2"
-        "$UV" pip install --quiet --python "$python" --no-deps -e .
+        "$UV" pip install --quiet --python "$python" --no-deps --require-hashes -r "$2" &&
+            "$UV" pip install --quiet --python "$python" --no-deps -e .
     ) || fail "the environment could not be made; the lines above say why"
     stamp "venv-$1" "$hash"
 }

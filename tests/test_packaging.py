@@ -53,7 +53,7 @@ def test_every_pin_has_a_hash_and_no_address(name: str) -> None:
 
 
 def test_the_development_lock_pins_what_the_runtime_lock_pins() -> None:
-    runtime, development = PIN.findall(read_lock("requirements.lock")), None
+    runtime = PIN.findall(read_lock("requirements.lock"))
     development = PIN.findall(read_lock("requirements-dev.lock"))
     assert set(runtime) <= set(development)
 

@@ -8,7 +8,8 @@ everything must be read again. An event says that something changed, never all o
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing
 from functools import partial
 from typing import Annotated, Any
 
@@ -99,18 +100,19 @@ class EventStream(EventSourceResponse):
             subscription.close()
 
     async def _messages(
-        self, events: AsyncIterator[tuple[int, Event]], start: int
+        self, events: AsyncGenerator[tuple[int, Event], None], start: int
     ) -> AsyncIterator[ServerSentEvent]:
         # The first message opens the stream at once, and gives the client an id to come back with.
         first = self._feed.event_id(start)
         yield _sse(comment="photonic", id=first, retry=limits.EVENT_RETRY_MS)
-        async for number, event in events:
-            messages = told(event)
-            for left, (name, data) in enumerate(messages, start=1 - len(messages)):
-                # Only the last part of an event completes it.
-                key = self._feed.event_id(number) if left == 0 else None
-                text = json.dumps(data, separators=(",", ":"))
-                yield _sse(text, event=name, id=key)
+        async with aclosing(events):
+            async for number, event in events:
+                messages = told(event)
+                for left, (name, data) in enumerate(messages, start=1 - len(messages)):
+                    # Only the last part of an event completes it.
+                    key = self._feed.event_id(number) if left == 0 else None
+                    text = json.dumps(data, separators=(",", ":"))
+                    yield _sse(text, event=name, id=key)
 
     @staticmethod
     async def _nothing() -> AsyncIterator[ServerSentEvent]:

@@ -27,6 +27,7 @@ from photonic.views import (
 )
 
 _PHOTO_ID = "ab" * 32
+_CURSOR = "MjAyNC0wNS0xN3wx"
 _YODA = "12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp"
 _LEIA = "12D3KooWHHzSeKaY8xuZVzkLbKFfvNgPPeKhFBGrMbNzbm5akpqu"
 
@@ -95,9 +96,9 @@ PHOTO = PhotoDetail(
     facts={"camera_model": "NIKON D750", "lens": "24-70mm f/2.8", "iso": 100, "aperture": 8.0},
     tags=["harbour"],
 )
-PHOTO_PAGE = PhotoPage(items=[_SUMMARY], next=None)
+PHOTO_PAGE = PhotoPage(items=[_SUMMARY], next=_CURSOR)
 CONFLICT_PAGE = ConflictPage(
-    items=[ConflictView(photo=_SUMMARY, field="rating", versions=_VERSIONS)], next=None
+    items=[ConflictView(photo=_SUMMARY, field="rating", versions=_VERSIONS)], next=_CURSOR
 )
 PEER = PeerView(
     id=_LEIA,

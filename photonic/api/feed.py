@@ -8,7 +8,7 @@ from before a restart is a gap and not a wrong place.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 
 import trio
@@ -111,7 +111,7 @@ class Subscription:
         if self._feed.forget(self):
             self._unlisten()
 
-    async def events(self) -> AsyncIterator[tuple[int, Event]]:
+    async def events(self) -> AsyncGenerator[tuple[int, Event], None]:
         """Yield what was missed, then what happens, in order and each once, until the end."""
         last = self.start
         for number, event in self._missed:

@@ -152,3 +152,9 @@ class Connection(TCPServer):
                 await trio.aclose_forcefully(self.stream)  # a torn write leaves nothing to save
                 raise
         await self.protocol.handle(Closed())
+
+    async def _close(self) -> None:
+        # The answer whose end closes the connection is cancelled by that very end (sse-starlette
+        # hears of a disconnect); without the shield the socket would stay open.
+        with trio.CancelScope(shield=True):
+            await super()._close()

@@ -38,6 +38,7 @@ class FileStore:
         self._shelf, self._world, self._ledger = shelf, world, shelf.ledger
         self._lock = threading.Lock()
         self._open: dict[BlobId, FilePartial] = {}
+        self._recent: dict[BlobId, tuple[Held, ChunkList]] = {}  # being served, most likely
 
     @classmethod
     def open(cls, root: Path, world: World) -> FileStore:
@@ -69,10 +70,16 @@ class FileStore:
     # --- what is held ------------------------------------------------------------------------
 
     def held(self, blob: BlobId) -> Held | None:
-        return self._ledger.held(blob)
+        with self._lock:
+            recent = self._recent.get(blob)
+        if recent is not None:
+            return recent[0]
+        # Most questions are about blobs that are not here, and a look at the file system is
+        # cheaper than one into the ledger, at which threads queue up.
+        return self._ledger.held(blob) if self._shelf.final(blob).exists() else None
 
     def has(self, blob: BlobId) -> bool:
-        return self._ledger.held(blob) is not None
+        return self.held(blob) is not None
 
     def size(self, blob: BlobId) -> int:
         return self._known(blob).ref.size_bytes
@@ -87,7 +94,7 @@ class FileStore:
         try:
             return path.open("rb")
         except FileNotFoundError:
-            self._ledger.forget(blob)  # somebody removed it behind our back: it is to be fetched
+            self._forget(blob)  # somebody removed it behind our back: it is to be fetched
             raise BlobMissing(blob) from None
 
     def read(self, blob: BlobId, offset_bytes: int = 0, size_bytes: int | None = None) -> bytes:
@@ -96,9 +103,17 @@ class FileStore:
             return file.read(-1 if size_bytes is None else size_bytes)
 
     def chunk_list(self, blob: BlobId) -> ChunkList:
-        chunks = self._ledger.chunk_list(blob)
+        with self._lock:
+            recent = self._recent.get(blob)
+        if recent is not None:
+            return recent[1]
+        held, chunks = self._known(blob), self._ledger.chunk_list(blob)
         if chunks is None:
             raise BlobMissing(blob)
+        with self._lock:
+            self._recent[blob] = (held, chunks)
+            while len(self._recent) > limits.CHUNK_LISTS_CACHED_MAX:
+                del self._recent[next(iter(self._recent))]
         return chunks
 
     def refs(self, *, after: BlobId | None = None) -> Iterator[BlobRef]:
@@ -110,20 +125,28 @@ class FileStore:
         try:
             found = hash_file(path)
         except FileNotFoundError:
-            self._ledger.forget(blob)
+            self._forget(blob)
             raise BlobMissing(blob) from None
         if found != blob:
             aside = self._shelf.put_aside(path, blob)
+            self._forget(blob)
             raise BlobCorrupt(blob, f"any more; what is left of it is {aside}")
         now_ms = self._world.clock.now_ms()
         self._ledger.touch(blob, now_ms)
+        with self._lock:
+            self._recent.pop(blob, None)
         return Held(held.ref, now_ms, held.origin)
 
     def _known(self, blob: BlobId) -> Held:
-        held = self._ledger.held(blob)
+        held = self.held(blob)
         if held is None:
             raise BlobMissing(blob)
         return held
+
+    def _forget(self, blob: BlobId) -> None:
+        with self._lock:
+            self._recent.pop(blob, None)
+        self._ledger.forget(blob)
 
     # --- the ways in -------------------------------------------------------------------------
 
@@ -189,6 +212,8 @@ class FileStore:
             return partial
         partial.reopen()
         self.check_room(partial.missing_bytes)
+        if not chunks.chunks:
+            self._world.files.write_at(partial.path, 0, b"")  # nothing else would make the file
         if ref.size_bytes > limits.SMALL_BLOB_BYTES:
             with self._shelf.naming_full(len(chunks.encoded)):
                 path = self._shelf.incoming_list(ref.blob)

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from photonic.blobs.chunks import ChunkList, Scan
 from photonic.blobs.store import Held, Origin
@@ -36,18 +37,22 @@ CREATE INDEX IF NOT EXISTS intended ON blobs (blob) WHERE verified_at_ms IS NULL
 _PAGE_ROWS = 1_000
 
 
+def _connect(path: Path) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise LedgerDamaged(f"{path}: {error}") from error
+
+
 class Ledger:
     """One SQLite file, used from any thread."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = threading.Lock()
+        self._writing, self._reading = threading.Lock(), threading.Lock()
+        self._writer = _connect(path)
         try:
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        except sqlite3.Error as error:
-            raise LedgerDamaged(f"{path}: {error}") from error
-        try:
-            with self._guarded() as db:
+            with self._guarded(self._writing, self._writer) as db:
                 db.execute("PRAGMA journal_mode = WAL")
                 db.execute("PRAGMA synchronous = FULL")
                 (version,) = db.execute("PRAGMA user_version").fetchone()
@@ -55,24 +60,32 @@ class Ledger:
                     raise LedgerDamaged(f"{path} was written by a newer photonic")
                 db.executescript(_SCHEMA)
                 db.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
+            # Whoever reads must not wait for the disk behind somebody's commit.
+            self._reader = _connect(path)
         except BaseException:
-            self._db.close()
+            self._writer.close()
             raise
 
     @contextmanager
-    def _guarded(self) -> Iterator[sqlite3.Connection]:
-        """Give out the connection to one thread at a time; name SQLite's failures."""
-        with self._lock:
+    def _guarded(
+        self, lock: threading.Lock, db: sqlite3.Connection
+    ) -> Iterator[sqlite3.Connection]:
+        """Give out a connection to one thread at a time; name SQLite's failures."""
+        with lock:
             try:
-                yield self._db
+                yield db
             except sqlite3.Error as error:
                 if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
                     raise StoreFull(str(self._path), 1, 0) from error
                 raise LedgerDamaged(f"{self._path}: {error}") from error
 
+    def _read(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._guarded(self._reading, self._reader) as db:
+            return db.execute(statement, values).fetchall()
+
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._guarded() as db:
+        with self._guarded(self._writing, self._writer) as db:
             db.execute("BEGIN IMMEDIATE")
             try:
                 yield db
@@ -113,48 +126,42 @@ class Ledger:
 
     def held(self, blob: BlobId) -> Held | None:
         """Return what is entered of a held blob; an intended one is not held."""
-        with self._guarded() as db:
-            row = db.execute(
-                "SELECT size_bytes, chunks_id, origin, verified_at_ms FROM blobs"
-                " WHERE blob = ? AND verified_at_ms IS NOT NULL",
-                (blob,),
-            ).fetchone()
-        if row is None:
+        rows = self._read(
+            "SELECT size_bytes, chunks_id, origin, verified_at_ms FROM blobs"
+            " WHERE blob = ? AND verified_at_ms IS NOT NULL",
+            blob,
+        )
+        if not rows:
             return None
-        size_bytes, chunks_id, origin, verified_at_ms = row
+        size_bytes, chunks_id, origin, verified_at_ms = rows[0]
         return Held(BlobRef(blob, size_bytes, chunks_id), verified_at_ms, Origin(origin))
 
     def chunk_list(self, blob: BlobId) -> ChunkList | None:
         """Return the chunk list of a held blob."""
-        with self._guarded() as db:
-            row = db.execute(
-                "SELECT chunks FROM blobs WHERE blob = ? AND verified_at_ms IS NOT NULL", (blob,)
-            ).fetchone()
-        return None if row is None else ChunkList.decode(row[0])
+        rows = self._read(
+            "SELECT chunks FROM blobs WHERE blob = ? AND verified_at_ms IS NOT NULL", blob
+        )
+        return ChunkList.decode(rows[0][0]) if rows else None
 
     def refs(self, after: BlobId | None) -> Iterator[BlobRef]:
         """Yield held blobs in order; what is entered meanwhile may be among them or not."""
         last = after or b""
-        while True:
-            with self._guarded() as db:
-                rows = db.execute(
-                    "SELECT blob, size_bytes, chunks_id FROM blobs"
-                    " WHERE blob > ? AND verified_at_ms IS NOT NULL ORDER BY blob LIMIT ?",
-                    (last, _PAGE_ROWS),
-                ).fetchall()
-            if not rows:
-                return
+        while rows := self._read(
+            "SELECT blob, size_bytes, chunks_id FROM blobs"
+            " WHERE blob > ? AND verified_at_ms IS NOT NULL ORDER BY blob LIMIT ?",
+            last,
+            _PAGE_ROWS,
+        ):
             for blob, size_bytes, chunks_id in rows:
                 yield BlobRef(BlobId(blob), size_bytes, chunks_id)
             last = rows[-1][0]
 
     def intended(self) -> list[tuple[Scan, Origin]]:
         """Return the blobs that a crash left between intended and held."""
-        with self._guarded() as db:
-            rows = db.execute(
-                "SELECT blob, size_bytes, chunks_id, origin, chunks FROM blobs"
-                " WHERE verified_at_ms IS NULL"
-            ).fetchall()
+        rows = self._read(
+            "SELECT blob, size_bytes, chunks_id, origin, chunks FROM blobs"
+            " WHERE verified_at_ms IS NULL"
+        )
         return [
             (Scan(BlobRef(BlobId(blob), size, chunks_id), ChunkList.decode(chunks)), Origin(origin))
             for blob, size, chunks_id, origin, chunks in rows
@@ -162,5 +169,6 @@ class Ledger:
 
     def close(self) -> None:
         """Close the file; may be repeated."""
-        with self._lock:
-            self._db.close()
+        with self._reading, self._writing:
+            self._reader.close()
+            self._writer.close()

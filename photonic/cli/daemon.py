@@ -10,11 +10,11 @@ from collections.abc import Callable
 import trio
 from anyio.abc import TaskStatus
 
-from photonic import node
+from photonic import startup
 from photonic.api.app import create_app
 from photonic.api.server import serve
 from photonic.config import Settings
-from photonic.node import enrol, initialise
+from photonic.startup import enrol, initialise
 from photonic.views import LocalNode, StatusView
 
 __all__ = ["enrol", "initialise", "run_node"]
@@ -24,7 +24,7 @@ async def run_node(
     settings: Settings, *, ready: Callable[[StatusView], None], stop: trio.Event
 ) -> None:
     """Run the node of a home folder until `stop`; `ready` is called whenever it serves anew."""
-    await node.run_node(settings, face=serve_node, ready=ready, stop=stop)
+    await startup.run_node(settings, face=serve_node, ready=ready, stop=stop)
 
 
 async def serve_node(

@@ -99,6 +99,7 @@ async def _import_alone(
             "log_level": "warning",
         }
     )
+    node = load_node()
     set_up_logs(settings, home / CLI_LOG)
     stop, is_ready = trio.Event(), trio.Event()
     statuses: list[StatusView] = []
@@ -121,7 +122,7 @@ async def _import_alone(
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(work_then_stop)
-        await load_node().run_node(settings, ready=note_ready, stop=stop)
+        await node.run_node(settings, ready=note_ready, stop=stop)
         if not outcome:
             tasks.cancel_scope.cancel()
     return outcome[0]

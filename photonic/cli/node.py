@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Annotated
 import anyio
 import trio
 import typer
+from anyio.abc import TaskStatus
 
 from photonic import limits
 from photonic.cli import output
 from photonic.cli.invocation import make_home
-from photonic.cli.loading import load_node, load_settings, set_up_logs
+from photonic.cli.loading import Node, load_node, load_settings, set_up_logs
 from photonic.cli.options import invocation_of
 from photonic.errors import PhotonicError
 from photonic.home import NODE_LOG
@@ -93,11 +94,12 @@ def run(
         }
     )
     make_home(settings.home)
+    node = load_node()
     set_up_logs(settings, settings.home / NODE_LOG)
-    anyio.run(_serve, settings, invocation.json, backend="trio")
+    anyio.run(_serve, node, settings, invocation.json, backend="trio")
 
 
-async def _serve(settings: Settings, as_json: bool) -> None:
+async def _serve(node: Node, settings: Settings, as_json: bool) -> None:
     stop = trio.Event()
 
     def tell_ready(status: StatusView) -> None:
@@ -110,9 +112,9 @@ async def _serve(settings: Settings, as_json: bool) -> None:
 
     failure: PhotonicError | None = None
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_stop_on_signal, stop, tasks.cancel_scope)
+        await tasks.start(_stop_on_signal, stop, tasks.cancel_scope)
         try:
-            await load_node().run_node(settings, ready=tell_ready, stop=stop)
+            await node.run_node(settings, ready=tell_ready, stop=stop)
         except PhotonicError as error:
             failure = error  # taken out of the task group, which would wrap it
         tasks.cancel_scope.cancel()
@@ -120,9 +122,12 @@ async def _serve(settings: Settings, as_json: bool) -> None:
         raise failure
 
 
-async def _stop_on_signal(stop: trio.Event, everything: anyio.CancelScope) -> None:
+async def _stop_on_signal(
+    stop: trio.Event, everything: anyio.CancelScope, *, task_status: TaskStatus[None]
+) -> None:
     """Wait for a signal, begin the stop, and see that it ends in time."""
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+        task_status.started()
         async for _ in signals:
             break
         # From here the operating system ends us at Ctrl-C, even if the event loop hangs.

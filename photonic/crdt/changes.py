@@ -33,7 +33,7 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
     at: int  # hybrid logical clock: milliseconds << 16 | counter
     sets: dict[str, Any] = {}
     adds: dict[str, tuple[str, ...]] = {}
-    removes: dict[str, dict[str, tuple[bytes, ...]]] = {}  # value -> the adds that it ends
+    removes: Mapping[str, Mapping[str, tuple[bytes, ...]]] = {}  # value -> the adds that it ends
 
     @property
     def subject(self) -> Subject:
@@ -104,7 +104,7 @@ def _check(change: Change) -> None:
     fields = len(change.sets) + len(change.adds) + len(change.removes)
     problems = {
         "an author is a public key": len(change.author) != HASH_BYTES,
-        "a subject has a kind and a key": not (0 < len(change.kind) <= 32 and 0 < len(change.key)),
+        "a subject has a kind and a key": not (0 < len(change.kind) <= 32 and len(change.key) > 0),
         "a key has at most 128 bytes": len(change.key) > 128,
         "a parent is a change id": any(len(p) != HASH_BYTES for p in change.parents),
         "too many parents": len(change.parents) > limits.CHANGE_PARENTS_MAX,

@@ -51,7 +51,7 @@ class MapDocument:
 
     def entries(self) -> dict[str, bytes]:
         """Return a copy of the whole map. Raises DocumentFault if a value is not bytes."""
-        return {key: _as_bytes(value) for key, value in self._map.to_py().items()}
+        return {key: _as_bytes(value) for key, value in (self._map.to_py() or {}).items()}
 
     def insert(self, entries: Mapping[str, bytes]) -> bytes:
         """Write `entries` in one transaction and return the update that carries them."""
@@ -94,7 +94,7 @@ class MapDocument:
         """Return the update that a replica with `vector` lacks. Raises DocumentFault."""
         try:
             return self._doc.get_update(vector)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - a panic is one; see _fault
             raise _fault(error) from None
 
     def snapshot(self) -> bytes:
@@ -104,7 +104,7 @@ class MapDocument:
     def _absorb(self, update: bytes) -> None:
         try:
             self._doc.apply_update(update)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - a panic is one; see _fault
             raise _fault(error) from None
 
 

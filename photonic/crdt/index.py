@@ -7,6 +7,7 @@ else, so it need not be fsynced. Blocking: one thread owns it.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -40,7 +41,7 @@ class PhotoTable(SQLModel, table=True):
     caption: str | None
     kind: str
     media_type: str
-    bytes: int
+    size_bytes: int
     width: int | None
     height: int | None
     camera: str | None = Field(index=True)
@@ -206,7 +207,7 @@ def _engine(path: Path | None) -> Engine:
     )
 
     @event.listens_for(engine, "connect")
-    def _prepare(connection, _record) -> None:  # type: ignore[no-untyped-def]
+    def _prepare(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=OFF")  # derived: a crash costs a rebuild
         connection.execute("PRAGMA busy_timeout=5000")
@@ -235,7 +236,7 @@ def _photo(row: PhotoRow) -> dict[str, object]:
         "caption": _text(row.caption),
         "kind": row.kind,
         "media_type": facts.media_type,
-        "bytes": row.original.size_bytes,
+        "size_bytes": row.original.size_bytes,
         "width": facts.width,
         "height": facts.height,
         "camera": facts.camera_model,

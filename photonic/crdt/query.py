@@ -25,7 +25,7 @@ from photonic.crdt.index import (
     TagTable,
 )
 from photonic.errors import QueryInvalid
-from photonic.ids import BlobId
+from photonic.ids import BlobId, NodeId
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Missing:
 
     row: BlobTable
     name: str
-    holders: frozenset[bytes]
+    holders: frozenset[NodeId]
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ class PhotoQuery:
             holders = _holders(session, [row.blob for row, _ in rows])
         return [Missing(row, name, frozenset(holders.get(row.blob, ()))) for row, name in rows]
 
-    def holders(self, blob: BlobId) -> frozenset[bytes]:
+    def holders(self, blob: BlobId) -> frozenset[NodeId]:
         """Return the members that say they hold an original."""
         with Session(self._engine) as session:
             return frozenset(_holders(session, [blob]).get(blob, ()))
@@ -223,11 +223,11 @@ def _held_originals(session: Session, photos: Sequence[bytes]) -> set[bytes]:
     return set(session.exec(statement).all())
 
 
-def _holders(session: Session, blobs: Sequence[bytes]) -> dict[bytes, set[bytes]]:
-    found: dict[bytes, set[bytes]] = {}
+def _holders(session: Session, blobs: Sequence[bytes]) -> dict[bytes, set[NodeId]]:
+    found: dict[bytes, set[NodeId]] = {}
     statement = select(HolderTable.blob, HolderTable.node).where(col(HolderTable.blob).in_(blobs))
     for blob, node in session.exec(statement).all():
-        found.setdefault(blob, set()).add(node)
+        found.setdefault(blob, set()).add(NodeId(node))
     return found
 
 

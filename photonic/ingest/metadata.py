@@ -218,7 +218,9 @@ def _taken(found: Tags) -> tuple[Moment | None, str | None]:
 def _moment_at(found: Tags, name: str, subseconds: Value | None) -> Moment | None:
     value = found.get(name)
     if name == "Exif.GPSInfo.GPSDateStamp":
-        clock = [tags.number(part) for part in str(found.get("Exif.GPSInfo.GPSTimeStamp", "")).split()]
+        clock = [
+            tags.number(part) for part in str(found.get("Exif.GPSInfo.GPSTimeStamp", "")).split()
+        ]
         if len(clock) != 3 or None in clock:
             return None
         hour, minute, second = (int(part or 0) for part in clock)

@@ -105,7 +105,9 @@ def _size(raw: rawpy.RawPy) -> Size:
     if width < 1 or height < 1 or width * height > limits.IMAGE_PIXELS_MAX:
         raise PhotoUnreadable(f"a RAW that claims to have {width:,} x {height:,} pixels")
     orientation = _FLIPS.get(int(sizes.flip), 1)
-    return Size(height, width, orientation) if orientation >= 5 else Size(width, height, orientation)
+    return (
+        Size(height, width, orientation) if orientation >= 5 else Size(width, height, orientation)
+    )
 
 
 @contextmanager

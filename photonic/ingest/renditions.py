@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from PIL import Image, ImageCms
 
@@ -126,7 +126,7 @@ def _to_srgb(image: Image.Image) -> Image.Image:
 def _converted(image: Image.Image, profile: bytes | None) -> Image.Image:
     """Convert to RGB through the embedded profile; one that cannot be used is as good as none."""
     if image.mode == "LAB":
-        source: ImageCms.core.CmsProfile | ImageCms.ImageCmsProfile = ImageCms.createProfile("LAB")
+        source: Any = ImageCms.createProfile("LAB")
     elif profile:
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))

@@ -167,7 +167,9 @@ def position(
     if altitude_m is not None and not -12_000 <= altitude_m <= 1_000_000:
         altitude_m = None
     return Position(
-        round(latitude, 7), round(longitude, 7), None if altitude_m is None else round(altitude_m, 2)
+        round(latitude, 7),
+        round(longitude, 7),
+        None if altitude_m is None else round(altitude_m, 2),
     )
 
 

@@ -45,7 +45,7 @@ Answer = Granted | Refused
 async def ask_to_join(stream: Stream, request: EnrolRequest) -> Granted:
     """Speak the joiner's side. Raises CodeRefused, TooManyAttempts, StreamBroken."""
     await send_message(stream, request)
-    answer = await read_message(stream, Answer, limits.ENROL_TIMEOUT_S)
+    answer: Answer | None = await read_message(stream, Answer, limits.ENROL_TIMEOUT_S)
     if answer is None:
         raise StreamBroken("the inviting node ended the conversation")
     if isinstance(answer, Refused):
@@ -55,7 +55,7 @@ async def ask_to_join(stream: Stream, request: EnrolRequest) -> Granted:
 
 async def read_request(stream: Stream) -> EnrolRequest:
     """Read the one message that a guest may send. Raises StreamBroken, FrameInvalid."""
-    request = await read_message(
+    request: EnrolRequest | None = await read_message(
         stream, EnrolRequest, limits.ENROL_TIMEOUT_S, frame_bytes_max=limits.GUEST_FRAME_BYTES_MAX
     )
     if request is None:

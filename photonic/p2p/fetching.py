@@ -70,14 +70,14 @@ class FetchStream:
         node: NodeId,
         store: BlobStore,
         threads: anyio.CapacityLimiter,
-        report: Callable[[FetchStream, Sequence[Outcome]], None],
+        report: Callable[[FetchStream, Sequence[Outcome], float], None],
         stall_s: float,
     ) -> None:
         self.node = node
         self.bytes_in = 0
         self.in_flight_bytes = 0  # asked, and not yet on disk
         self.questions: deque[tuple[Wanted, float]] = deque()  # with the time, oldest first
-        self._store, self._threads, self._report, self._stall_s = store, threads, report, stall_s
+        self._store, self._threads, self._report, self.stall_s = store, threads, report, stall_s
         self._asker = Asker()
         self._to_ask: deque[Wanted] = deque()
         self._came: list[Effect] = []
@@ -86,12 +86,16 @@ class FetchStream:
         self._moved_s = anyio.current_time()
         self._scope = anyio.CancelScope()
         self._error: PhotonicError | None = None
+        self._settled_s = self._moved_s
+        self._busy_since = (self._moved_s, 0)
 
     def ask(self, wanted: Wanted) -> None:
         """Take a question to send; never waits."""
         now_s = anyio.current_time()
         if not self._to_ask and not self._asker.unanswered():
             self._moved_s = now_s
+        if not self.questions:
+            self._busy_since = (now_s, self.bytes_in)
         self.questions.append((wanted, now_s))
         self.in_flight_bytes += cost_bytes(wanted)
         self._to_ask.append(wanted)
@@ -100,6 +104,12 @@ class FetchStream:
     @property
     def unanswered(self) -> tuple[Wanted, ...]:
         return tuple(wanted for wanted, _ in self.questions)
+
+    @property
+    def rate_bytes_s(self) -> float:
+        """Return what came per second since the stream was last idle."""
+        since_s, before_bytes = self._busy_since
+        return (self.bytes_in - before_bytes) / max(anyio.current_time() - since_s, 1e-3)
 
     def give_up(self, error: PhotonicError) -> None:
         """End the stream: `run` raises the first error that was given."""
@@ -116,6 +126,8 @@ class FetchStream:
         finally:
             with anyio.CancelScope(shield=True):
                 await stream.close()
+                if not isinstance(self._error, BlobCorrupt):
+                    await self._store_what_came()  # else it would have to come again
         if self._error is not None:
             raise self._error
 
@@ -143,12 +155,12 @@ class FetchStream:
             data: bytes | None = None
             moved_s = self._moved_s
             is_owed = bool(self._to_ask or self._asker.unanswered())
-            deadline_s = moved_s + (self._stall_s if is_owed else limits.STREAM_IDLE_S)
+            deadline_s = moved_s + (self.stall_s if is_owed else limits.STREAM_IDLE_S)
             with anyio.CancelScope(deadline=deadline_s):
                 data = await stream.receive(limits.READ_BYTES)
             if data is None:
                 if is_owed and self._moved_s == moved_s:
-                    raise StreamBroken(f"a peer owed an answer and was silent {self._stall_s:g} s")
+                    raise StreamBroken(f"a peer owed an answer and was silent {self.stall_s:g} s")
                 if not self.questions:
                     return
                 if not is_owed:
@@ -171,23 +183,32 @@ class FetchStream:
         while True:
             await self._has_effects.wait()
             self._has_effects = anyio.Event()
-            while self._came:
-                batch, self._came = self._came, []
-                outcomes, error = await anyio.to_thread.run_sync(
-                    store_effects, self._store, batch, limiter=self._threads
-                )
-                self._settle(outcomes)
-                if error is not None:
-                    raise error
+            with anyio.CancelScope(shield=True):  # what is written must be counted as written
+                await self._store_what_came()
+            if self._error is not None:
+                return
+
+    async def _store_what_came(self) -> None:
+        while self._came and not isinstance(self._error, BlobCorrupt):
+            batch, self._came = self._came, []
+            outcomes, error = await anyio.to_thread.run_sync(
+                store_effects, self._store, batch, limiter=self._threads
+            )
+            self._settle(outcomes)
+            if error is not None:
+                self.give_up(error)
 
     def _settle(self, outcomes: Sequence[Outcome]) -> None:
         """Take answered questions off the account, then report."""
-        self._report(self, outcomes)
+        now_s = anyio.current_time()
+        begun_s = max(self._settled_s, self.questions[0][1]) if self.questions else now_s
         for outcome in outcomes:
             if isinstance(outcome, Answered | Refused):
                 wanted, _ = self.questions.popleft()
-                assert wanted == outcome.wanted, "answers come in the order of the questions"
+                assert wanted is outcome.wanted, "answers come in the order of the questions"
                 self.in_flight_bytes -= cost_bytes(wanted)
+        self._settled_s = now_s
+        self._report(self, outcomes, now_s - begun_s)
 
 
 def store_effects(

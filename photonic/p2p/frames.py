@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Any, TypeVar
+from typing import Any
 
 import trio
 
@@ -11,7 +11,6 @@ from photonic import limits, wire
 from photonic.errors import StreamBroken
 from photonic.p2p.transport import Stream
 
-M = TypeVar("M")
 _READ_BYTES = 64 * limits.KIB
 
 
@@ -22,26 +21,25 @@ async def send_message(stream: Stream, message: object) -> None:
 
 async def read_message(
     stream: Stream,
-    kind: type[M] | Any,
+    kind: Any,
     timeout_s: float,
     *,
     frame_bytes_max: int = limits.FRAME_BYTES_MAX,
-) -> M | None:
+) -> Any:
     """Read the one message that is expected; None if the stream ends before it.
 
     Raises StreamBroken (torn or too slow), FrameInvalid.
     """
     with trio.move_on_after(timeout_s):
         async for message in messages(stream, kind, frame_bytes_max=frame_bytes_max):
-            found: M = message
-            return found
+            return message
         return None
     raise StreamBroken(f"the peer said nothing for {timeout_s:.0f} s")
 
 
 async def messages(
-    stream: Stream, kind: type[M] | Any, *, frame_bytes_max: int = limits.FRAME_BYTES_MAX
-) -> AsyncIterator[M]:
+    stream: Stream, kind: Any, *, frame_bytes_max: int = limits.FRAME_BYTES_MAX
+) -> AsyncIterator[Any]:
     """Yield messages until the stream ends. Raises StreamBroken if that is inside of one."""
     reader = wire.FrameReader(frame_bytes_max)
     while data := await stream.receive(_READ_BYTES):

@@ -15,7 +15,7 @@ from photonic.blobs.store import Partial
 from photonic.errors import PhotonicError
 from photonic.ids import BlobId, NodeId
 from photonic.p2p.exchange import ChunksWanted, Wanted
-from photonic.p2p.planner import Need, Want, in_order
+from photonic.p2p.planner import Need, Want, backoff_s, in_order
 from photonic.photos import BlobRef
 
 
@@ -54,7 +54,7 @@ class Job:
     is_head_asked: bool = False  # the chunk list, or the whole of a small blob
     is_landing: bool = False
     asked: dict[NodeId, int] = field(default_factory=dict)  # questions in flight
-    refused: dict[NodeId, float] = field(default_factory=dict)  # not asked again until then
+    refusals: dict[NodeId, tuple[int, float]] = field(default_factory=dict)  # how often, until when
     not_before_s: float = 0.0
     problem: PhotonicError | None = None
     started_s: float | None = None
@@ -63,9 +63,15 @@ class Job:
 
     def holders(self, now_s: float) -> frozenset[NodeId]:
         """Return who may be asked: holders that did not just say that they are none."""
-        if not self.refused:
+        if not self.refusals:
             return self.want.holders
-        return frozenset(n for n in self.want.holders if self.refused.get(n, 0.0) <= now_s)
+        never = (0, 0.0)
+        return frozenset(n for n in self.want.holders if self.refusals.get(n, never)[1] <= now_s)
+
+    def refused(self, node: NodeId, now_s: float, jitter: float) -> None:
+        """Note that a supposed holder does not hold it: ask it later, and ever more rarely."""
+        times, _ = self.refusals.get(node, (0, 0.0))
+        self.refusals[node] = (times + 1, now_s + backoff_s(times, jitter))
 
     def began(self, partial: Partial) -> None:
         """Take over a partial: new, or left by an earlier run."""
@@ -122,8 +128,13 @@ class Jobs:
     def get(self, blob: BlobId) -> Job | None:
         return self._jobs.get(blob)
 
-    def update(self, wants: Iterable[Want], resumed: Mapping[BlobId, Partial]) -> list[Job]:
+    def update(
+        self, wants: Iterable[Want], looked_up: Mapping[BlobId, Partial | None]
+    ) -> list[Job]:
         """Take the newest list of wants; return the new jobs.
+
+        Only a blob that was looked up in the store becomes a new job, with the partial that was
+        found: a list of wants that is older than the last arrival names blobs that are held now.
 
         A job that is not wanted any more ends, unless questions of it are in flight: those are
         finished first, and the job ends with the next list.
@@ -133,10 +144,13 @@ class Jobs:
         for want in in_order(wants):
             job = self._jobs.get(want.ref.blob)
             if job is None or job.want.ref != want.ref:
+                if want.ref.blob not in looked_up:
+                    continue
                 job = Job(want)
                 new.append(job)
-                if want.ref.blob in resumed:
-                    job.began(resumed[want.ref.blob])
+                partial = looked_up[want.ref.blob]
+                if partial is not None:
+                    job.began(partial)
             job.want = want
             jobs[want.ref.blob] = job
         for blob, job in self._jobs.items():

@@ -21,6 +21,7 @@ from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import trio
+from anyio.abc import TaskStatus
 from libp2p.abc import ISecureConn
 from libp2p.crypto.ed25519 import Ed25519PrivateKey
 from libp2p.crypto.keys import KeyPair
@@ -48,14 +49,7 @@ from photonic.p2p.addresses import Endpoint, advertised, endpoint_of, source_of
 from photonic.p2p.links import Link, Links
 from photonic.p2p.sockets import NoneAnswered, TcpSocket, connect_first, open_listeners
 from photonic.p2p.streams import FIRST_WINDOW_BYTES, PING, SYN, Half, MuxedStream, Unread, header
-from photonic.p2p.transport import (
-    Admission,
-    Gate,
-    PeerListener,
-    Stream,
-    StreamHandler,
-    TaskStatus,
-)
+from photonic.p2p.transport import Admission, Gate, PeerListener, Stream, StreamHandler
 from photonic.world import World
 
 log = logging.getLogger(__name__)
@@ -188,7 +182,7 @@ class Libp2pTransport:
         gate: Gate,
         on_peer: PeerListener,
         *,
-        task_status: TaskStatus,
+        task_status: TaskStatus[None],
     ) -> None:
         self._speakers = {
             Admission.MEMBER: _speaker({**guest_handlers, **handlers}),
@@ -200,7 +194,8 @@ class Libp2pTransport:
             names = [listener.socket.getsockname() for listener in listeners]
             self._bound = tuple(endpoint_of(host, port) for host, port, *_ in names)
             async with trio.open_nursery() as self._nursery:
-                self._nursery.start_soon(trio.serve_listeners, self._accept, listeners)
+                if listeners:  # a node that only dials has none
+                    self._nursery.start_soon(trio.serve_listeners, self._accept, listeners)
                 task_status.started()
                 try:
                     await trio.sleep_forever()

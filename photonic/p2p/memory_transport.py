@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import anyio
 import anyio.lowlevel
-from anyio.abc import TaskGroup
+from anyio.abc import TaskGroup, TaskStatus
 
 from photonic import limits
 from photonic.errors import PeerUnreachable, StreamBroken
@@ -25,7 +25,6 @@ from photonic.p2p.transport import (
     PeerListener,
     Stream,
     StreamHandler,
-    TaskStatus,
 )
 
 log = logging.getLogger(__name__)
@@ -88,7 +87,7 @@ class MemoryTransport:
         gate: Gate,
         on_peer: PeerListener,
         *,
-        task_status: TaskStatus,
+        task_status: TaskStatus[None],
     ) -> None:
         self._handlers = {
             Admission.MEMBER: {**guest_handlers, **handlers},
@@ -129,7 +128,8 @@ class MemoryTransport:
             raise PeerUnreachable(f"{peer_id(node)} and this node do not admit each other")
         wire = _Wire()
         self._join(wire, other, ours)
-        other._join(wire, self, theirs)
+        if wire.is_live:
+            other._join(wire, self, theirs)
         if not wire.is_live:
             raise PeerUnreachable(f"{peer_id(node)} cut the connection at once")
 

@@ -58,24 +58,34 @@ class Score:
     failures: int = 0  # in a row
     corrupt: int = 0  # ever
     rate_bytes_s: float = _RATE_UNKNOWN
-    not_before_s: float = 0.0  # monotonic; it is left alone until then
+    retry_s: float = 0.0  # monotonic; after failures it is left alone until then
+    barred_s: float = 0.0  # the same after lies, which good answers do not make good
+
+    @property
+    def not_before_s(self) -> float:
+        return max(self.retry_s, self.barred_s)
 
     def failed(self, now_s: float, jitter: float) -> Score:
-        """Count a failure and back off; `jitter` from 0 to 1 spreads the retries of many."""
+        """Count a failure and back off; `jitter` from 0 to 1 spreads the retries of many.
+
+        What fails while the peer is left alone anyway is part of the same failure.
+        """
+        if now_s < self.not_before_s:
+            return self
         wait_s = backoff_s(self.failures, jitter)
-        return replace(self, failures=self.failures + 1, not_before_s=now_s + wait_s)
+        return replace(self, failures=self.failures + 1, retry_s=now_s + wait_s)
 
     def lied(self, now_s: float) -> Score:
         """Count wrong bytes: the peer is left alone longer each time."""
         corrupt = self.corrupt + 1
-        wait_s = limits.CORRUPT_PEER_PENALTY_S * corrupt
-        return replace(self, corrupt=corrupt, not_before_s=now_s + wait_s)
+        barred_s = now_s + limits.CORRUPT_PEER_PENALTY_S * corrupt
+        return replace(self, corrupt=corrupt, barred_s=barred_s)
 
     def brought(self, size_bytes: int, elapsed_s: float) -> Score:
         """Count an answer: its speed, and that the peer is well."""
-        rate = size_bytes / max(elapsed_s, 1e-3)
+        rate = max(1.0, size_bytes / max(elapsed_s, 1e-3))
         smoothed = rate if self.failures else 0.8 * self.rate_bytes_s + 0.2 * rate
-        return replace(self, failures=0, not_before_s=0.0, rate_bytes_s=max(1.0, smoothed))
+        return replace(self, failures=0, retry_s=0.0, rate_bytes_s=smoothed)
 
 
 def backoff_s(failures: int, jitter: float) -> float:

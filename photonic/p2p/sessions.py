@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 from typing import Any, TypeVar
 
 import trio
@@ -139,7 +140,7 @@ class Sessions:
         while True:
             reconciler = session.reconciler
             if reconciler is not None:
-                for message in await self._call(lambda _, r=reconciler: r.begin()):
+                for message in await self._call(partial(_begin, reconciler)):
                     await session.outbox.send(message)
             await trio.sleep(limits.SYNC_INTERVAL_S * self._world.entropy.uniform(0.75, 1.25))
 
@@ -173,3 +174,7 @@ class Sessions:
             return  # it is about to end, or not begun; the next round does it all again
         for answer in await self._call(lambda _: reconciler.handle(message)):
             await session.outbox.send(answer)
+
+
+def _begin(reconciler: Reconciler, _: Catalog) -> list[SyncMessage]:
+    return reconciler.begin()

@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from anyio.abc import TaskStatus
+
 from photonic.ids import NodeId
 
 
@@ -40,7 +42,7 @@ class Stream(Protocol):
         ...
 
     async def receive(self, size_max: int) -> bytes:
-        """Return 1 to `size_max` bytes, or b"" at the end. Raises StreamBroken. May be cancelled."""
+        """Return 1 to `size_max` bytes, b"" at the end. Raises StreamBroken. May be cancelled."""
         ...
 
     async def close(self) -> None:
@@ -85,7 +87,7 @@ class Transport(Protocol):
         gate: Gate,
         on_peer: PeerListener,
         *,
-        task_status: TaskStatus,
+        task_status: TaskStatus[None],
     ) -> None:
         """Listen, accept and keep alive until cancelled; `task_status.started()` when listening.
 
@@ -117,9 +119,3 @@ class Transport(Protocol):
     def drop(self, node: NodeId) -> None:
         """Cut every connection with `node` at once, without waiting for it."""
         ...
-
-
-class TaskStatus(Protocol):
-    """The part of trio's TaskStatus that is used."""
-
-    def started(self, value: None = None) -> None: ...

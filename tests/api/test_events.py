@@ -73,7 +73,7 @@ async def listening(
         yield told, await told.next()
 
 
-ANNOUNCED = [
+ANNOUNCED: list[tuple[events.Event, tuple[str, object]]] = [
     (
         events.SubjectsChanged((*SUBJECTS, member_subject(NODE)), (ChangeId(b"c"),)),
         ("photos", {"ids": IDS, "local": True}),

@@ -49,7 +49,7 @@ class FailingDisk:
     def _wrap(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*args: Any, **options: Any) -> Any:
             target = args[1] if name == "copy_file_range" else args[0]
-            path = os.readlink(f"/proc/self/fd/{target}") if isinstance(target, int) else target
+            path = Path(f"/proc/self/fd/{target}").readlink() if isinstance(target, int) else target
             if not str(path).startswith(self._root):
                 return real(*args, **options)
             self.step()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,7 @@ ABSENT = BlobId(digest(b"nobody has this"))
 
 
 def pieces(data: bytes, found: Scan) -> list[bytes]:
-    offsets = found.chunks.offsets
-    return [data[a:b] for a, b in zip(offsets, offsets[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(found.chunks.offsets)]
 
 
 class StoreContract:
@@ -70,6 +70,11 @@ class StoreContract:
         ref = store.put(b"").ref
         assert store.read(ref.blob) == b""
         assert len(store.chunk_list(ref.blob)) == 0
+
+    def test_an_empty_blob_can_be_received(self, tmp_path: Path) -> None:
+        store, found = self.make(tmp_path), scan_bytes(b"")
+        assert store.begin(found.ref, found.chunks).finish().ref == found.ref
+        assert store.read(found.ref.blob) == b""
 
     def test_refs_are_sorted_and_can_be_continued(self, tmp_path: Path) -> None:
         store = self.make(tmp_path)

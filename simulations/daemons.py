@@ -1,4 +1,4 @@
-"""Real daemons as processes, for the tests that look from outside.
+"""Real daemons as processes, for tests and benchmarks that look from outside.
 
 Nothing here sleeps: whoever waits listens to the node's server-sent events and looks again at each
 of them, until a limit.
@@ -25,11 +25,13 @@ STOPS_WITHIN_S = 5.0
 SETTLED_WITHIN_S = 120.0
 
 
-def photonic(home: Path, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+def photonic(
+    home: Path, *words: str, check: bool = True, within_s: float = READY_WITHIN_S
+) -> subprocess.CompletedProcess[str]:
     """Run a verb of the command line to its end."""
     command = [sys.executable, "-m", "photonic", "--home", str(home), *words]
     return subprocess.run(
-        command, check=check, capture_output=True, text=True, timeout=READY_WITHIN_S, env=_env()
+        command, check=check, capture_output=True, text=True, timeout=within_s, env=_env()
     )
 
 

@@ -1,0 +1,1 @@
+"""What we promise, measured beside others in the same run."""

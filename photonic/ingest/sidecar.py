@@ -1,0 +1,111 @@
+"""XMP sidecars beside an original: which ones belong to it, and what a person says in them.
+
+Read-only, and the bytes are foreign: no DTD, no entities (defusedxml), bounded in size, depth and
+number of elements. What cannot be read is SidecarInvalid; the bytes are kept all the same. pyexiv2
+is not asked, for it belongs into a worker process and this is plain XML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree.ElementTree import Element, ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from photonic import limits
+from photonic.errors import SidecarInvalid
+from photonic.ingest.tags import keywords, stars
+from photonic.ingest.tags import text as clean
+from photonic.photos import SIDECAR_SUFFIX, Marks
+
+_RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
+_DC = "{http://purl.org/dc/elements/1.1/}"
+_XMP = "{http://ns.adobe.com/xap/1.0/}"
+_LR = "{http://ns.adobe.com/lightroom/1.0/}"
+_LABELS = {"red", "yellow", "green", "blue", "purple"}
+
+
+def beside(path: Path) -> list[Path]:
+    """Return the sidecars of an original, the one that speaks for it first.
+
+    `IMG.CR2.xmp` (darktable, and what we write) before `IMG.xmp` (Adobe), then darktable's
+    duplicates `IMG_01.CR2.xmp`. Letters' case does not matter. Raises OSError.
+    """
+    name, stem, suffix = path.name.casefold(), path.stem.casefold(), path.suffix.casefold()
+    ranked: list[tuple[int, str, Path]] = []
+    for other in path.parent.iterdir():
+        if other.suffix.casefold() != SIDECAR_SUFFIX:
+            continue
+        bare = other.stem.casefold()
+        if bare == name:
+            ranked.append((0, other.name, other))
+        elif bare == stem:
+            ranked.append((1, other.name, other))
+        elif bare.endswith(suffix) and _is_duplicate(bare.removesuffix(suffix), stem):
+            ranked.append((2, other.name, other))
+    return [other for _, _, other in sorted(ranked)][: limits.SIDECARS_PER_PHOTO_MAX]
+
+
+def _is_duplicate(bare: str, stem: str) -> bool:
+    """Whether `bare` is darktable's name of a duplicate: the stem, "_" and two digits or more."""
+    number = bare.removeprefix(f"{stem}_")
+    return number != bare and len(number) >= 2 and number.isascii() and number.isdigit()
+
+
+def read_marks(data: bytes, name: str) -> Marks:
+    """Return what a sidecar says. Raises SidecarInvalid."""
+    if len(data) > limits.SIDECAR_BYTES_MAX:
+        raise SidecarInvalid(f"{name} has {len(data):,} bytes")
+    try:
+        root = fromstring(data, forbid_dtd=True)
+    except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
+        raise SidecarInvalid(f"{name} is no XMP: {error}") from error
+    _check_size(root, name)
+    blocks = list(root.iter(f"{_RDF}Description"))
+    label = clean(_simple(blocks, f"{_XMP}Label"))
+    return Marks(
+        rating=stars(_simple(blocks, f"{_XMP}Rating")),
+        label=label.lower() if label and label.lower() in _LABELS else None,
+        title=clean(_first(blocks, f"{_DC}title")),
+        caption=clean(_first(blocks, f"{_DC}description"), limits.CAPTION_CHARS_MAX),
+        keywords=keywords(
+            _listed(blocks, f"{_DC}subject"), _listed(blocks, f"{_LR}hierarchicalSubject")
+        ),
+    )
+
+
+def _check_size(root: Element, name: str) -> None:
+    depth, level = 0, [root]
+    count = 0
+    while level:
+        depth += 1
+        count += len(level)
+        if depth > limits.SIDECAR_DEPTH_MAX or count > limits.SIDECAR_ELEMENTS_MAX:
+            raise SidecarInvalid(f"{name} is nested too deeply, or has too many elements")
+        level = [child for element in level for child in element]
+
+
+def _simple(blocks: list[Element], name: str) -> str | None:
+    """Return a plain property, which may be an attribute or an element."""
+    for block in blocks:
+        if name in block.attrib:
+            return block.attrib[name]
+        child = block.find(name)
+        if child is not None and child.text:
+            return child.text
+    return None
+
+
+def _first(blocks: list[Element], name: str) -> str | None:
+    """Return the first entry of a list property, or the property itself if it is plain."""
+    return next(_listed(blocks, name), None) or _simple(blocks, name)
+
+
+def _listed(blocks: list[Element], name: str) -> Iterator[str]:
+    for block in blocks:
+        for child in block.findall(name):
+            for item in child.iter(f"{_RDF}li"):
+                if item.text:
+                    yield item.text

@@ -1,0 +1,102 @@
+"""Folders on their way into the library: those that were asked for, those that are watched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import trio
+
+from photonic import limits
+from photonic.errors import FolderUnknown, PhotonicError
+from photonic.events import Event, ImportProgress
+from photonic.ingest.importer import Importer, ImportReport, find_files, shown
+from photonic.ingest.watch import Watch
+from photonic.problems import Problems
+from photonic.views import ImportView
+from photonic.world import World
+
+
+class Intake:
+    """The imports of one node."""
+
+    def __init__(
+        self,
+        importer: Importer,
+        world: World,
+        announce: Callable[[Event], object],
+        problems: Problems,
+    ) -> None:
+        self._importer, self._world = importer, world
+        self._announce, self._problems = announce, problems
+        self._views: dict[str, ImportView] = {}
+        self._orders, self._ordered = trio.open_memory_channel[Path](limits.IMPORTS_WAITING_MAX)
+
+    def views(self) -> list[ImportView]:
+        """The imports that were asked for since the start, and how far each is."""
+        return list(self._views.values())
+
+    async def run(self) -> None:
+        """Do the imports that are asked for, one after another, until cancelled."""
+        async for folder in self._ordered:
+            try:
+                await self._import(folder)
+            except Exception as error:  # noqa: BLE001 - one import's bug must not end the others
+                self._problems.add(PhotonicError(f"the import stopped: {error!r}"), shown(folder))
+                self._show(folder, ImportReport(), is_finished=True)
+
+    async def start(self, folder: Path) -> ImportView:
+        """Ask for an import and return at once; one that waits or runs is not asked for twice.
+
+        Raises FolderUnknown.
+        """
+        if not folder.is_absolute() or not await trio.to_thread.run_sync(folder.is_dir):
+            raise FolderUnknown(f"{shown(folder)} is no folder on this machine")
+        known = self._views.get(shown(folder))
+        if known is not None and not known.finished:
+            return known
+        await self._orders.send(folder)
+        return self._show(folder, ImportReport(), is_finished=False)
+
+    async def watch(self, folder: Path) -> None:
+        """Take in what is in a folder, and what comes into it, until cancelled."""
+        await Watch(folder, self._world, self._problems).run(partial(self._take_batch, folder))
+
+    async def _take_batch(self, folder: Path, files: Sequence[Path]) -> None:
+        await self._importer.take(files, folder)
+
+    async def _import(self, folder: Path) -> None:
+        def find() -> list[Path]:
+            def tell(error: PhotonicError, place: str) -> None:
+                trio.from_thread.run_sync(self._problems.add, error, place)
+
+            return list(find_files(folder, tell))
+
+        files = await trio.to_thread.run_sync(find)
+
+        def note(report: ImportReport) -> None:
+            self._show(folder, report, is_finished=False)
+
+        report = await self._importer.take(files, folder, note)
+        self._show(folder, report, is_finished=True)
+
+    def _show(self, folder: Path, report: ImportReport, *, is_finished: bool) -> ImportView:
+        view = ImportView(
+            folder=shown(folder),
+            found=report.found,
+            imported=report.imported,
+            known=report.known,
+            failed=len(report.failed),
+            finished=is_finished,
+        )
+        self._views.pop(view.folder, None)
+        self._views[view.folder] = view
+        while len(self._views) > limits.IMPORTS_SHOWN_MAX:
+            del self._views[next(iter(self._views))]
+        self._announce(
+            ImportProgress(
+                view.folder, view.found, view.imported, view.known, view.failed, view.finished
+            )
+        )
+        return view

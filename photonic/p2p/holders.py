@@ -1,0 +1,164 @@
+"""The peers that blobs are fetched from: their streams, what they are asked, what they are worth.
+
+Carries out what the planner decides. A stream is opened when there is a question for it, up to
+`limits.STREAMS_PER_PEER_MAX` for a peer, and ends by itself when it was idle. A stream that fails
+gives back its questions; a peer that lied loses all of its streams at once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import anyio
+from anyio.abc import TaskGroup
+
+from photonic import limits
+from photonic.errors import BlobCorrupt, FrameInvalid, PeerUnreachable, StreamBroken
+from photonic.ids import NodeId, peer_id
+from photonic.p2p.exchange import Wanted
+from photonic.p2p.fetching import FetchStream
+from photonic.p2p.jobs import Jobs
+from photonic.p2p.messages import BLOB_PROTOCOL
+from photonic.p2p.planner import Assignment, Budget, Score, is_too_slow, plan
+from photonic.p2p.transport import Transport
+from photonic.world import Entropy
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the metrics show; they only grow."""
+
+    chunks_received: int = 0  # verified and stored
+    chunks_served: int = 0
+    chunks_corrupt: int = 0  # streams that ended because of what a peer sent
+    bytes_in: int = 0  # of chunks received
+    bytes_out: int = 0
+    blobs_received: int = 0
+    retries: int = 0  # streams that failed while they owed something
+
+
+@dataclass(slots=True)
+class _Peer:
+    """A peer that is or was asked."""
+
+    score: Score = field(default_factory=Score)
+    streams: list[FetchStream] = field(default_factory=list)
+
+    @property
+    def in_flight_bytes(self) -> int:
+        return sum(stream.in_flight_bytes for stream in self.streams)
+
+    def budget(self) -> Budget:
+        most = limits.STREAMS_PER_PEER_MAX
+        asked = sum(len(stream.questions) for stream in self.streams)
+        in_flight_bytes = self.in_flight_bytes
+        return Budget(
+            most * limits.FETCH_WINDOW_BYTES - in_flight_bytes,
+            most * limits.REQUESTS_PIPELINED_MAX - asked,
+            in_flight_bytes,
+            self.score,
+        )
+
+
+class Holders:
+    """All peers of one engine. Its methods run on the event loop's thread."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        entropy: Entropy,
+        counters: Counters,
+        new_stream: Callable[[NodeId], FetchStream],
+        returned: Callable[[NodeId, Sequence[Wanted]], None],
+    ) -> None:
+        self._transport, self._entropy, self._counters = transport, entropy, counters
+        self._new_stream, self._returned = new_stream, returned
+        self._peers: dict[NodeId, _Peer] = {}
+        self._tasks: TaskGroup
+
+    async def run(self) -> None:
+        """Own the streams' tasks until cancelled."""
+        async with anyio.create_task_group() as self._tasks:
+            await anyio.sleep_forever()
+
+    def scores(self) -> dict[NodeId, Score]:
+        return {node: peer.score for node, peer in self._peers.items()}
+
+    def brought(self, node: NodeId, size_bytes: int, elapsed_s: float) -> None:
+        """Count what a peer answered."""
+        self._peers[node].score = self._peers[node].score.brought(size_bytes, elapsed_s)
+
+    def failed(self, node: NodeId) -> None:
+        """Back off from a peer."""
+        jitter = self._entropy.uniform(0.0, 1.0)
+        self._peers[node].score = self._peers[node].score.failed(anyio.current_time(), jitter)
+
+    def hand_out(self, jobs: Jobs) -> None:
+        """Ask whoever has room for questions, in the order of the jobs."""
+        now_s = anyio.current_time()
+        budgets = {
+            node: self._peers.setdefault(node, _Peer()).budget()
+            for node in self._transport.connected()
+        }
+        in_flight_bytes = sum(peer.in_flight_bytes for peer in self._peers.values())
+        free_bytes = limits.FETCH_BYTES_IN_FLIGHT_MAX - in_flight_bytes
+        for assignment in plan(jobs.needs(now_s), budgets, now_s, free_bytes):
+            jobs.asked(assignment.node, assignment.wanted, now_s)
+            self._stream_for(assignment).ask(assignment.wanted)
+
+    def _stream_for(self, assignment: Assignment) -> FetchStream:
+        """Return the least busy stream to the peer, or a new one while there may be more."""
+        peer = self._peers[assignment.node]
+        idlest = min(peer.streams, key=lambda s: len(s.questions), default=None)
+        may_open = len(peer.streams) < limits.STREAMS_PER_PEER_MAX
+        if idlest is not None and not (idlest.questions and may_open):
+            return min(peer.streams, key=lambda s: (s.in_flight_bytes, len(s.questions)))
+        fetch = self._new_stream(assignment.node)
+        peer.streams.append(fetch)
+        self._tasks.start_soon(self._fetch, fetch)
+        return fetch
+
+    async def _fetch(self, fetch: FetchStream) -> None:
+        """Run one stream and judge its end."""
+        peer = self._peers[fetch.node]
+        try:
+            stream = None
+            with anyio.move_on_after(fetch.stall_s):
+                stream = await self._transport.open(fetch.node, BLOB_PROTOCOL)
+            if stream is None:
+                raise StreamBroken("a peer opened no stream in time")
+            await fetch.run(stream)
+        except (BlobCorrupt, FrameInvalid) as error:
+            log.warning("%s sent wrong bytes: %s", peer_id(fetch.node), error)
+            self._counters.chunks_corrupt += 1
+            peer.score = peer.score.lied(anyio.current_time())
+            for other in peer.streams:
+                other.give_up(StreamBroken("its peer sent wrong bytes on another stream"))
+        except (StreamBroken, PeerUnreachable) as error:
+            log.info("%s: %s", peer_id(fetch.node), error)
+            if fetch.unanswered:
+                self._counters.retries += 1
+                self.failed(fetch.node)
+        finally:
+            peer.streams.remove(fetch)
+            self._returned(fetch.node, fetch.unanswered)
+
+    def leave_slow_streams(self, jobs: Jobs) -> None:
+        """Give up on streams whose peer is much slower than another holder has been."""
+        now_s = anyio.current_time()
+        for node, peer in self._peers.items():
+            for fetch in peer.streams:
+                if not fetch.questions:
+                    continue
+                wanted, asked_s = fetch.questions[0]
+                job = jobs.get(wanted.ref.blob)
+                if job is None or now_s - asked_s < limits.FETCH_SLOW_S:
+                    continue
+                others = (job.holders(now_s) & self._transport.connected()) - {node}
+                scores = [self._peers[n].score for n in others if n in self._peers]
+                if is_too_slow(now_s - asked_s, fetch.rate_bytes_s, scores, now_s):
+                    fetch.give_up(StreamBroken("a peer is much slower than another one"))

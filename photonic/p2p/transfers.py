@@ -1,0 +1,301 @@
+"""The engine that fetches wanted blobs from whoever holds them, and serves what is held.
+
+It decides nothing: what is wanted comes from `Wants`, who is asked for what from the planner, what
+may be stored from the store's door, and what a peer may send from the exchange. Here are the tasks,
+the streams, the retries and the numbers for the status. One task plans; each stream has its own
+tasks; disk and hashing run in worker threads of an own limiter. All of it ends with `run`.
+
+A failed or silent stream gives back what it was asked, which then goes to another holder; at most
+the one chunk that was on its way in that stream comes twice. A full disk pauses fetching, shows as
+a problem, and ends by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import anyio
+import anyio.to_thread
+from anyio.abc import TaskStatus
+
+from photonic import limits
+from photonic.blobs.store import BlobStore, Held, Partial
+from photonic.errors import BlobCorrupt, PhotonicError, StoreBroken, StoreFull
+from photonic.events import Event, ProblemsChanged, TransferProgress
+from photonic.ids import BlobId, NodeId
+from photonic.p2p.exchange import Answered, Refused, Wanted, cost_bytes
+from photonic.p2p.fetching import Began, FetchStream, Outcome, Stored, Unstored
+from photonic.p2p.holders import Counters, Holders
+from photonic.p2p.jobs import Job, Jobs, TransferView
+from photonic.p2p.landing import Landing
+from photonic.p2p.planner import Score, Want
+from photonic.p2p.serving import BlobServer
+from photonic.p2p.transport import Stream, Transport
+from photonic.photos import BlobRef
+from photonic.world import World
+
+log = logging.getLogger(__name__)
+
+
+class Wants(Protocol):
+    """What this node wants to hold, as the catalog and its role say."""
+
+    async def wanted(self, limit: int, reachable: frozenset[NodeId]) -> Sequence[Want]:
+        """Return the wants that at least one of `reachable` holds, most urgent first.
+
+        At most `limit` of them, none that is held already. Holders that are not reachable may be
+        named as well.
+        """
+        ...
+
+    async def arrived(self, ref: BlobRef) -> None:
+        """Hear that a wanted blob is durably stored and verified now. May be told twice."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """The engine's waits, which tests shorten."""
+
+    stall_s: float = limits.FETCH_STALL_S
+    tick_s: float = limits.TRANSFER_TICK_S
+    disk_recheck_s: float = limits.DISK_RECHECK_S
+
+
+class Transfers:
+    """Fetches and serves blobs for one library. `run` owns all tasks; see the module."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        store: BlobStore,
+        wants: Wants,
+        world: World,
+        announce: Callable[[Event], object],
+        pace: Pace = Pace(),
+    ) -> None:
+        self.counters = Counters()
+        self._transport, self._store, self._wants = transport, store, wants
+        self._world, self._announce, self._pace = world, announce, pace
+        self._threads = anyio.CapacityLimiter(limits.TRANSFER_THREADS_MAX)
+        serving_threads = anyio.CapacityLimiter(limits.TRANSFER_THREADS_MAX)
+        self._server = BlobServer(store, serving_threads, self.counters)
+        self._landing = Landing(store, self._threads, self._landed)
+        self._jobs = Jobs()
+        self._holders = Holders(
+            transport, world.entropy, self.counters, self._new_stream, self._returned
+        )
+        self._news = anyio.Event()
+        self._is_stale = True  # the wants may have changed
+        self._refreshed_s = -limits.WANTS_REFRESH_S
+        self._was_cut_off = False  # the last list of wants was as long as it may be
+        self._problem: PhotonicError | None = None
+        self._recheck_s: float | None = None  # no room on the disk; looked at again then
+
+    async def run(self, *, task_status: TaskStatus[None]) -> None:
+        """Fetch until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._holders.run)
+            tasks.start_soon(self._landing.run)
+            tasks.start_soon(self._landing.run)  # a big file's fsync holds up no small ones
+            task_status.started()
+            while True:
+                tick_s = limits.WANTS_REFRESH_MIN_S if self._is_stale else self._pace.tick_s
+                with anyio.move_on_after(tick_s):
+                    await self._news.wait()
+                self._news = anyio.Event()
+                await self._refresh()
+                await self._look_at_disk()
+                self._holders.leave_slow_streams(self._jobs)
+                if self._recheck_s is None:
+                    self._holders.hand_out(self._jobs)
+
+    def wake(self) -> None:
+        """Look again: there may be a new want, peer or holder. Never waits."""
+        self._is_stale = True
+        self._news.set()
+
+    async def serve(self, stream: Stream) -> None:
+        """Answer one blob stream of a peer: the handler of `BLOB_PROTOCOL`."""
+        await self._server.serve(stream)
+
+    def snapshot(self) -> tuple[TransferView, ...]:
+        """Return every transfer, most urgent first."""
+        now_s = anyio.current_time()
+        return tuple(job.view(now_s) for job in self._jobs)
+
+    @property
+    def problem(self) -> PhotonicError | None:
+        """What keeps this node from storing what it fetches, if anything does."""
+        return self._problem
+
+    def scores(self) -> dict[NodeId, Score]:
+        """Return what is thought of each peer that was asked."""
+        return self._holders.scores()
+
+    # --- what is wanted ----------------------------------------------------------------------
+
+    async def _refresh(self) -> None:
+        now_s = anyio.current_time()
+        age_s = now_s - self._refreshed_s
+        is_low = self._was_cut_off and len(self._jobs) < limits.WANTS_MAX // 2
+        is_due = self._is_stale or is_low or age_s >= limits.WANTS_REFRESH_S
+        if not is_due or age_s < limits.WANTS_REFRESH_MIN_S:
+            return
+        self._is_stale, self._refreshed_s = False, now_s
+        wants = await self._wants.wanted(limits.WANTS_MAX, self._transport.connected())
+        self._was_cut_off = len(wants) >= limits.WANTS_MAX
+        new = [want.ref for want in wants if self._jobs.get(want.ref.blob) is None]
+        held, looked_up = await anyio.to_thread.run_sync(self._look_up, new, limiter=self._threads)
+        for ref in held:
+            await self._wants.arrived(ref)
+        for job in self._jobs.update(wants, looked_up):
+            if job.is_complete:
+                self._land(job)
+
+    def _look_up(
+        self, refs: Sequence[BlobRef]
+    ) -> tuple[list[BlobRef], dict[BlobId, Partial | None]]:
+        """Find out what is held already, and of the rest what is here in part. Blocks."""
+        held: list[BlobRef] = []
+        looked_up: dict[BlobId, Partial | None] = {}
+        begun = set(self._store.partials())
+        for ref in refs:
+            try:
+                if self._store.has(ref.blob):
+                    held.append(ref)
+                    continue
+                looked_up[ref.blob] = self._store.resume(ref) if ref.blob in begun else None
+            except (PhotonicError, OSError) as error:
+                log.warning("%s", error)  # no room for the rest of it: begun anew when there is
+                looked_up[ref.blob] = None
+        return held, looked_up
+
+    # --- what became of it -------------------------------------------------------------------
+
+    def _new_stream(self, node: NodeId) -> FetchStream:
+        return FetchStream(node, self._store, self._threads, self._report, self._pace.stall_s)
+
+    def _returned(self, node: NodeId, unanswered: Sequence[Wanted]) -> None:
+        """Hear that a stream ended, and what it still owed."""
+        for wanted in unanswered:
+            self._jobs.ended(node, wanted)
+        self._news.set()
+
+    def _report(self, fetch: FetchStream, outcomes: Sequence[Outcome], elapsed_s: float) -> None:
+        """Hear what a stream brought. Called on the event loop's thread."""
+        now_s = anyio.current_time()
+        brought_bytes = 0
+        for outcome in outcomes:
+            match outcome:
+                case Began(ref, partial):
+                    job = self._jobs.began(ref, partial)
+                    if job is not None and job.is_complete:
+                        self._land(job)
+                case Stored(ref, index, size_bytes):
+                    self.counters.chunks_received += 1
+                    self.counters.bytes_in += size_bytes
+                    self._progress(self._jobs.stored(ref, index), now_s)
+                case Unstored(ref, problem):
+                    self._block(self._jobs.get(ref.blob), problem, now_s)
+                case Answered(wanted):
+                    brought_bytes += cost_bytes(wanted)
+                    self._jobs.ended(fetch.node, wanted)
+                case Refused(wanted, is_busy):
+                    self._refused(fetch.node, wanted, is_busy, now_s)
+        if brought_bytes:
+            self._holders.brought(fetch.node, brought_bytes, elapsed_s)
+        self._news.set()
+
+    def _refused(self, node: NodeId, wanted: Wanted, is_busy: bool, now_s: float) -> None:
+        job = self._jobs.get(wanted.ref.blob)
+        self._jobs.ended(node, wanted)
+        if is_busy:
+            self._holders.failed(node)
+        elif job is not None:
+            job.refused(node, now_s, self._world.entropy.uniform(0.0, 1.0))
+
+    def _progress(self, job: Job | None, now_s: float) -> None:
+        """Tell of a chunk: at most twice a second for each blob."""
+        if job is None:
+            return
+        if job.is_complete:
+            self._land(job)
+        elif now_s - job.progress_s >= limits.TRANSFER_PROGRESS_INTERVAL_S:
+            job.progress_s = now_s
+            self._announce(_progress_of(job))
+
+    def _land(self, job: Job) -> None:
+        if not job.is_landing:
+            assert job.partial is not None
+            job.is_landing = True
+            self._landing.add(job.partial)
+
+    async def _landed(self, partial: Partial, result: Held | PhotonicError) -> None:
+        """Hear that a blob is held now, or why not."""
+        job = self._jobs.get(partial.ref.blob)
+        if isinstance(result, Held):
+            self.counters.blobs_received += 1
+            await self._wants.arrived(partial.ref)
+            if job is not None:
+                self._announce(_progress_of(job))
+                self._jobs.forget(partial.ref)
+                self._settle_problem()
+        elif job is not None:
+            job.is_landing = False
+            self._block(job, result, anyio.current_time())
+            if isinstance(result, BlobCorrupt):
+                # Every chunk was right and the whole is wrong: whoever introduced the blob named
+                # another one's chunks. No peer can help; the newest change of it might.
+                job.partial, job.missing, job.done_bytes = None, set(), 0
+                job.not_before_s = anyio.current_time() + limits.CORRUPT_PEER_PENALTY_S
+        self._news.set()
+
+    # --- when the disk refuses ---------------------------------------------------------------
+
+    def _block(self, job: Job | None, problem: PhotonicError, now_s: float) -> None:
+        """Note a problem of this node; what came for the job is fetched again later."""
+        if job is not None:
+            job.problem = problem
+            job.not_before_s = now_s + self._pace.disk_recheck_s
+        if isinstance(problem, StoreFull | StoreBroken):
+            self._recheck_s = now_s + self._pace.disk_recheck_s
+        if self._problem is None:
+            log.warning("%s", problem)
+            self._announce(ProblemsChanged(1))
+        self._problem = problem
+
+    async def _look_at_disk(self) -> None:
+        """Go on when there is room again, and with what was complete first."""
+        now_s = anyio.current_time()
+        if self._recheck_s is not None and now_s >= self._recheck_s:
+            self._recheck_s = now_s + self._pace.disk_recheck_s
+            try:
+                await anyio.to_thread.run_sync(
+                    self._store.check_room, limits.FETCH_WINDOW_BYTES, limiter=self._threads
+                )
+            except (PhotonicError, OSError):
+                return
+            self._recheck_s = None
+        if self._problem is not None:
+            for job in self._jobs:
+                if job.is_complete and job.not_before_s <= now_s:
+                    self._land(job)
+            self._settle_problem()
+
+    def _settle_problem(self) -> None:
+        """Take the problem back when nothing suffers from it any more."""
+        if self._problem is None or self._recheck_s is not None:
+            return
+        problems = [job.problem for job in self._jobs if job.problem is not None]
+        if not problems:
+            self._announce(ProblemsChanged(0))
+        self._problem = problems[0] if problems else None
+
+
+def _progress_of(job: Job) -> TransferProgress:
+    ref = job.want.ref
+    return TransferProgress(ref.blob, job.want.name, job.done_bytes, ref.size_bytes, len(job.asked))

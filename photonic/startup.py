@@ -1,0 +1,109 @@
+"""From a home folder to a running node: making a library, joining one, starting, going on as another.
+
+One process at a time may do any of it: the home folder is locked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import anyio
+import trio
+
+from photonic.config import Settings
+from photonic.errors import AlreadyInitialised, LibraryNotEmpty
+from photonic.identity import Identity
+from photonic.ids import NodeId
+from photonic.layout import Layout, LibraryRecord
+from photonic.membership import found_library, join_library
+from photonic.node import Face, Node
+from photonic.p2p.invitations import Code, parse_code
+from photonic.p2p.libp2p_transport import Libp2pTransport
+from photonic.p2p.peers import PeerBook
+from photonic.p2p.transport import Admission
+from photonic.supervise import unwrapped
+from photonic.views import LibraryView, StatusView
+from photonic.world import World
+
+
+async def initialise(settings: Settings) -> LibraryView:
+    """Make a new library in the home folder, which must keep none. Raises AlreadyInitialised."""
+    world, layout = World(), Layout(settings.home)
+    with layout.lock():
+        known = layout.read_record()
+        if known is not None:
+            raise AlreadyInitialised(f"{layout.home} keeps the library {known.name}")
+        record = _found(settings, layout, world)
+    return LibraryView(record.id, record.name)
+
+
+def _found(settings: Settings, layout: Layout, world: World) -> LibraryRecord:
+    return found_library(
+        layout,
+        Identity.load_or_create(layout.node_key, world),
+        name=settings.library_name,
+        role=settings.role or "central",
+        node_name=settings.name,
+        world=world,
+    )
+
+
+async def enrol(settings: Settings, code: str) -> LibraryView:
+    """Join a library from a home folder whose node does not run, and which keeps none yet."""
+    world, layout = World(), Layout(settings.home)
+    with layout.lock():
+        record = await _enrol(settings, layout, parse_code(code), world)
+    return LibraryView(record.id, record.name)
+
+
+async def _enrol(settings: Settings, layout: Layout, code: Code, world: World) -> LibraryRecord:
+    record = layout.read_record()
+    if record is not None and record.id == code.library.hex():
+        return record
+    if record is not None:
+        raise LibraryNotEmpty(f"this home keeps the library {record.name}")
+    identity = Identity.load_or_create(layout.node_key, world)
+    transport = Libp2pTransport(identity, (), world)
+    inviter = NodeId(code.inviter)
+
+    def gate(node: NodeId) -> Admission:
+        return Admission.GUEST if node == inviter else Admission.REFUSED
+
+    with unwrapped():
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(transport.run, {}, {}, gate, lambda event: None)
+            joined, granted = await join_library(
+                transport, layout, identity, code, node_name=settings.name, world=world
+            )
+            tasks.cancel_scope.cancel()
+    book = PeerBook(identity.node)
+    book.learn(inviter, (*granted.addresses, *code.addresses))
+    world.files.write_durable(layout.peers, book.dump())
+    return joined
+
+
+async def run_node(
+    settings: Settings,
+    *,
+    face: Face,
+    ready: Callable[[StatusView], None],
+    stop: trio.Event,
+) -> None:
+    """Run the node of a home folder until `stop`. A home without a library gets one.
+
+    `ready` is called when everything serves, again if the node went on as a member of another
+    library. Raises HomeInUse, HomeUnusable, PortInUse, CodeRefused and what else keeps a node
+    from starting.
+    """
+    world, layout = World(), Layout(settings.home)
+    with layout.lock():
+        record = layout.read_record()
+        if settings.join is not None:
+            record = await _enrol(settings, layout, parse_code(settings.join), world)
+        if record is None:
+            record = _found(settings, layout, world)
+        while record is not None:
+            node = Node(settings, layout, record, world)
+            with unwrapped():
+                await node.run(face, ready, stop)
+            record = node.next_record

@@ -1,0 +1,185 @@
+"""The OpenAPI document: committed, complete, and true of every operation that it names."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from photonic.api import openapi
+from photonic.api.app import Face
+from tests.api.client import face, run, served
+from tests.api.local_node import MemoryNode
+
+DOCUMENT: dict[str, Any] = json.loads(openapi.document())
+COMMITTED = Path(__file__).parents[2] / "docs" / "openapi.json"
+OPERATIONS = {
+    (method.upper(), path): operation
+    for path, operations in DOCUMENT["paths"].items()
+    for method, operation in operations.items()
+}
+
+SCALARS: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "null": (type(None),),
+}
+
+# Every operation: what to send, and the good status. `{code}` is an invitation's.
+CALLS: dict[tuple[str, str], tuple[int, dict[str, object] | None]] = {
+    ("GET", "/api/v1/status"): (200, None),
+    ("GET", "/api/v1/photos"): (200, None),
+    ("GET", "/api/v1/photos/{id}"): (200, None),
+    ("PATCH", "/api/v1/photos/{id}"): (200, {"rating": 4}),
+    ("POST", "/api/v1/photos/{id}/resolve"): (200, {"field": "title", "value": "b"}),
+    ("GET", "/api/v1/photos/{id}/original"): (200, None),
+    ("GET", "/api/v1/photos/{id}/preview"): (200, None),
+    ("GET", "/api/v1/conflicts"): (200, None),
+    ("GET", "/api/v1/peers"): (200, None),
+    ("POST", "/api/v1/invitations"): (201, {"role": "mobile"}),
+    ("POST", "/api/v1/join"): (200, {"code": "{code}"}),
+    ("GET", "/api/v1/imports"): (200, None),
+    ("POST", "/api/v1/imports"): (202, {"folder": "{folder}"}),
+    ("GET", "/api/v1/doctor"): (200, None),
+    ("POST", "/api/v1/stop"): (202, None),
+    ("GET", "/api/v1/events"): (200, None),
+    ("GET", "/api/v1/health"): (200, None),
+    ("GET", "/api/v1/metrics"): (200, None),
+    ("GET", "/health"): (200, None),
+    ("GET", "/metrics"): (200, None),
+}
+
+
+def test_the_committed_document_is_up_to_date() -> None:
+    committed = COMMITTED.read_text(encoding="utf-8")
+    assert committed == openapi.document(), (
+        "run `python -m photonic.api.openapi > docs/openapi.json`"
+    )
+
+
+def test_the_calls_below_are_all_operations_there_are() -> None:
+    assert set(CALLS) == set(OPERATIONS)
+
+
+def test_every_route_is_in_the_document() -> None:
+    hidden = {"HEAD", "OPTIONS"}
+    app = Face(None)
+    served_paths = {
+        path.removesuffix("/") for path in re.findall(r'"(/[^"]*)"', json.dumps(list(OPERATIONS)))
+    }
+    assert served_paths == {path for _, path in CALLS}
+    assert app.openapi_url not in served_paths
+    assert not {method for method, _ in OPERATIONS} & hidden
+
+
+async def call(
+    node: MemoryNode, client: httpx.AsyncClient, method: str, path: str, body: object
+) -> tuple[int, str, bytes]:
+    """Make one call with what it needs; return the status, the media type and the body."""
+    photo = node.take("a.jpg", (1, 2, 3))
+    node.write_apart(photo, "title", "a")
+    invitation = await node.invite("mobile", 60, None)
+    folder = str((await node.original(photo)).path.parent)
+    text = json.dumps(body).replace("{code}", invitation.code).replace("{folder}", folder)
+    address = path.replace("{id}", photo)
+    async with client.stream(
+        method, address, json=None if body is None else json.loads(text)
+    ) as answer:
+        kind = answer.headers["content-type"].partition(";")[0]
+        if kind == "text/event-stream":
+            return answer.status_code, kind, b""
+        return answer.status_code, kind, await answer.aread()
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(CALLS))
+def test_every_operation_answers_as_the_document_says(method: str, path: str) -> None:
+    async def main() -> None:
+        good, body = CALLS[method, path]
+        async with served() as (node, client, _, _):
+            status, kind, content = await call(node, client, method, path, body)
+        assert status == good
+        described = OPERATIONS[method, path]["responses"][str(status)]["content"]
+        if path.endswith("/original"):
+            assert "application/octet-stream" in described  # of the photo's own type
+            return
+        assert kind in described
+        if kind == "application/json":
+            check(json.loads(content), described[kind]["schema"])
+
+    run(main)
+
+
+@pytest.mark.parametrize(("method", "path"), sorted(CALLS))
+def test_every_example_and_refusal_is_described(method: str, path: str) -> None:
+    responses = OPERATIONS[method, path]["responses"]
+    for status, answer in responses.items():
+        for kind, described in answer.get("content", {}).items():
+            if "example" in described and kind == "application/json":
+                check(described["example"], described["schema"])
+        if int(status) >= 400 and "HealthView" not in json.dumps(answer):
+            assert list(answer["content"]) == ["application/problem+json"]
+            assert answer["description"].startswith("`")
+    assert {"403", "422", "500"} <= set(responses)
+    assert "HTTPValidationError" not in json.dumps(DOCUMENT)
+
+
+def test_operation_ids_are_distinct_and_described() -> None:
+    ids = [operation["operationId"] for operation in OPERATIONS.values()]
+    assert len(set(ids)) == len(ids)
+    assert all(operation["description"].endswith(".") for operation in OPERATIONS.values())
+
+
+def test_the_document_is_served() -> None:
+    async def main() -> None:
+        async with face() as (_, client):
+            assert (await client.get("/api/v1/openapi.json")).json() == DOCUMENT
+
+    run(main)
+
+
+def check(value: object, schema: dict[str, Any]) -> None:
+    """Check `value` against the part of JSON Schema that our document uses. Raises AssertionError.
+
+    Stricter than the standard in one point: an object has no member that is not described.
+    """
+    if "$ref" in schema:
+        check(value, DOCUMENT["components"]["schemas"][schema["$ref"].rpartition("/")[2]])
+        return
+    if "anyOf" in schema:
+        assert any(matches(value, one) for one in schema["anyOf"]), (value, schema)
+        return
+    if "enum" in schema:
+        assert value in schema["enum"]
+    kind = schema.get("type")
+    if kind == "object":
+        assert isinstance(value, dict)
+        check_members(value, schema)
+    elif kind == "array":
+        assert isinstance(value, list)
+        for item in value:
+            check(item, schema["items"])
+    elif kind is not None:
+        assert isinstance(value, SCALARS[kind]), (value, schema)
+        assert isinstance(value, bool) is (kind == "boolean")
+
+
+def check_members(value: dict[str, object], schema: dict[str, Any]) -> None:
+    known, more = schema.get("properties", {}), schema.get("additionalProperties", False)
+    assert set(schema.get("required", [])) <= set(value), (value, schema)
+    for name, part in value.items():
+        assert name in known or more is not False, (name, schema)
+        check(part, known.get(name, more if isinstance(more, dict) else {}))
+
+
+def matches(value: object, schema: dict[str, Any]) -> bool:
+    try:
+        check(value, schema)
+    except AssertionError:
+        return False
+    return True

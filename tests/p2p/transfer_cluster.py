@@ -1,0 +1,150 @@
+"""Nodes that fetch blobs from each other inside one process, over the memory transport."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import anyio
+from anyio.abc import TaskGroup
+
+from photonic.blobs.store import BlobStore
+from photonic.events import Event
+from photonic.ids import NodeId, digest
+from photonic.p2p.memory_transport import MemoryNetwork, MemoryTransport
+from photonic.p2p.messages import BLOB_PROTOCOL
+from photonic.p2p.planner import Want
+from photonic.p2p.transfers import Pace, Transfers
+from photonic.p2p.transport import Admission, StreamHandler
+from photonic.photos import BlobRef
+from photonic.world import World
+
+BRISK = Pace(stall_s=1.0, tick_s=0.02, disk_recheck_s=0.05)
+
+
+@dataclass
+class ListedWants:
+    """Wants that somebody wrote down; what arrived is struck out."""
+
+    wants: list[Want] = field(default_factory=list)
+    arrivals: list[BlobRef] = field(default_factory=list)
+    changed: anyio.Event = field(default_factory=anyio.Event)
+
+    async def wanted(self, limit: int, reachable: frozenset[NodeId]) -> Sequence[Want]:
+        known = [want for want in self.wants if want.holders & reachable]
+        return sorted(known, key=lambda want: want.priority)[:limit]
+
+    async def arrived(self, ref: BlobRef) -> None:
+        self.arrivals.append(ref)
+        self.wants = [want for want in self.wants if want.ref.blob != ref.blob]
+        self.tell()
+
+    def tell(self) -> None:
+        self.changed.set()
+        self.changed = anyio.Event()
+
+
+@dataclass
+class TransferNode:
+    """One node of the cluster."""
+
+    transport: MemoryTransport
+    store: BlobStore
+    wants: ListedWants
+    transfers: Transfers
+    events: list[Event]
+    scope: anyio.CancelScope
+    ended: anyio.Event = field(default_factory=anyio.Event)
+
+    @property
+    def node(self) -> NodeId:
+        return self.transport.node
+
+    def want(self, refs: Iterable[BlobRef], holders: Iterable[TransferNode | NodeId]) -> None:
+        """Want these blobs from these nodes, in the order given."""
+        nodes = frozenset(h if isinstance(h, bytes) else h.node for h in holders)
+        start = len(self.wants.wants)
+        self.wants.wants += [
+            Want(ref, f"{number}.jpg", (number,), nodes) for number, ref in enumerate(refs, start)
+        ]
+        self.transfers.wake()
+
+    async def wait_for(self, condition: Callable[[], bool]) -> None:
+        """Wait until `condition` holds; looked at again whenever something happened here."""
+        while not condition():
+            await self.wants.changed.wait()
+
+    async def wait_for_all(self) -> None:
+        await self.wait_for(lambda: not self.wants.wants)
+
+
+class TransferCluster:
+    """Makes nodes; a node ends when its scope is cancelled or the cluster ends."""
+
+    def __init__(self, tasks: TaskGroup) -> None:
+        self.network = MemoryNetwork()
+        self._tasks = tasks
+
+    async def start(
+        self,
+        name: str,
+        store: BlobStore,
+        *,
+        serve: StreamHandler | None = None,
+        pace: Pace = BRISK,
+        world: World | None = None,
+    ) -> TransferNode:
+        """Start a node; `serve` replaces its honest way of answering."""
+        transport = self.network.transport(NodeId(digest(name.encode())))
+        wants, events = ListedWants(), list[Event]()
+
+        def announce(event: Event) -> None:
+            events.append(event)
+            wants.tell()
+
+        transfers = Transfers(transport, store, wants, world or World(), announce, pace)
+        node = TransferNode(transport, store, wants, transfers, events, anyio.CancelScope())
+        handlers = {BLOB_PROTOCOL: serve or transfers.serve}
+
+        async def live(*, task_status: anyio.abc.TaskStatus[None]) -> None:
+            with node.scope:
+                async with anyio.create_task_group() as tasks:
+
+                    async def carry(*, task_status: anyio.abc.TaskStatus[None]) -> None:
+                        await transport.run(
+                            handlers,
+                            {},
+                            lambda peer: Admission.MEMBER,
+                            lambda event: transfers.wake(),
+                            task_status=task_status,
+                        )
+
+                    async def fetch(*, task_status: anyio.abc.TaskStatus[None]) -> None:
+                        await transfers.run(task_status=task_status)
+
+                    await tasks.start(carry)
+                    await tasks.start(fetch)
+                    task_status.started()
+            node.ended.set()
+
+        await self._tasks.start(live)
+        return node
+
+    async def join(self, *nodes: TransferNode) -> None:
+        """Connect every node with every other."""
+        for number, one in enumerate(nodes):
+            for other in nodes[number + 1 :]:
+                await one.transport.dial(other.node, other.transport.addresses())
+
+
+@asynccontextmanager
+async def cluster(limit_s: float = 20.0) -> AsyncIterator[TransferCluster]:
+    """Run a cluster for the length of a test, which fails if it takes longer than the limit."""
+    with anyio.fail_after(limit_s):
+        async with anyio.create_task_group() as tasks:
+            yield TransferCluster(tasks)
+            tasks.cancel_scope.cancel()
+
+
+__all__ = ["BRISK", "ListedWants", "TransferCluster", "TransferNode", "cluster"]

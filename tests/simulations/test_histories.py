@@ -1,0 +1,31 @@
+"""The simulator runs product code, repeats itself, and finds a bug that is planted."""
+
+from __future__ import annotations
+
+import pytest
+
+from photonic.crdt.journal import Journal
+from simulations.checkers import Violation
+from simulations.run import simulate
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_a_history_of_partitions_and_crashes_loses_nothing_and_ends_in_agreement(seed: int) -> None:
+    simulate(seed)
+
+
+def test_the_same_seed_is_the_same_history() -> None:
+    assert simulate(7) == simulate(7)
+    assert simulate(7).trace != simulate(8).trace
+
+
+def test_a_journal_that_forgets_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = Journal.commit
+
+    def forgetful(self: Journal, entries, digests, facts) -> None:
+        honest(self, list(entries)[1:], digests, facts)
+
+    monkeypatch.setattr(Journal, "commit", forgetful)
+    with pytest.raises(Violation, match="seed"):
+        for seed in range(20):
+            simulate(seed)
