@@ -9,8 +9,10 @@ PYTHON_RANGE='>=3.11,<3.14'
 UV_OLDEST=0.5
 
 # Environments that happen to be active must not leak into ours.
-unset VIRTUAL_ENV PYTHONPATH PYTHONHOME UV_PROJECT_ENVIRONMENT UV_SYSTEM_PYTHON
+unset VIRTUAL_ENV PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE UV_PROJECT_ENVIRONMENT UV_SYSTEM_PYTHON
 export LC_ALL="${LC_ALL:-C.UTF-8}"
+# Compiled once at the installation, or every start of the node would take seconds.
+export UV_COMPILE_BYTECODE=1
 
 # Trust whom the machine trusts: networks with a proxy of their own add its certificate there.
 CERTIFICATES=/etc/ssl/certs/ca-certificates.crt

@@ -107,14 +107,14 @@ class FileStore:
             recent = self._recent.get(blob)
         if recent is not None:
             return recent[1]
-        held, chunks = self._known(blob), self._ledger.chunk_list(blob)
-        if chunks is None:
+        entry = self._ledger.entry(blob)
+        if entry is None:
             raise BlobMissing(blob)
         with self._lock:
-            self._recent[blob] = (held, chunks)
+            self._recent[blob] = entry
             while len(self._recent) > limits.CHUNK_LISTS_CACHED_MAX:
                 del self._recent[next(iter(self._recent))]
-        return chunks
+        return entry[1]
 
     def refs(self, *, after: BlobId | None = None) -> Iterator[BlobRef]:
         return self._ledger.refs(after)

@@ -44,6 +44,12 @@ def _connect(path: Path) -> sqlite3.Connection:
         raise LedgerDamaged(f"{path}: {error}") from error
 
 
+def _held(
+    blob: BlobId, size_bytes: int, chunks_id: bytes, verified_at_ms: int, origin: str
+) -> Held:
+    return Held(BlobRef(blob, size_bytes, chunks_id), verified_at_ms, Origin(origin))
+
+
 class Ledger:
     """One SQLite file, used from any thread."""
 
@@ -127,21 +133,20 @@ class Ledger:
     def held(self, blob: BlobId) -> Held | None:
         """Return what is entered of a held blob; an intended one is not held."""
         rows = self._read(
-            "SELECT size_bytes, chunks_id, origin, verified_at_ms FROM blobs"
+            "SELECT size_bytes, chunks_id, verified_at_ms, origin FROM blobs"
             " WHERE blob = ? AND verified_at_ms IS NOT NULL",
             blob,
         )
-        if not rows:
-            return None
-        size_bytes, chunks_id, origin, verified_at_ms = rows[0]
-        return Held(BlobRef(blob, size_bytes, chunks_id), verified_at_ms, Origin(origin))
+        return _held(blob, *rows[0]) if rows else None
 
-    def chunk_list(self, blob: BlobId) -> ChunkList | None:
-        """Return the chunk list of a held blob."""
+    def entry(self, blob: BlobId) -> tuple[Held, ChunkList] | None:
+        """Return all that is entered of a held blob."""
         rows = self._read(
-            "SELECT chunks FROM blobs WHERE blob = ? AND verified_at_ms IS NOT NULL", blob
+            "SELECT size_bytes, chunks_id, verified_at_ms, origin, chunks FROM blobs"
+            " WHERE blob = ? AND verified_at_ms IS NOT NULL",
+            blob,
         )
-        return ChunkList.decode(rows[0][0]) if rows else None
+        return (_held(blob, *rows[0][:4]), ChunkList.decode(rows[0][4])) if rows else None
 
     def refs(self, after: BlobId | None) -> Iterator[BlobRef]:
         """Yield held blobs in order; what is entered meanwhile may be among them or not."""

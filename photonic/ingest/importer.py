@@ -31,8 +31,8 @@ from photonic.errors import (
     WorkerDied,
 )
 from photonic.ids import BlobId
+from photonic.ingest.examination import Examined
 from photonic.ingest.sidecar import beside, read_marks
-from photonic.ingest.worker import Examined
 from photonic.ingest.workers import Workers
 from photonic.photos import (
     BlobRef,

@@ -33,8 +33,10 @@ _ISO_UNKNOWN = 65_535  # EXIF 2.2 has 16 bits; cameras beyond say this and write
 # Where the date may be, best first: (date, sub-seconds, zone). The last is when some program wrote
 # the file: better than no date, and `taken_source` says so.
 _DATES = (
-    ("Exif.Photo.DateTimeOriginal", "Exif.Photo.SubSecTimeOriginal", "Exif.Photo.OffsetTimeOriginal"),
-    ("Exif.Image.DateTimeOriginal", "Exif.Photo.SubSecTimeOriginal", "Exif.Photo.OffsetTimeOriginal"),
+    ("Exif.Photo.DateTimeOriginal", "Exif.Photo.SubSecTimeOriginal",
+     "Exif.Photo.OffsetTimeOriginal"),
+    ("Exif.Image.DateTimeOriginal", "Exif.Photo.SubSecTimeOriginal",
+     "Exif.Photo.OffsetTimeOriginal"),
     ("Exif.Photo.DateTimeDigitized", "Exif.Photo.SubSecTimeDigitized",
      "Exif.Photo.OffsetTimeDigitized"),
     ("Xmp.exif.DateTimeOriginal", "Xmp.exif.SubSecTimeOriginal", "Xmp.exif.OffsetTimeOriginal"),

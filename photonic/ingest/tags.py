@@ -108,7 +108,7 @@ def moment(value: Value | None, subseconds: Value | None = None) -> Moment | Non
         return None
     year, month, day, hour, minute, second, fraction, zone = match.groups()
     try:
-        at = datetime(
+        at = datetime(  # noqa: DTZ001 - what a camera's clock shows has no zone
             int(year), int(month), int(day), int(hour or 0), int(minute or 0), int(second or 0)
         )
     except ValueError:

@@ -15,42 +15,13 @@ import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
-import msgspec
-
 from photonic import limits, wire
 from photonic.errors import PhotonicError, PhotoUnreadable
 from photonic.ingest import metadata, renditions
-from photonic.photos import PhotoFacts, Rendition, media_type
+from photonic.ingest.examination import Answer, Examine, Examined, Failed
+from photonic.photos import media_type
 
 _READ_BYTES = 64 * limits.KIB
-
-
-class Examine(msgspec.Struct, frozen=True):
-    """Look at the file at `path` (the bytes of its name) as if it were called `name`.
-
-    The name's extension says what kind of file it is; in the store files have none.
-    """
-
-    path: bytes
-    name: str
-
-
-class Examined(msgspec.Struct, tag="examined", frozen=True):
-    """What is in a file. `damage` says what is wrong with it, if it can be shown all the same."""
-
-    facts: PhotoFacts
-    renditions: tuple[Rendition, ...]
-    damage: str | None = None
-
-
-class Failed(msgspec.Struct, tag="failed", frozen=True):
-    """The file cannot be read: the code and message of the error."""
-
-    code: str
-    message: str
-
-
-Answer = Examined | Failed
 
 
 def examine(path: Path) -> Examined:

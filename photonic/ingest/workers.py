@@ -18,7 +18,7 @@ from anyio.abc import TaskStatus
 
 from photonic import limits, wire
 from photonic.errors import FileEmpty, FrameInvalid, PhotonicError, PhotoUnreadable, WorkerDied
-from photonic.ingest.worker import Answer, Examine, Examined, Failed
+from photonic.ingest.examination import Answer, Examine, Examined, Failed
 
 _READ_BYTES = 256 * limits.KIB
 _TIMEOUT_S = limits.METADATA_TIMEOUT_S + limits.RENDITION_TIMEOUT_S

@@ -26,7 +26,6 @@ from photonic import limits
 from photonic.errors import AddressInvalid
 from photonic.ids import NodeId, parse_peer_id, peer_id
 from photonic.p2p.addresses import Endpoint, endpoint_of, interface_hosts, parse_endpoint
-from photonic.p2p.transport import TaskStatus
 
 log = logging.getLogger(__name__)
 
@@ -202,8 +201,12 @@ class _Listener(zeroconf.ServiceListener):
         self._token, self._found = token, found
 
     def add_service(self, zc: zeroconf.Zeroconf, type_: str, name: str) -> None:
-        info = zc.get_service_info(type_, name, timeout=_RESOLVE_MS)
-        hint = read_hint(info) if info else None
+        info = zeroconf.ServiceInfo(type_, name)
+        try:  # an announcement brings all records with it, as a rule
+            is_known = info.load_from_cache(zc) or info.request(zc, _RESOLVE_MS)
+        except (zeroconf.Error, RuntimeError, AssertionError):  # closed under our hands
+            return
+        hint = read_hint(info) if is_known else None
         if hint is not None:
             with suppress(trio.RunFinishedError):
                 self._token.run_sync_soon(self._hand_over, hint)

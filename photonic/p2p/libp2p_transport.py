@@ -387,7 +387,8 @@ class Libp2pTransport:
 
 def _speaker(handlers: Mapping[str, StreamHandler]) -> Multiselect:
     """Return the negotiator that knows these protocols and denies all others."""
-    return Multiselect({TProtocol(name): handler for name, handler in handlers.items()})  # type: ignore[misc]
+    known = {TProtocol(name): handler for name, handler in handlers.items()}
+    return Multiselect(known)  # type: ignore[arg-type]  # it only returns what it is given
 
 
 async def _choose(stream: MuxedStream, protocol: str) -> None:

@@ -77,8 +77,9 @@ class Joined:
         twist: Callable[[list[Answer]], list[Answer]] = lambda given: given,
     ) -> None:
         """Ask for everything at once, then answer; raises what the machines or the store raise."""
-        questions = [wire.decode(wire.encode(self.asker.ask(w)), Question) for w in wants]  # type: ignore[arg-type]
-        replies = [a for q in questions for a in answers(self.giver.handle(q))]
+        asked = [wire.encode(self.asker.ask(wanted)) for wanted in wants]
+        questions: list[Question] = [wire.decode(body, Question) for body in asked]  # type: ignore[arg-type]
+        replies = [reply for q in questions for reply in answers(self.giver.handle(q))]
         reader = wire.FrameReader()
         for reply in twist(replies):
             for body in reader.feed(wire.frame(wire.encode(reply))):

@@ -27,7 +27,7 @@ from tests.p2p.raw_peer import connect_tcp, make, open_files, run
 
 
 def test_a_handler_that_lets_an_end_of_stream_escape_leaves_no_zombie() -> None:
-    """[the handling of StreamBroken in _serve]"""
+    """[the except clauses in _serve]"""
 
     async def impatient(stream: Stream) -> None:
         raise StreamBroken("as a read of a dead stream raises it")
@@ -133,11 +133,13 @@ def test_a_peer_that_hangs_is_cut_and_its_writers_are_released(
                 await transport.dial(node, [address])
                 streams = [await transport.open(node, SINK) for _ in range(20)]
                 process.send_signal(signal.SIGSTOP)
+                stopped_s = trio.current_time()
                 async with anyio.create_task_group() as tasks:
                     for stream in streams:
                         tasks.start_soon(flood, stream, released)
                 await a.wait_kinds(node, PeerUp, PeerDown)
                 assert len(released) == 20
+                assert trio.current_time() - stopped_s < 6, "it was not the heartbeat"
                 assert transport.connected() == frozenset()
                 process.send_signal(signal.SIGCONT)
                 await transport.dial(node, [address])
