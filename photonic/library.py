@@ -147,11 +147,11 @@ class Library:
             for position, item in enumerate(missing)
         ]
 
-    async def arrived(self, ref: BlobRef) -> None:
+    async def arrived(self, refs: Sequence[BlobRef]) -> None:
         """Say, durably, that this node holds what has just been stored."""
 
         def work(catalog: Catalog) -> None:
-            originals = self.keeper.index.mark_held([ref.blob])
+            originals = self.keeper.index.mark_held([ref.blob for ref in refs])
             catalog.hold(dict.fromkeys(originals, True))
 
         await self.keeper.call(work)

@@ -339,12 +339,16 @@ class Catalog:
 
     # --- sync.Replica ------------------------------------------------------------------------
 
-    def shard_digests(self) -> list[bytes]:
-        nothing = ShardDigest(_NOTHING, 0)
-        return [self._digests.get(number, nothing).digest for number in range(SHARD_COUNT)]
+    def document_digests(self) -> dict[tuple[int, int], bytes]:
+        nothing = ShardDigest(_NOTHING, _NOTHING, 0)
+        return {
+            (number, document): self._digests.get(number, nothing).of(document)
+            for number in range(SHARD_COUNT)
+            for document in (CHANGES, HOLDINGS)
+        }
 
     def root_digest(self) -> bytes:
-        return digest(b"".join(self.shard_digests()))
+        return digest(b"".join(self.document_digests().values()))
 
     def vector(self, shard: int, document: int) -> bytes:
         return self._shards.get(shard).document(document).vector()

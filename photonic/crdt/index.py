@@ -22,7 +22,7 @@ from photonic.ids import BlobId
 from photonic.photos import BlobRef, PhotoFacts
 
 SCHEMA_VERSION = 1
-_DELETED_AT_ONCE = 500  # SQLite bounds the parameters of a statement
+_ROWS_AT_ONCE = 500  # SQLite bounds the parameters of a statement
 
 
 class PhotoTable(SQLModel, table=True):
@@ -133,8 +133,8 @@ class PhotoIndex:
         stale = [*(row.photo for row in some), *gone]
         with Session(self.engine) as session:
             for table in (PhotoTable, BlobTable, TagTable):
-                for start in range(0, len(stale), _DELETED_AT_ONCE):
-                    names = stale[start : start + _DELETED_AT_ONCE]
+                for start in range(0, len(stale), _ROWS_AT_ONCE):
+                    names = stale[start : start + _ROWS_AT_ONCE]
                     session.exec(delete(table).where(col(table.photo).in_(names)))
             _insert(session, PhotoTable, [_photo(row) for row in some])
             _insert(session, BlobTable, [_blob(r, b, held) for r in some for b in r.blobs])
@@ -146,8 +146,8 @@ class PhotoIndex:
         """Replace what is known of who holds these originals."""
         with Session(self.engine) as session:
             blobs = list(holders)
-            for start in range(0, len(blobs), _DELETED_AT_ONCE):
-                names = blobs[start : start + _DELETED_AT_ONCE]
+            for start in range(0, len(blobs), _ROWS_AT_ONCE):
+                names = blobs[start : start + _ROWS_AT_ONCE]
                 session.exec(delete(HolderTable).where(col(HolderTable.blob).in_(names)))
             _insert(
                 session,
@@ -158,15 +158,13 @@ class PhotoIndex:
 
     def mark_held(self, blobs: Iterable[bytes], is_held: bool = True) -> list[BlobId]:
         """Note what the store came to have; return the originals among it that photos need."""
-        originals: list[BlobId] = []
+        names, originals = list(blobs), list[BlobId]()
         with Session(self.engine) as session:
-            for blob in blobs:
-                session.exec(
-                    update(BlobTable).where(col(BlobTable.blob) == blob).values(held=is_held)
-                )
-                kinds = session.exec(select(BlobTable.kind).where(BlobTable.blob == blob)).all()
-                if ORIGINAL_KIND in kinds:
-                    originals.append(BlobId(blob))
+            for start in range(0, len(names), _ROWS_AT_ONCE):
+                some = col(BlobTable.blob).in_(names[start : start + _ROWS_AT_ONCE])
+                session.exec(update(BlobTable).where(some).values(held=is_held))
+                found = select(BlobTable.blob).where(some, BlobTable.kind == ORIGINAL_KIND)
+                originals += (BlobId(blob) for blob in session.exec(found).all())
             session.commit()
         return originals
 

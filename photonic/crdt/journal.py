@@ -31,8 +31,9 @@ CREATE TABLE IF NOT EXISTS entries (
 CREATE INDEX IF NOT EXISTS entries_by_document ON entries (shard, document, number);
 CREATE TABLE IF NOT EXISTS digests (
     shard INTEGER PRIMARY KEY,
-    digest BLOB NOT NULL,
-    changes INTEGER NOT NULL
+    changes BLOB NOT NULL,
+    holdings BLOB NOT NULL,
+    count INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS quarantine (
@@ -56,10 +57,14 @@ class Entry(NamedTuple):
 
 
 class ShardDigest(NamedTuple):
-    """What the entries of a shard add up to (see shards.py) and how many changes they hold."""
+    """What the entries of a shard's documents add up to (see shards.py), and how many changes."""
 
-    digest: bytes
-    changes: int
+    changes: bytes
+    holdings: bytes
+    count: int
+
+    def of(self, document: int) -> bytes:
+        return self.changes if document == CHANGES else self.holdings
 
 
 class Quarantined(NamedTuple):
@@ -118,8 +123,8 @@ class Journal:
         return sorted(row[0] for row in rows)
 
     def digests(self) -> dict[int, ShardDigest]:
-        rows = self._db.execute("SELECT shard, digest, changes FROM digests")
-        return {shard: ShardDigest(value, count) for shard, value, count in rows}
+        rows = self._db.execute("SELECT shard, changes, holdings, count FROM digests")
+        return {shard: ShardDigest(*value) for shard, *value in rows}
 
     def fact(self, name: str) -> bytes | None:
         row = self._db.execute("SELECT value FROM facts WHERE name=?", (name,)).fetchone()
@@ -138,8 +143,8 @@ class Journal:
                 ((*entry, digest(entry.data)[:_CHECKSUM_BYTES]) for entry in entries),
             )
             self._db.executemany(
-                "INSERT OR REPLACE INTO digests VALUES (?,?,?)",
-                ((shard, value.digest, value.changes) for shard, value in digests.items()),
+                "INSERT OR REPLACE INTO digests VALUES (?,?,?,?)",
+                ((shard, *value) for shard, value in digests.items()),
             )
             self._db.executemany("INSERT OR REPLACE INTO facts VALUES (?,?)", facts.items())
 

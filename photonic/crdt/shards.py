@@ -1,8 +1,8 @@
 """A library's changes in 256 shards and one root, each loaded on demand into a bounded cache.
 
 A shard is two documents: `changes` (only grows) and `holdings` (which node holds which blob; each
-key is written by its node alone). Its digest is the sum, modulo 2^256, of the hashes of its
-entries: it follows each insertion at constant cost, does not depend on order, and shows a
+key is written by its node alone). A document's digest is the sum, modulo 2^256, of the hashes of
+its entries: it follows each insertion at constant cost, does not depend on order, and shows a
 difference that equal state vectors would hide.
 """
 
@@ -63,11 +63,21 @@ class Shard:
     by_subject: dict[Subject, dict[ChangeId, SignedChange]] = field(default_factory=dict)
     holders: dict[BlobId, dict[NodeId, bool]] = field(default_factory=dict)
     ids: set[ChangeId] = field(default_factory=set)
-    sum: int = 0
+    changes_sum: int = 0
+    holdings_sum: int = 0
 
     @property
     def digest(self) -> ShardDigest:
-        return ShardDigest(self.sum.to_bytes(32, "big"), len(self.ids))
+        return ShardDigest(
+            self.changes_sum.to_bytes(32, "big"),
+            self.holdings_sum.to_bytes(32, "big"),
+            len(self.ids),
+        )
+
+    @property
+    def entries(self) -> int:
+        """How many entries it holds in memory."""
+        return len(self.ids) + sum(map(len, self.holders.values()))
 
     def document(self, kind: int) -> MapDocument:
         return self.changes if kind == CHANGES else self.holdings
@@ -77,7 +87,7 @@ class Shard:
         if signed.id not in self.ids:
             self.ids.add(signed.id)
             self.by_subject.setdefault(signed.change.subject, {})[signed.id] = signed
-            self.sum = (self.sum + int.from_bytes(signed.id, "big")) % _MODULUS
+            self.changes_sum = (self.changes_sum + int.from_bytes(signed.id, "big")) % _MODULUS
 
     def note_holding(self, key: str, value: bytes) -> BlobId | None:
         """Take a holding into the parsed view; return its blob, or None if the key is none."""
@@ -86,11 +96,12 @@ class Shard:
         except ValueError:
             return None  # a hint that we cannot read is no hint
         nodes = self.holders.setdefault(blob, {})
+        total = self.holdings_sum
         if node in nodes:
-            old = _HELD if nodes[node] else _DROPPED
-            self.sum = (self.sum - _weight(key, old)) % _MODULUS
+            total -= _weight(key, _HELD if nodes[node] else _DROPPED)
         nodes[node] = value == _HELD
-        self.sum = (self.sum + _weight(key, _HELD if nodes[node] else _DROPPED)) % _MODULUS
+        total += _weight(key, _HELD if nodes[node] else _DROPPED)
+        self.holdings_sum = total % _MODULUS
         return blob
 
     def subjects(self) -> Iterable[Subject]:
@@ -110,10 +121,10 @@ class ShardCache:
         library: LibraryId,
         journal: Journal,
         on_load: Callable[[Shard], None],
-        loaded_max: int = limits.SHARDS_LOADED_MAX,
+        entries_max: int = limits.SHARD_ENTRIES_LOADED_MAX,
     ) -> None:
         """`on_load` hears of what was really found, which damage may have made less."""
-        self._library, self._journal, self._max = library, journal, loaded_max
+        self._library, self._journal, self._max = library, journal, entries_max
         self._on_load = on_load
         self._shards: OrderedDict[int, Shard] = OrderedDict()
 
@@ -128,11 +139,12 @@ class ShardCache:
 
     def trim(self, pinned: frozenset[int]) -> None:
         """Let go of what is over the bound, but for the root and the pinned (uncommitted) ones."""
+        loaded = sum(shard.entries for shard in self._shards.values())
         for number in list(self._shards):
-            if len(self._shards) <= self._max:
+            if loaded <= self._max:
                 return
             if number != ROOT and number not in pinned:
-                del self._shards[number]
+                loaded -= self._shards.pop(number).entries
 
     def forget(self, number: int) -> None:
         """Throw a shard's memory away; the next `get` loads it from the journal."""

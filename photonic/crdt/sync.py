@@ -3,24 +3,28 @@
     Root -> (equal: Same) | Digests -> Ask for each differing document -> Update (+ the asker's
     own vector, answered with an Update in the other direction)
 
-A round costs 32 bytes when nothing differs, 2 kB of shard digests when something does, and then
-what is missing. The shards that differ are taken a few at a time, so that neither side ever has
-more than `_WINDOW` answers under way. A round that is cut is simply started again: every update
+A round costs 32 bytes when nothing differs, 4 kB of digests when something does, and then what is
+missing. The documents that differ are taken a few at a time, so that neither side ever has more
+than `limits.SYNC_WINDOW` answers under way. A round that is cut is simply started again: every update
 that arrived is kept, so it goes on where it was. Nothing here knows a socket or a clock.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
 
+from photonic import limits
 from photonic.crdt.journal import CHANGES, HOLDINGS
 from photonic.crdt.shards import ROOT, SHARD_COUNT
 
-SHORT_BYTES = 8  # of a shard's digest: enough to find what differs; the root digest is whole
-_WINDOW = 8
+SHORT_BYTES = 8  # of a document's digest: enough to find what differs; the root digest is whole
+_DOCUMENTS = [
+    (shard, kind) for shard in (ROOT, *range(ROOT)) for kind in (CHANGES, HOLDINGS)
+]  # in the order in which they are compared and asked for: members first
 
 
 class Root(msgspec.Struct, tag="root", frozen=True):
@@ -34,7 +38,7 @@ class Same(msgspec.Struct, tag="same", frozen=True):
 
 
 class Digests(msgspec.Struct, tag="digests", frozen=True):
-    """The digests of all shards, `SHORT_BYTES` each, the root shard's last."""
+    """The digests of all documents, `SHORT_BYTES` each, in the order of `_DOCUMENTS`."""
 
     packed: bytes
 
@@ -72,7 +76,7 @@ class Replica(Protocol):
 
     def root_digest(self) -> bytes: ...
 
-    def shard_digests(self) -> list[bytes]: ...
+    def document_digests(self) -> Mapping[tuple[int, int], bytes]: ...
 
     def vector(self, shard: int, document: int) -> bytes: ...
 
@@ -110,7 +114,7 @@ class Reconciler:
             case Root(digest):
                 if digest == self._replica.root_digest():
                     return [Same()]
-                return [Digests(b"".join(d[:SHORT_BYTES] for d in self._replica.shard_digests()))]
+                return [Digests(b"".join(self._short_digests()))]
             case Same():
                 self.rounds += 1
                 return []
@@ -125,23 +129,26 @@ class Reconciler:
                 self._take(shard, document, data)
         return []
 
+    def _short_digests(self) -> list[bytes]:
+        ours = self._replica.document_digests()
+        return [ours[document][:SHORT_BYTES] for document in _DOCUMENTS]
+
     def _compare(self, packed: bytes) -> list[Message]:
-        if len(packed) != SHARD_COUNT * SHORT_BYTES:
+        if len(packed) != len(_DOCUMENTS) * SHORT_BYTES:
             return []
-        ours = self._replica.shard_digests()
-        differing = [
-            shard
-            for shard in (ROOT, *range(ROOT))
-            if packed[shard * SHORT_BYTES : (shard + 1) * SHORT_BYTES] != ours[shard][:SHORT_BYTES]
-        ]
+        theirs = (packed[i : i + SHORT_BYTES] for i in range(0, len(packed), SHORT_BYTES))
         self._asked.clear()
-        self._queue = deque((shard, kind) for shard in differing for kind in (CHANGES, HOLDINGS))
+        self._queue = deque(
+            document
+            for document, our, their in zip(_DOCUMENTS, self._short_digests(), theirs, strict=True)
+            if our != their
+        )
         return self._fill()
 
     def _fill(self) -> list[Message]:
         """Ask for the next documents, as far as the window reaches."""
         messages: list[Message] = []
-        while self._queue and len(self._asked) < _WINDOW:
+        while self._queue and len(self._asked) < limits.SYNC_WINDOW:
             shard, document = self._queue.popleft()
             self._asked.add((shard, document))
             messages.append(Ask(shard, document, self._replica.vector(shard, document)))

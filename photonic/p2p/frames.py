@@ -41,9 +41,19 @@ async def messages(
     stream: Stream, kind: Any, *, frame_bytes_max: int = limits.FRAME_BYTES_MAX
 ) -> AsyncIterator[Any]:
     """Yield messages until the stream ends. Raises StreamBroken if that is inside of one."""
+    async for batch in message_batches(stream, kind, frame_bytes_max=frame_bytes_max):
+        for message in batch:
+            yield message
+
+
+async def message_batches(
+    stream: Stream, kind: Any, *, frame_bytes_max: int = limits.FRAME_BYTES_MAX
+) -> AsyncIterator[list[Any]]:
+    """Yield messages as `messages` does, together what came together."""
     reader = wire.FrameReader(frame_bytes_max)
     while data := await stream.receive(_READ_BYTES):
-        for body in reader.feed(data):
-            yield wire.decode(body, kind)
+        batch = [wire.decode(body, kind) for body in reader.feed(data)]
+        if batch:
+            yield batch
     if reader.is_mid_frame:
         raise StreamBroken("the stream ended in the middle of a message")

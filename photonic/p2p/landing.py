@@ -6,7 +6,7 @@ slow, and thousands of small files do not wait for thousands of fsyncs.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import anyio
 import anyio.to_thread
@@ -15,7 +15,8 @@ from photonic import limits
 from photonic.blobs.store import BlobStore, Held, Partial
 from photonic.errors import PhotonicError, StoreBroken
 
-Landed = Callable[[Partial, Held | PhotonicError], Awaitable[None]]
+Outcomes = Sequence[tuple[Partial, Held | PhotonicError]]
+Landed = Callable[[Outcomes], Awaitable[None]]
 
 
 class Landing:
@@ -41,8 +42,7 @@ class Landing:
             count = limits.BLOBS_PER_COMMIT_MAX
             batch, self._queue = self._queue[:count], self._queue[count:]
             results = await anyio.to_thread.run_sync(self._finish, batch, limiter=self._threads)
-            for partial, result in zip(batch, results, strict=True):
-                await self._landed(partial, result)
+            await self._landed(list(zip(batch, results, strict=True)))
 
     def _finish(self, batch: list[Partial]) -> list[Held | PhotonicError]:
         try:

@@ -8,7 +8,7 @@ room is dropped, for the next round brings what it carried.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -20,7 +20,7 @@ from photonic.crdt.sync import Message as SyncMessage
 from photonic.crdt.sync import Push, Reconciler
 from photonic.errors import FrameInvalid, PhotonicError
 from photonic.ids import NodeId, peer_id
-from photonic.p2p.frames import messages, send_message
+from photonic.p2p.frames import message_batches, send_message
 from photonic.p2p.messages import CATALOG_PROTOCOL, Hello, Message, Neighbours
 from photonic.p2p.peers import PeerBook
 from photonic.p2p.transport import PeerDown, PeerUp, Stream, Transport
@@ -149,31 +149,36 @@ class Sessions:
     async def serve(self, stream: Stream) -> None:
         """Read what one peer says until it ends. Registered for CATALOG_PROTOCOL."""
         try:
-            async for message in messages(stream, Message):
-                await self._take(stream.peer, message)
+            async for batch in message_batches(stream, Message):
+                await self._take(stream.peer, batch)
         except FrameInvalid:
             log.warning("%s sent what is no message", peer_id(stream.peer))
             raise
         finally:
             await stream.close()
 
-    async def _take(self, peer: NodeId, message: Message) -> None:
-        if isinstance(message, Hello):
-            self._book.get(peer).hello = message
-            self._book.learn(peer, message.addresses[: limits.ADDRESSES_PER_PEER_MAX])
-            self._on_news(peer)
-        elif isinstance(message, Neighbours):
-            if self._book.learn_neighbours(message.addresses):
+    async def _take(self, peer: NodeId, batch: Sequence[Message]) -> None:
+        """Take in what came together; what concerns the catalog in one go, for one commit."""
+        sync: list[SyncMessage] = []
+        for message in batch:
+            if isinstance(message, Hello):
+                self._book.get(peer).hello = message
+                self._book.learn(peer, message.addresses[: limits.ADDRESSES_PER_PEER_MAX])
                 self._on_news(peer)
-        else:
-            await self._reconcile(peer, message)
-
-    async def _reconcile(self, peer: NodeId, message: SyncMessage) -> None:
+            elif isinstance(message, Neighbours):
+                if self._book.learn_neighbours(message.addresses):
+                    self._on_news(peer)
+            else:
+                sync.append(message)
         session = self._sessions.get(peer)
-        if session is None or (reconciler := session.reconciler) is None:
+        if not sync or session is None or session.reconciler is None:
             return  # it is about to end, or not begun; the next round does it all again
-        for answer in await self._call(lambda _: reconciler.handle(message)):
+        for answer in await self._call(partial(_handle, session.reconciler, sync)):
             await session.outbox.send(answer)
+
+
+def _handle(reconciler: Reconciler, batch: Sequence[SyncMessage], _: Catalog) -> list[SyncMessage]:
+    return [answer for message in batch for answer in reconciler.handle(message)]
 
 
 def _begin(reconciler: Reconciler, _: Catalog) -> list[SyncMessage]:

@@ -30,7 +30,7 @@ from photonic.p2p.exchange import Answered, Refused, Wanted, cost_bytes
 from photonic.p2p.fetching import Began, FetchStream, Outcome, Stored, Unstored
 from photonic.p2p.holders import Counters, Holders
 from photonic.p2p.jobs import Job, Jobs, TransferView
-from photonic.p2p.landing import Landing
+from photonic.p2p.landing import Landing, Outcomes
 from photonic.p2p.planner import Score, Want
 from photonic.p2p.serving import BlobServer
 from photonic.p2p.transport import Stream, Transport
@@ -51,8 +51,11 @@ class Wants(Protocol):
         """
         ...
 
-    async def arrived(self, ref: BlobRef) -> None:
-        """Hear that a wanted blob is durably stored and verified now. May be told twice."""
+    async def arrived(self, refs: Sequence[BlobRef]) -> None:
+        """Hear that wanted blobs are durably stored and verified now. May be told twice.
+
+        They come in batches, so that what is said of them can be made durable in batches, too.
+        """
         ...
 
 
@@ -150,8 +153,8 @@ class Transfers:
         self._was_cut_off = len(wants) >= limits.WANTS_MAX
         new = [want.ref for want in wants if self._jobs.get(want.ref.blob) is None]
         held, looked_up = await anyio.to_thread.run_sync(self._look_up, new, limiter=self._threads)
-        for ref in held:
-            await self._wants.arrived(ref)
+        if held:
+            await self._wants.arrived(held)
         for job in self._jobs.update(wants, looked_up):
             if job.is_complete:
                 self._land(job)
@@ -234,25 +237,34 @@ class Transfers:
             job.is_landing = True
             self._landing.add(job.partial)
 
-    async def _landed(self, partial: Partial, result: Held | PhotonicError) -> None:
-        """Hear that a blob is held now, or why not."""
-        job = self._jobs.get(partial.ref.blob)
-        if isinstance(result, Held):
-            self.counters.blobs_received += 1
-            await self._wants.arrived(partial.ref)
-            if job is not None:
-                self._announce(_progress_of(job))
+    async def _landed(self, outcomes: Outcomes) -> None:
+        """Hear which blobs are held now, and which are not, and why."""
+        held = [partial.ref for partial, result in outcomes if isinstance(result, Held)]
+        self.counters.blobs_received += len(held)
+        if held:
+            await self._wants.arrived(held)
+        for partial, result in outcomes:
+            job = self._jobs.get(partial.ref.blob)
+            if job is None:
+                continue
+            if isinstance(result, Held):
+                if job.progress_s:  # somebody watches it; thousands of small ones nobody does
+                    self._announce(_progress_of(job))
                 self._jobs.forget(partial.ref)
-                self._settle_problem()
-        elif job is not None:
-            job.is_landing = False
-            self._block(job, result, anyio.current_time())
-            if isinstance(result, BlobCorrupt):
-                # Every chunk was right and the whole is wrong: whoever introduced the blob named
-                # another one's chunks. No peer can help; the newest change of it might.
-                job.partial, job.missing, job.done_bytes = None, set(), 0
-                job.not_before_s = anyio.current_time() + limits.CORRUPT_PEER_PENALTY_S
+            else:
+                self._not_landed(job, result)
+        self._settle_problem()
         self._news.set()
+
+    def _not_landed(self, job: Job, problem: PhotonicError) -> None:
+        now_s = anyio.current_time()
+        job.is_landing = False
+        self._block(job, problem, now_s)
+        if isinstance(problem, BlobCorrupt):
+            # Every chunk was right and the whole is wrong: whoever introduced the blob named
+            # another one's chunks. No peer can help; the newest change of it might.
+            job.partial, job.missing, job.done_bytes = None, set(), 0
+            job.not_before_s = now_s + limits.CORRUPT_PEER_PENALTY_S
 
     # --- when the disk refuses ---------------------------------------------------------------
 

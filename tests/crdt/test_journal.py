@@ -18,13 +18,13 @@ def test_a_batch_is_there_after_reopening(tmp_path: Path) -> None:
     journal = Journal(path)
     journal.commit(
         [Entry(3, CHANGES, b"one"), Entry(3, CHANGES, b"two")],
-        {3: ShardDigest(bytes(32), 2)},
+        {3: ShardDigest(bytes(32), bytes(32), 2)},
         {"seq": b"\x05"},
     )
     journal.close()
     again = Journal(path)
     assert again.updates(3, CHANGES) == [b"one", b"two"]
-    assert again.digests()[3].changes == 2
+    assert again.digests()[3].count == 2
     assert again.fact("seq") == b"\x05"
     assert again.last_number == 2
 

@@ -119,6 +119,31 @@ def test_a_peer_that_asks_and_never_reads_is_cut() -> None:
     run(main)
 
 
+def test_a_receive_that_is_cancelled_loses_nothing() -> None:
+    """[the shield in MuxedStream.receive] Bytes leave the buffer before credit is returned."""
+    data, may_end = bytes(3 << 19), anyio.Event()
+
+    async def give(stream: Stream) -> None:
+        await stream.send(data)
+        await may_end.wait()
+
+    async def main() -> None:
+        async with connected_pair(make, {SINK: give, ECHO: echo}) as (a, b):
+            stream = await a.transport.open(b.node, SINK)
+            while await a.ask(b, ECHO, b"what came before this has arrived"):
+                [muxer] = a.transport._muxers.values()  # type: ignore[attr-defined]
+                if sum(map(len, muxer.stream_buffers.values())) == len(data):
+                    break
+            got = b""
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                got = await stream.receive(len(data))
+            may_end.set()
+            assert len(got) + len(await read_all(stream)) == len(data)
+
+    run(main)
+
+
 @pytest.mark.slow
 def test_a_reader_that_pauses_for_longer_than_the_library_waits_breaks_nothing() -> None:
     """[_wait_room] The library resets a stream whose window stays shut for five seconds."""

@@ -35,9 +35,10 @@ class ListedWants:
         known = [want for want in self.wants if want.holders & reachable]
         return sorted(known, key=lambda want: want.priority)[:limit]
 
-    async def arrived(self, ref: BlobRef) -> None:
-        self.arrivals.append(ref)
-        self.wants = [want for want in self.wants if want.ref.blob != ref.blob]
+    async def arrived(self, refs: Sequence[BlobRef]) -> None:
+        self.arrivals.extend(refs)
+        here = {ref.blob for ref in refs}
+        self.wants = [want for want in self.wants if want.ref.blob not in here]
         self.tell()
 
     def tell(self) -> None:
