@@ -17,7 +17,7 @@ from photonic.blobs.files import FileStore
 from photonic.crdt.catalog import Catalog
 from photonic.crdt.changes import Draft
 from photonic.crdt.clock import stamp_ms
-from photonic.crdt.fields import EDITABLE, TAGS, Merge, merge_of
+from photonic.crdt.fields import EDITABLE, GPS, TAGS, Merge, merge_of
 from photonic.crdt.fold import Field, SubjectState
 from photonic.crdt.policy import displayed
 from photonic.crdt.projection import ORIGINAL_KIND, PhotoRow, project, shown_value
@@ -45,8 +45,16 @@ from photonic.views import (
 class Gallery:
     """What of a library's photos is shown and said."""
 
-    def __init__(self, library: Library, store: FileStore, workers: Workers) -> None:
+    def __init__(
+        self,
+        library: Library,
+        store: FileStore,
+        workers: Workers,
+        name_of: Callable[[NodeId], str | None],
+    ) -> None:
+        """`name_of` says what a node is called now; None for one that was never a member."""
         self._library, self._store, self._workers = library, store, workers
+        self._name_of = name_of
 
     async def page(self, wanted: PhotoFilter, limit: int, cursor: str | None) -> PhotoPage:
         page = await trio.to_thread.run_sync(
@@ -115,21 +123,21 @@ class Gallery:
 
         state, row, holders, roster = await self._library.keeper.call(run)
         is_held = await trio.to_thread.run_sync(self._store.has, row.original.blob)
-        return _detail(state, row, holders, roster, is_held)
+        return self._detail(state, row, holders, list(roster.members), is_held)
 
     async def conflicts(self, limit: int, cursor: str | None) -> ConflictPage:
         """Return the contested fields of the newest contested photos; `limit` counts photos."""
         wanted = Filter(conflicts_only=True)
         page = await trio.to_thread.run_sync(self._library.query.page, wanted, limit, cursor)
 
-        def states(catalog: Catalog) -> tuple[list[SubjectState], Roster]:
+        def states(catalog: Catalog) -> list[SubjectState]:
             subjects = [photo_subject(BlobId(item.row.photo)) for item in page.items]
-            return [catalog.state(subject) for subject in subjects], catalog.roster
+            return [catalog.state(subject) for subject in subjects]
 
-        found, roster = await self._library.keeper.call(states)
+        found = await self._library.keeper.call(states)
         return ConflictPage(
             [
-                ConflictView(_listed(item), name, _versions(state.fields[name], roster))
+                ConflictView(_listed(item), name, self._versions(state.fields[name]))
                 for item, state in zip(page.items, found, strict=True)
                 for name in state.contested()
             ],
@@ -178,6 +186,61 @@ class Gallery:
             raise BlobMissing(original)
         return PreviewImage(fitting[0].data, f"{original.hex()}-{edge_px}")
 
+    # --- views -------------------------------------------------------------------------------
+
+    def _detail(
+        self,
+        state: SubjectState,
+        row: PhotoRow,
+        holders: frozenset[NodeId],
+        members: Sequence[NodeId],
+        is_held: bool,
+    ) -> PhotoDetail:
+        names = dict.fromkeys((*EDITABLE, *(name for name in state.fields if _is_shown(name))))
+        return PhotoDetail(
+            id=row.photo.hex(),
+            name=row.name,
+            taken=row.taken,
+            rating=row.rating if isinstance(row.rating, int) else None,
+            media_type=row.facts.media_type,
+            bytes=row.original.size_bytes,
+            width=row.facts.width,
+            height=row.facts.height,
+            held=is_held,
+            conflicts=list(row.conflicts),
+            label=row.label,
+            title=row.title,
+            fields={name: self._field(state, row, name) for name in names},
+            holders=[
+                HolderView(peer_id(node), self._name_of(node), node in holders)
+                for node in sorted(members)
+            ],
+            facts=msgspec.to_builtins(row.facts),
+            tags=list(row.tags),
+        )
+
+    def _field(self, state: SubjectState, row: PhotoRow, name: str) -> FieldView:
+        field = state.fields.get(name)
+        if field is None:
+            embedded = getattr(row.facts, "position" if name == GPS else name, None)
+            return FieldView(_plain(shown_value(state, name, embedded)), False, [])
+        shown = displayed(name, field)
+        return FieldView(
+            _plain(shown.value) if shown else None, field.is_contested, self._versions(field)
+        )
+
+    def _versions(self, field: Field) -> list[VersionView]:
+        return [
+            VersionView(
+                change=version.change.hex(),
+                value=_plain(version.value),
+                author=peer_id(version.author),
+                author_name=self._name_of(version.author),
+                at=iso_utc(stamp_ms(version.at)),
+            )
+            for version in field.versions
+        ]
+
 
 def _photo_id(photo: str) -> BlobId:
     try:
@@ -219,63 +282,8 @@ def _listed(item: Listed) -> PhotoSummary:
     )
 
 
-def _detail(
-    state: SubjectState,
-    row: PhotoRow,
-    holders: frozenset[NodeId],
-    roster: Roster,
-    is_held: bool,
-) -> PhotoDetail:
-    names = dict.fromkeys((*EDITABLE, *(name for name in state.fields if _is_shown(name))))
-    return PhotoDetail(
-        id=row.photo.hex(),
-        name=row.name,
-        taken=row.taken,
-        rating=row.rating if isinstance(row.rating, int) else None,
-        media_type=row.facts.media_type,
-        bytes=row.original.size_bytes,
-        width=row.facts.width,
-        height=row.facts.height,
-        held=is_held,
-        conflicts=list(row.conflicts),
-        label=row.label,
-        title=row.title,
-        fields={name: _field(state, row, name, roster) for name in names},
-        holders=[
-            HolderView(peer_id(node), member.certificate.name, node in holders)
-            for node, member in sorted(roster.members.items())
-        ],
-        facts=msgspec.to_builtins(row.facts),
-        tags=list(row.tags),
-    )
-
-
 def _is_shown(name: str) -> bool:
     return merge_of(PHOTO, name) is Merge.CONTESTED
-
-
-def _field(state: SubjectState, row: PhotoRow, name: str, roster: Roster) -> FieldView:
-    field = state.fields.get(name)
-    if field is None:
-        embedded = getattr(row.facts, "position" if name == "gps" else name, None)
-        return FieldView(_plain(shown_value(state, name, embedded)), False, [])
-    shown = displayed(name, field)
-    return FieldView(
-        _plain(shown.value) if shown else None, field.is_contested, _versions(field, roster)
-    )
-
-
-def _versions(field: Field, roster: Roster) -> list[VersionView]:
-    return [
-        VersionView(
-            change=version.change.hex(),
-            value=_plain(version.value),
-            author=peer_id(version.author),
-            author_name=_member_name(roster, version.author),
-            at=iso_utc(stamp_ms(version.at)),
-        )
-        for version in field.versions
-    ]
 
 
 def _version(state: SubjectState, field: str, change: str) -> Any:
@@ -284,11 +292,6 @@ def _version(state: SubjectState, field: str, change: str) -> Any:
         if version.change.hex() == change:
             return version.value
     raise EditInvalid(f"{change} is no version of {field}; it may have been settled meanwhile")
-
-
-def _member_name(roster: Roster, node: NodeId) -> str | None:
-    member = roster.members.get(node)
-    return member.certificate.name if member else None
 
 
 def _plain(value: Any) -> Any:

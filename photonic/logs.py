@@ -23,7 +23,7 @@ SECRET_NAMES = frozenset({"code", "join", "token", "seed", "key", "password", "a
 # Libraries that tell more than a photographer needs; what goes wrong in them still shows.
 _QUIET = {
     "hypercorn": logging.WARNING,
-    "libp2p": logging.WARNING,
+    "libp2p": logging.CRITICAL,  # logs each refused dial as an error; our transport tells
     "multiaddr": logging.WARNING,
     "PIL": logging.WARNING,
     "watchfiles": logging.WARNING,

@@ -107,7 +107,7 @@ class Node:
         self.discovery = Discovery(self.identity.node, self.transport.addresses, self._on_found)
         importer = Importer(self.store, self.workers, self.library, self.problems)
         self.intake = Intake(importer, world, self.events.announce, self.problems)
-        self.gallery = Gallery(self.library, self.store, self.workers)
+        self.gallery = Gallery(self.library, self.store, self.workers, self._name_of)
         self.observatory = Observatory(
             settings,
             self.role,
@@ -220,6 +220,13 @@ class Node:
         self.connector.wake()
         self.observatory.note_change()
         self.transfers.wake()
+
+    def _name_of(self, node: NodeId) -> str | None:
+        """What a node is called: by itself if it said so, else by its certificate."""
+        if node == self.identity.node:
+            return self.settings.name
+        hello, member = self.book.get(node).hello, self.admissions.member(node)
+        return hello.name if hello else (member.certificate.name if member else None)
 
     def _on_found(self, node: NodeId, addresses: tuple[str, ...]) -> None:
         if node in self.admissions.members() and self.book.learn(node, addresses):

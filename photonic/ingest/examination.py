@@ -1,6 +1,6 @@
 """What the node and its worker processes say to each other about a file.
 
-Apart from both, so that the node does not load the parsers of foreign bytes, which only workers run.
+Apart from both, so that the node does not load the parsers of foreign bytes: workers run them.
 """
 
 from __future__ import annotations

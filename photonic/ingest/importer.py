@@ -28,11 +28,12 @@ from photonic.errors import (
     PhotoDamaged,
     PhotonicError,
     PhotoUnreadable,
+    SidecarInvalid,
     WorkerDied,
 )
 from photonic.ids import BlobId
 from photonic.ingest.examination import Examined
-from photonic.ingest.sidecar import beside, read_marks
+from photonic.ingest.sidecar import beside, read_marks, sidecars_in
 from photonic.ingest.workers import Workers
 from photonic.photos import (
     BlobRef,
@@ -125,7 +126,15 @@ class Importer:
         fresh = [(candidate, copy) for candidate, copy in staged if copy is not None]
         report.known += len(staged) - len(fresh)
         held = await self._finish(fresh, report)
-        described = await self._each(held, self._describe, report)
+        # Once for a batch: listing a folder of many thousand files for each of them takes longer
+        # than reading them.
+        folders = {candidate.path.parent for candidate, _ in held}
+        sidecars = {folder: await self._thread(partial(_listed, folder)) for folder in folders}
+
+        async def describe(candidate: _Candidate, ref: BlobRef) -> NewPhoto:
+            return await self._describe(candidate, ref, sidecars[candidate.path.parent])
+
+        described = await self._each(held, describe, report)
         photos = {photo.original.blob: photo for _, photo in described}
         if photos:
             try:
@@ -184,7 +193,9 @@ class Importer:
                 self._fail(candidate, result, report)
         return held
 
-    async def _describe(self, candidate: _Candidate, ref: BlobRef) -> NewPhoto:
+    async def _describe(
+        self, candidate: _Candidate, ref: BlobRef, beside_it: Sequence[Path]
+    ) -> NewPhoto:
         """Look at a stored original. One that cannot be shown is kept all the same, and told."""
         name = shown_name(candidate.path)
         path = await self._thread(lambda: self._store.path(ref.blob))
@@ -193,7 +204,8 @@ class Importer:
         for made in examined.renditions:
             stored = await self._thread(partial(self._store.put, made.data))
             previews.append(PreviewRef(made.edge_px, made.width, made.height, stored.ref))
-        sidecars = await self._thread(lambda: self._sidecars(candidate.path))
+        others = beside(candidate.path, beside_it)
+        sidecars = await self._thread(lambda: self._sidecars(others))
         if damage is None:
             self._problems.clear(shown(candidate.path))
         else:
@@ -218,21 +230,23 @@ class Importer:
             return examined, PhotoDamaged(f"{name}: {examined.damage}")
         return examined, None
 
-    def _sidecars(self, path: Path) -> list[Sidecar]:
-        """Store the sidecars beside an original. Blocking."""
+    def _sidecars(self, paths: Iterable[Path]) -> list[Sidecar]:
+        """Store sidecars, those too that cannot be read as such. Blocking."""
         found = []
-        for other in beside(path):
-            name = shown_name(other)
+        for path in paths:
+            name = shown_name(path)
             try:
-                data = other.read_bytes()
-                marks = read_marks(data, name)
+                held = self._store.adopt(path)
             except OSError as error:
-                self._problems_later(_explained(error, other), other)
+                self._problems_later(_explained(error, path), path)
                 continue
-            except PhotonicError as error:
-                self._problems_later(error, other)
+            try:
+                with self._store.reader(held.ref.blob) as file:
+                    marks = read_marks(file.read(limits.SIDECAR_BYTES_MAX + 1), name)
+            except SidecarInvalid as error:
+                self._problems_later(error, path)
                 marks = Marks()
-            found.append(Sidecar(name, self._store.put(data).ref, marks))
+            found.append(Sidecar(name, held.ref, marks))
         return found
 
     def _problems_later(self, error: PhotonicError, path: Path) -> None:
@@ -263,6 +277,13 @@ def find_files(root: Path, problems: Callable[[PhotonicError, str], None]) -> It
             path = Path(parent, name)
             if not name.startswith(".") and path.is_file() and not path.is_symlink():
                 yield path
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sidecars_in(folder)
+    except OSError:
+        return []  # the folder went away; its photos are in the store already
 
 
 def _explained(error: OSError, path: Path) -> PhotonicError:

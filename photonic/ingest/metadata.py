@@ -58,15 +58,17 @@ _LENSES = (
 )  # fmt: skip
 
 
-def read(path: Path) -> PhotoFacts:
+def read(path: Path, name: str | None = None) -> PhotoFacts:
     """Return everything that the file at `path` says about itself.
+
+    `name` is what the file is called if not by its path: in the store files have no extension.
 
     A file whose tags are damaged still yields its size, one whose pixels are damaged its tags.
     Raises PhotoUnreadable if neither can be had, FileEmpty for zero bytes.
     """
-    kind = media_type(path)
+    kind = media_type(name or path)
     if kind is None:
-        raise PhotoUnreadable(f"{shown(path)} has no extension of a photo or video")
+        raise PhotoUnreadable(f"{name or shown(path)} has no extension of a photo or video")
     try:
         size_bytes = path.stat().st_size
     except OSError as error:
@@ -74,7 +76,7 @@ def read(path: Path) -> PhotoFacts:
     if size_bytes == 0:
         raise FileEmpty(f"{shown(path)} has zero bytes")
     if kind in VIDEO_TYPES.values():
-        return video.read(path)
+        return video.read(path, kind)
     found, trouble = read_tags(path)
     stored = tags.whole_within(found.get("Exif.Image.Orientation"), 1, 8)
     try:

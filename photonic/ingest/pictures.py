@@ -66,9 +66,9 @@ def measure(path: Path, kind: str, stored_orientation: int | None) -> Frame:
             with _opened(path) as image:
                 if image.format == "TIFF":  # a RAW's thumbnail, not its picture
                     raise error from None
-                return _frame(image, stored_orientation)
+                return _frame(image, kind, stored_orientation)
     with _opened(path) as image:
-        return _frame(image, stored_orientation)
+        return _frame(image, kind, stored_orientation)
 
 
 def decode(path: Path, edge_px: int, stored_orientation: int | None) -> Decoded:
@@ -136,7 +136,7 @@ def _prepare() -> None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Image.Image]:
+def _opened(path: Path) -> Iterator[ImageFile.ImageFile]:
     _prepare()
     name = os.fsencode(path.name).decode("utf-8", "replace")
     with fenced(name), path.open("rb") as file, Image.open(file) as image:
@@ -159,15 +159,15 @@ def _check_size(image: Image.Image, name: str) -> None:
         raise PhotoUnreadable(f"{name} claims to have {width:,} x {height:,} pixels")
 
 
-def _frame(image: Image.Image, stored: int | None) -> Frame:
+def _frame(image: ImageFile.ImageFile, kind: str, stored: int | None) -> Frame:
     width, height = image.size
     if _orientation(image, stored) >= 5:
         width, height = height, width
     # An iPhone's HEIC named .jpg is a HEIC: the bytes say what a browser must be told.
-    kind = Image.MIME.get(image.format or "", "")
-    if image.format == "MPO":
-        kind = "image/jpeg"
-    return Frame(kind or "application/octet-stream", width, height, stored)
+    real = image.get_format_mimetype() or kind
+    if image.format == "MPO":  # a JPEG with more pictures behind it
+        real = "image/jpeg"
+    return Frame(real, width, height, stored)
 
 
 def _orientation(image: Image.Image, stored: int | None) -> int:

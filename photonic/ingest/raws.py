@@ -51,11 +51,11 @@ def embedded(path: Path) -> tuple[bytes, int] | None:
             return None
         if thumb.format == rawpy.ThumbFormat.JPEG:
             return bytes(thumb.data), orientation
-        if thumb.format == rawpy.ThumbFormat.BITMAP:
-            buffer = io.BytesIO()
-            Image.fromarray(thumb.data).save(buffer, "JPEG", quality=92)
-            return buffer.getvalue(), orientation
-        return None
+        if isinstance(thumb.data, bytes):
+            return None  # a kind that neither LibRaw nor we can decode
+        buffer = io.BytesIO()
+        Image.fromarray(thumb.data).save(buffer, "JPEG", quality=92)
+        return buffer.getvalue(), orientation
 
 
 def develop(path: Path, edge_px: int) -> Image.Image:

@@ -32,14 +32,14 @@ class Drawn(NamedTuple):
     damage: str | None
 
 
-def draw(path: Path, stored_orientation: int | None = None) -> Drawn:
+def draw(path: Path, stored_orientation: int | None = None, name: str | None = None) -> Drawn:
     """Make one preview for each of PREVIEW_EDGES_PX. Raises PhotoUnreadable.
 
-    `stored_orientation` is the EXIF value that `metadata.read` found. A picture smaller than an
-    edge is not enlarged.
+    `stored_orientation` is the EXIF value that `metadata.read` found, `name` what the file is
+    called if not by its path. A picture smaller than an edge is not enlarged.
     """
     largest = max(limits.PREVIEW_EDGES_PX)
-    kind = media_type(path)
+    kind = media_type(name or path)
     if kind in VIDEO_TYPES.values():
         decoded = Decoded(video.poster(path), 1, None)
     elif kind in RAW_TYPES.values():

@@ -249,7 +249,8 @@ def balloons(canvas: Canvas, sky: tuple[Colour, ...], colours: tuple[Colour, ...
     for number, (x, y, size) in enumerate(spots):
         across = (canvas.x - x) * canvas.aspect / size
         down = (canvas.y - y) / size
-        width = np.where(down > 0, np.clip(1 - (down / 1.42) ** 2.1, 0, 1), 1)
+        below = np.maximum(down, 0) / 1.42
+        width = np.where(down > 0, np.clip(1 - below**2.1, 0, 1), 1)
         inside = np.sqrt(
             np.clip((across / np.maximum(width, 0.05)) ** 2 + np.minimum(down, 0) ** 2, 0, 9)
         )

@@ -7,7 +7,7 @@ is not asked, for it belongs into a worker process and this is plain XML.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from xml.etree.ElementTree import Element, ParseError
 
@@ -27,17 +27,20 @@ _LR = "{http://ns.adobe.com/lightroom/1.0/}"
 _LABELS = {"red", "yellow", "green", "blue", "purple"}
 
 
-def beside(path: Path) -> list[Path]:
-    """Return the sidecars of an original, the one that speaks for it first.
+def sidecars_in(folder: Path) -> list[Path]:
+    """Return every sidecar in a folder. Raises OSError."""
+    return [path for path in folder.iterdir() if path.suffix.casefold() == SIDECAR_SUFFIX]
+
+
+def beside(path: Path, sidecars: Iterable[Path]) -> list[Path]:
+    """Pick an original's own out of the sidecars in its folder, the one that speaks for it first.
 
     `IMG.CR2.xmp` (darktable, and what we write) before `IMG.xmp` (Adobe), then darktable's
-    duplicates `IMG_01.CR2.xmp`. Letters' case does not matter. Raises OSError.
+    duplicates `IMG_01.CR2.xmp`. Letters' case does not matter.
     """
     name, stem, suffix = path.name.casefold(), path.stem.casefold(), path.suffix.casefold()
     ranked: list[tuple[int, str, Path]] = []
-    for other in path.parent.iterdir():
-        if other.suffix.casefold() != SIDECAR_SUFFIX:
-            continue
+    for other in sidecars:
         bare = other.stem.casefold()
         if bare == name:
             ranked.append((0, other.name, other))
@@ -57,7 +60,7 @@ def _is_duplicate(bare: str, stem: str) -> bool:
 def read_marks(data: bytes, name: str) -> Marks:
     """Return what a sidecar says. Raises SidecarInvalid."""
     if len(data) > limits.SIDECAR_BYTES_MAX:
-        raise SidecarInvalid(f"{name} has {len(data):,} bytes")
+        raise SidecarInvalid(f"{name} has more than {limits.SIDECAR_BYTES_MAX:,} bytes")
     try:
         root = fromstring(data, forbid_dtd=True)
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:

@@ -152,7 +152,7 @@ def degrees(value: Value | None, reference: Value | None = None) -> float | None
         return None
     if any(part is not None and part < 0 for part in parts):
         return None
-    total = sum((part or 0.0) / 60**power for power, part in enumerate(parts))
+    total = sum((part or 0.0) / 60.0**power for power, part in enumerate(parts))
     return -total if side in "SW" else total
 
 

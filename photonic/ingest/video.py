@@ -20,7 +20,7 @@ from photonic import limits
 from photonic.errors import PhotoUnreadable
 from photonic.ingest import tags
 from photonic.ingest.tags import Moment
-from photonic.photos import PhotoFacts, Position, media_type
+from photonic.photos import PhotoFacts, Position
 
 _CONTAINERS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts"
 # A recording often begins dark or shaken: the frame is taken a little later.
@@ -34,10 +34,8 @@ _MODELS = ("com.apple.quicktime.model", "model", "com.android.model")
 _PLACES = ("com.apple.quicktime.location.ISO6709", "location", "location-eng")
 
 
-def read(path: Path) -> PhotoFacts:
+def read(path: Path, kind: str) -> PhotoFacts:
     """Return what the video at `path` says about itself. Raises PhotoUnreadable."""
-    kind = media_type(path)
-    assert kind is not None, "the caller chose this reader by the media type"
     with _opened(path) as (container, stream):
         known = dict(stream.metadata) | dict(container.metadata)
         frame = _first_frame(container, stream)
@@ -78,7 +76,7 @@ def poster(path: Path) -> Image.Image:
             best = _first_frame(container, stream)
         if best is None:
             raise PhotoUnreadable(f"{_name(path)} has no frame that can be decoded")
-        image = best.to_image()
+        image: Image.Image = best.to_image()  # type: ignore[no-untyped-call]
         aspect = float(stream.codec_context.sample_aspect_ratio or 1)
         if 0.25 <= aspect <= 4 and abs(aspect - 1) > 0.01:
             image = image.resize((max(1, round(image.width * aspect)), image.height))
@@ -131,6 +129,7 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
                 file, metadata_errors="ignore", options={"format_whitelist": _CONTAINERS}
             ) as container,
         ):
+            assert isinstance(container, InputContainer)  # opened for reading
             if not container.streams.video:
                 raise PhotoUnreadable(f"{name} has no picture, only sound or data")
             stream = container.streams.video[0]

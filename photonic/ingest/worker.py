@@ -11,7 +11,6 @@ import os
 import resource
 import signal
 import sys
-import tempfile
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,57 +18,63 @@ from photonic import limits, wire
 from photonic.errors import PhotonicError, PhotoUnreadable
 from photonic.ingest import metadata, renditions
 from photonic.ingest.examination import Answer, Examine, Examined, Failed
-from photonic.photos import media_type
 
 _READ_BYTES = 64 * limits.KIB
+_ALARM_S = 2 * (limits.METADATA_TIMEOUT_S + limits.RENDITION_TIMEOUT_S)
 
 
-def examine(path: Path) -> Examined:
+def examine(path: Path, name: str) -> Examined:
     """Read the facts and make the previews of one file. Raises PhotoUnreadable, FileEmpty.
 
     A file whose facts can be read but whose picture cannot is damaged, not unreadable.
     """
-    facts = metadata.read(path)
+    facts = metadata.read(path, name)
     try:
-        drawn = renditions.draw(path, facts.orientation)
+        drawn = renditions.draw(path, facts.orientation, name)
     except PhotoUnreadable as error:
         return Examined(facts, (), error.message)
     return Examined(facts, drawn.renditions, drawn.damage)
 
 
-def answer(request: Examine, folder: Path) -> Answer:
-    """Examine through a link with the right extension, so that the name decides, not the store."""
-    suffix = Path(request.name).suffix.lower()
-    if media_type(request.name) is None:
-        return Failed(PhotoUnreadable.code, f"{suffix or 'no extension'} is no kind of photo")
-    link = folder / f"photo{suffix}"
-    link.unlink(missing_ok=True)
-    link.symlink_to(os.fsdecode(request.path))
+def answer(request: Examine) -> Answer:
+    """Examine one file. Whatever is wrong with it is in the answer, in words that name it."""
+    path = Path(os.fsdecode(request.path))
     try:
-        return examine(link)
+        found = examine(path, request.name)
     except PhotonicError as error:
-        words = error.message.replace(f"{folder}/", "").replace(link.name, request.name)
-        return Failed(error.code, words)
+        return Failed(error.code, _named(error.message, path, request.name))
     except (MemoryError, RecursionError) as error:
         return Failed(PhotoUnreadable.code, f"reading it takes too much: {type(error).__name__}")
     except Exception as error:  # noqa: BLE001 - a parser's own bug must not end the worker
         return Failed(PhotoUnreadable.code, f"{type(error).__name__}: {error}")
-    finally:
-        link.unlink(missing_ok=True)
+    if found.damage is None:
+        return found
+    return Examined(found.facts, found.renditions, _named(found.damage, path, request.name))
+
+
+def _named(words: str, path: Path, name: str) -> str:
+    """Say the file's own name where a reader said the path at which the store has it."""
+    here = os.fsencode(path).decode("utf-8", "replace")
+    return words.replace(here, name).replace(metadata.shown(path), name)
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer requests until there are no more."""
     reader = wire.FrameReader()
-    with tempfile.TemporaryDirectory(prefix="photonic-worker-") as folder:
-        while data := os.read(requests.fileno(), _READ_BYTES):
-            for body in reader.feed(data):
-                found = answer(wire.decode(body, Examine), Path(folder))
-                answers.write(wire.frame(wire.encode(found)))
-                answers.flush()
+    while data := os.read(requests.fileno(), _READ_BYTES):
+        for body in reader.feed(data):
+            # The kernel ends a worker whose node died while a parser loops: nobody else would.
+            signal.setitimer(signal.ITIMER_REAL, _ALARM_S)
+            found = answer(wire.decode(body, Examine))
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            answers.write(wire.frame(wire.encode(found)))
+            answers.flush()
 
 
 def main() -> None:
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    # It reads and never writes: a library that tries to change an original cannot add a byte.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (limits.WORKER_MEMORY_BYTES_MAX,) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the node's to answer

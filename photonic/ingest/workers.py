@@ -16,6 +16,7 @@ import trio
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 
+import photonic
 from photonic import limits, wire
 from photonic.errors import FileEmpty, FrameInvalid, PhotonicError, PhotoUnreadable, WorkerDied
 from photonic.ingest.examination import Answer, Examine, Examined, Failed
@@ -90,8 +91,10 @@ class Workers:
             await _end(worker)
             raise WorkerDied(f"{request.name} took longer than {self._timeout_s:.0f} s") from None
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError, FrameInvalid):
-            await _end(worker)
-            raise WorkerDied(f"reading {request.name} ended the process that read it") from None
+            how = await _end(worker)
+            raise WorkerDied(
+                f"reading {request.name} ended the process that read it ({how})"
+            ) from None
         except BaseException:
             with trio.CancelScope(shield=True):
                 await _end(worker)
@@ -100,9 +103,16 @@ class Workers:
 
 async def _start() -> trio.Process:
     # One thread each: the pool is what uses the cores.
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+    environment = {
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        "MALLOC_ARENA_MAX": "2",
+        "PYTHONPATH": str(Path(photonic.__file__).parents[1]),
+    }
     return await trio.lowlevel.open_process(
-        [sys.executable, "-m", "photonic.ingest.worker"],
+        # Never a module from whatever folder the node was started in.
+        [sys.executable, "-P", "-m", "photonic.ingest.worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -110,14 +120,17 @@ async def _start() -> trio.Process:
     )
 
 
-async def _end(worker: _Worker) -> None:
+async def _end(worker: _Worker) -> str:
+    """Kill the worker's process if it still runs; return how it ended, in words."""
     process, worker.process = worker.process, None
-    if process is not None:
-        process.kill()
-        await process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                await pipe.aclose()
+    if process is None:
+        return "it did not start"
+    process.kill()
+    status = await process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            await pipe.aclose()
+    return f"signal {-status}" if status < 0 else f"exit status {status}"
 
 
 async def _exchange(process: trio.Process, request: Examine) -> Answer:
