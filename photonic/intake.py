@@ -9,7 +9,7 @@ from pathlib import Path
 import trio
 
 from photonic import limits
-from photonic.errors import FolderUnknown, PhotonicError
+from photonic.errors import FileUnsettled, FolderUnknown, PhotonicError, StoreFull
 from photonic.events import Event, ImportProgress
 from photonic.ingest.importer import Importer, ImportReport, find_files, shown
 from photonic.ingest.watch import Watch
@@ -32,6 +32,7 @@ class Intake:
         self._announce, self._problems = announce, problems
         self._views: dict[str, ImportView] = {}
         self._orders, self._ordered = trio.open_memory_channel[Path](limits.IMPORTS_WAITING_MAX)
+        self._postponed: dict[Path, Path] = {}  # files to take in later, and their folders
 
     def views(self) -> list[ImportView]:
         """The imports that were asked for since the start, and how far each is."""
@@ -64,7 +65,27 @@ class Intake:
         await Watch(folder, self._world, self._problems).run(partial(self._take_batch, folder))
 
     async def _take_batch(self, folder: Path, files: Sequence[Path]) -> None:
-        await self._importer.take(files, folder)
+        self._postpone(await self._importer.take(files, folder), folder)
+
+    # --- what could not be taken in yet ------------------------------------------------------
+
+    def _postpone(self, report: ImportReport, folder: Path) -> None:
+        """Remember what failed for a reason that passes: no room, or still being written."""
+        for path, error in report.failed:
+            passes = isinstance(error, StoreFull | FileUnsettled)
+            if passes and len(self._postponed) < limits.IMPORTS_POSTPONED_MAX:
+                self._postponed[path] = folder
+
+    async def keep_retrying(self) -> None:
+        """Take in what was postponed, as soon as that is possible, until cancelled."""
+        while True:
+            await trio.sleep(limits.DISK_RECHECK_S)
+            for folder in set(self._postponed.values()):
+                files = [path for path, root in self._postponed.items() if root == folder]
+                batch = files[: limits.IMPORT_BATCH_MAX]
+                for path in batch:
+                    del self._postponed[path]
+                await self._take_batch(folder, batch)
 
     async def _import(self, folder: Path) -> None:
         def find() -> list[Path]:
@@ -79,6 +100,7 @@ class Intake:
             self._show(folder, report, is_finished=False)
 
         report = await self._importer.take(files, folder, note)
+        self._postpone(report, folder)
         self._show(folder, report, is_finished=True)
 
     def _show(self, folder: Path, report: ImportReport, *, is_finished: bool) -> ImportView:

@@ -121,6 +121,7 @@ SIDECAR_DEPTH_MAX, SIDECAR_ELEMENTS_MAX = 64, 100_000
 SIDECARS_PER_PHOTO_MAX = 16
 IMPORT_FILES_AT_ONCE = 8  # copied, examined or waiting for the catalog
 IMPORTS_WAITING_MAX, IMPORTS_SHOWN_MAX = 64, 64
+IMPORTS_POSTPONED_MAX = 100_000  # files that wait for room on the disk
 IMPORT_BATCH_MAX = 64  # photos that are made durable together
 WATCH_PENDING_MAX = 10_000  # files that wait for standing still; the scan finds the others again
 WATCH_BATCH_MAX, WATCH_LISTED_MAX = 256, 1_000  # handed on, listed in one go

@@ -172,6 +172,7 @@ class Node:
             "connecting with peers": self.connector.run,
             "transfers": partial(self.transfers.run, task_status=anyio.TASK_STATUS_IGNORED),
             "telling peers": self._keep_telling,
+            "postponed imports": self.intake.keep_retrying,
         }
         if self.settings.discovery:
             services["discovery"] = partial(

@@ -6,6 +6,7 @@ oldest entry gives way when the list is full, for new trouble matters more than 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import msgspec
@@ -13,6 +14,9 @@ import msgspec
 from photonic import limits
 from photonic.errors import PhotonicError
 from photonic.events import Event, ProblemsChanged
+
+
+log = logging.getLogger(__name__)
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -47,6 +51,7 @@ class Problems:
             return
         self._entries.pop(key, None)
         self._entries[key] = problem
+        log.warning("%s: %s → %s", error.code, error.message, error.fix)
         while len(self._entries) > self._kept:
             del self._entries[next(iter(self._entries))]
         self._announce(ProblemsChanged(len(self._entries)))

@@ -211,7 +211,7 @@ def _dng(path: Path) -> None:
 def _movie(rotation: int, metadata: dict[str, str]) -> Callable[[Path], None]:
     def make(path: Path) -> None:
         turns = {0: picture(51), -90: picture(51).transpose(Image.Transpose.ROTATE_90)}
-        frame = av.VideoFrame.from_image(turns[rotation])
+        frame = av.VideoFrame.from_image(turns[rotation])  # type: ignore[no-untyped-call]
         options = {"movflags": "use_metadata_tags"}
         with av.open(str(path), "w", options=options) as container:
             container.metadata.update(metadata)

@@ -61,7 +61,7 @@ class ShardDigest(NamedTuple):
 
     changes: bytes
     holdings: bytes
-    count: int
+    change_count: int
 
     def of(self, document: int) -> bytes:
         return self.changes if document == CHANGES else self.holdings

@@ -75,7 +75,7 @@ class ImportReport:
     found: int = 0
     imported: int = 0
     known: int = 0
-    failed: list[tuple[str, PhotonicError]] = field(default_factory=list)
+    failed: list[tuple[Path, PhotonicError]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +206,8 @@ class Importer:
             previews.append(PreviewRef(made.edge_px, made.width, made.height, stored.ref))
         others = beside(candidate.path, beside_it)
         sidecars = await self._thread(lambda: self._sidecars(others))
-        if damage is None:
-            self._problems.clear(shown(candidate.path))
-        else:
+        self._problems.clear(shown(candidate.path))
+        if damage is not None:
             self._problems.add(damage, shown(candidate.path))
         return NewPhoto(
             original=ref,
@@ -255,7 +254,8 @@ class Importer:
 
     def _fail(self, candidate: _Candidate, error: PhotonicError, report: ImportReport) -> None:
         place = shown(candidate.path)
-        report.failed.append((place, error))
+        report.failed.append((candidate.path, error))
+        self._problems.clear(place)
         self._problems.add(error, place)
 
     async def _thread(self, work: Callable[[], B]) -> B:

@@ -24,7 +24,7 @@ def test_a_batch_is_there_after_reopening(tmp_path: Path) -> None:
     journal.close()
     again = Journal(path)
     assert again.updates(3, CHANGES) == [b"one", b"two"]
-    assert again.digests()[3].count == 2
+    assert again.digests()[3].change_count == 2
     assert again.fact("seq") == b"\x05"
     assert again.last_number == 2
 
