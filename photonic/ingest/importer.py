@@ -245,6 +245,8 @@ class Importer:
             except SidecarInvalid as error:
                 self._problems_later(error, path)
                 marks = Marks()
+            else:
+                trio.from_thread.run_sync(self._problems.clear, shown(path))
             found.append(Sidecar(name, held.ref, marks))
         return found
 
