@@ -1,10 +1,10 @@
 """`python -m benchmarks.replicate [--work DIR] [--small]`: replication beside others, one run.
 
-The same files through photonic (two daemons: authenticated, encrypted, verified by BLAKE3, fsynced),
-plaintext `rsync --daemon` (neither verified nor fsynced) and Syncthing, both ends on this machine.
-photonic's time goes from the moment when the new member is up until its last original is durable
-and announced; the catalog and the previews come within that time. Absolute figures move with the
-machine; the ratios are what is promised.
+The same files through photonic (two daemons: authenticated, encrypted, verified by BLAKE3,
+fsynced), plaintext `rsync --daemon` (neither verified nor fsynced) and Syncthing, both ends on this
+machine. photonic's time goes from the moment when the new member is up until its last original is
+durable and announced; the catalog and the previews come within that time. Absolute figures move
+with the machine; the ratios are what is promised.
 """
 
 from __future__ import annotations

@@ -173,12 +173,12 @@ class Gallery:
                 pass  # it has not come yet; the original may have
             else:
                 return PreviewImage(data, stored.ref.blob.hex())
-        return await self._render(row.original.blob, row.facts.media_type, edge_px)
+        return await self._render(row.original.blob, row.name, edge_px)
 
-    async def _render(self, original: BlobId, media_type: str, edge_px: int) -> PreviewImage:
+    async def _render(self, original: BlobId, name: str, edge_px: int) -> PreviewImage:
         path = await trio.to_thread.run_sync(self._store.path, original)
         try:
-            examined = await self._workers.examine(path, media_type)
+            examined = await self._workers.examine(path, name)
         except PhotonicError as error:
             raise BlobMissing(original) from error
         fitting = [made for made in examined.renditions if made.edge_px == edge_px]

@@ -72,6 +72,8 @@ class Library:
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Keep the library until cancelled."""
+        if self.store.needs_rebuild:  # its ledger was lost; the files say what they are
+            await trio.to_thread.run_sync(self.store.rebuild)
         async with anyio.create_task_group() as tasks:
             await tasks.start(self.keeper.run)
             await self.reconcile()

@@ -125,6 +125,7 @@ class Node:
         )
         NodeMeasures(self.metrics, self.library.query, self.transfers, self.problems)
         self._ended = trio.Event()
+        self.http_address = settings.http  # with the port that was chosen, once it serves
         self.next_record: LibraryRecord | None = None  # set when the node goes on as another member
 
     # --- running -----------------------------------------------------------------------------
@@ -151,6 +152,7 @@ class Node:
                 self._start_services(tasks)
                 url = await tasks.start(face, self, self.settings.http_host, self._http_port)
                 self.observatory.http = url
+                self.http_address = url.rpartition("/")[2]
                 self._write_node_file(url)
                 ready(await self.status())
                 tasks.start_soon(self._end_on, stop)

@@ -15,7 +15,6 @@ from photonic import limits
 from photonic.errors import PhotonicError
 from photonic.events import Event, ProblemsChanged
 
-
 log = logging.getLogger(__name__)
 
 

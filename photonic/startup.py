@@ -1,4 +1,4 @@
-"""From a home folder to a running node: making a library, joining one, starting, going on as another.
+"""From a home folder to a running node: making or joining a library, starting, going on as another.
 
 One process at a time may do any of it: the home folder is locked.
 """
@@ -107,3 +107,5 @@ async def run_node(
             with unwrapped():
                 await node.run(face, ready, stop)
             record = node.next_record
+            # Whoever had the page open finds the node where it was.
+            settings = settings.model_copy(update={"http": node.http_address})

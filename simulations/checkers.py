@@ -18,7 +18,7 @@ class Ledger:
         self._durable: dict[str, dict[ChangeId, Subject]] = {}
 
     def check_nothing_forgotten(self, cluster: Cluster, subjects: list[Subject]) -> None:
-        """I3, I4: what a node once had durable, it has still, and its state accounts for it (I2)."""
+        """I3, I4: what a node once had durable, it still has, and its state shows it (I2)."""
         for name, node in cluster.nodes.items():
             known = self._durable.setdefault(name, {})
             here: set[ChangeId] = set()

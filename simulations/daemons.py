@@ -49,7 +49,7 @@ class Daemon:
         self.prefix: tuple[str, ...] = ()  # a command that runs the daemon's, with fewer rights
         self.listen: list[str] = []
         self._arguments: tuple[str, ...] = ()
-        self._client = httpx.Client(timeout=60, verify=False)  # noqa: S501 - plain HTTP, loopback
+        self._client = httpx.Client(timeout=60, verify=False)  # plain HTTP, loopback
 
     def start(self, *arguments: str) -> Daemon:
         """Start the process and wait until it serves."""

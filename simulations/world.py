@@ -42,7 +42,7 @@ class NoFiles(SystemFiles):
     """Nodes here keep everything in memory: touching a disk is a mistake."""
 
     def write_durable(self, path: Path, data: bytes, *, mode: int = 0o600) -> None:
-        raise AssertionError(f"the simulated node wrote {path}")
+        raise AssertionError(f"the simulated node wrote {len(data)} bytes to {path} ({mode:o})")
 
 
 def simulated_world(seed: int, skew_ms: int = 0) -> tuple[World, VirtualClock]:

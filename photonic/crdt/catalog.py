@@ -78,9 +78,18 @@ class Catalog:
         self.roster: Roster = self._build_roster()
 
     def _note_loaded(self, shard: Shard) -> None:
-        """Tell peers what is really there: what a damaged entry held is asked for again."""
+        """Tell peers what is really there: what a damaged entry held is asked for again.
+
+        A document whose journal has grown long is compacted here, where memory and journal are
+        known to say the same; not while something is damaged, for that would hide it.
+        """
         if shard.ids or shard.holders or shard.number in self._digests:
             self._digests[shard.number] = shard.digest
+        for document in (CHANGES, HOLDINGS):
+            count = self._journal.entry_count(shard.number, document)
+            if count > limits.JOURNAL_UPDATES_PER_SNAPSHOT and not self._journal.damaged:
+                snapshot = shard.document(document).snapshot()
+                self._journal.compact(shard.number, document, snapshot)
 
     # --- reading -----------------------------------------------------------------------------
 
@@ -298,11 +307,6 @@ class Catalog:
     def quarantined(self) -> list[Quarantined]:
         """Return the refused updates that are kept aside, newest first."""
         return self._journal.quarantined()
-
-    def compact(self, shard: int, document: int) -> None:
-        """Replace the journal's entries of a document by one snapshot."""
-        snapshot = self._shards.get(shard).document(document).snapshot()
-        self._journal.compact(shard, document, snapshot)
 
     def _rollback(self, touched: Iterable[int]) -> None:
         self._staged, self._pending = [], Committed()

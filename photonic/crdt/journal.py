@@ -111,6 +111,13 @@ class Journal:
         )
         return [data for number, data, check in rows if self._is_sound(number, shard, data, check)]
 
+    def entry_count(self, shard: int, document: int) -> int:
+        """Return how many entries a document has; compaction makes it one."""
+        row = self._db.execute(
+            "SELECT count(*) FROM entries WHERE shard=? AND document=?", (shard, document)
+        ).fetchone()
+        return int(row[0])
+
     def _is_sound(self, number: int, shard: int, data: bytes, checksum: bytes) -> bool:
         if digest(data)[:_CHECKSUM_BYTES] == checksum:
             return True

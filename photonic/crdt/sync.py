@@ -5,8 +5,8 @@
 
 A round costs 32 bytes when nothing differs, 4 kB of digests when something does, and then what is
 missing. The documents that differ are taken a few at a time, so that neither side ever has more
-than `limits.SYNC_WINDOW` answers under way. A round that is cut is simply started again: every update
-that arrived is kept, so it goes on where it was. Nothing here knows a socket or a clock.
+than `limits.SYNC_WINDOW` answers under way. A round that is cut is simply started again: every
+update that arrived is kept, so it goes on where it was. Nothing here knows a socket or a clock.
 """
 
 from __future__ import annotations

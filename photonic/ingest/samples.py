@@ -223,7 +223,10 @@ SAMPLES: tuple[Sample, ...] = (
         "Balloons",
         lambda c: scenes.balloons(
             c, ("#5b82c0", "#b5bcd6", "#fbd2a8"),
-            ("#d8473c", "#f6c453", "#2f7f8f", "#f3ead8", "#7a4a8f", "#f0a24a", "#3a6fb0", "#e8e2d0"),
+            (
+                "#d8473c", "#f6c453", "#2f7f8f", "#f3ead8",
+                "#7a4a8f", "#f0a24a", "#3a6fb0", "#e8e2d0",
+            ),
         ),
         PHONE, 4127, "2025:09:06 06:34:29", "+03:00", (38.6431, 34.8289, 1100.0),
         (1, 800), 1.5, 50, 5.7, 5, ("balloons", "morning"),
@@ -252,7 +255,9 @@ SAMPLES: tuple[Sample, ...] = (
     ),
     Sample(
         "City at dusk",
-        lambda c: scenes.city(c, ("#1b2450", "#5a4a86", "#d8788a", "#ffc09a"), "#1a1c38", "#ffc878"),
+        lambda c: scenes.city(
+            c, ("#1b2450", "#5a4a86", "#d8788a", "#ffc09a"), "#1a1c38", "#ffc878"
+        ),
         PHONE, 4180, "2025:10:03 19:02:55", "-04:00", (40.7003, -73.9967, 8.0),
         (1, 50), 1.5, 320, 5.7, 3, ("city", "dusk"),
     ),
@@ -332,7 +337,9 @@ SAMPLES: tuple[Sample, ...] = (
     ),
     Sample(
         "City at night",
-        lambda c: scenes.city(c, ("#060a1e", "#101c42", "#2c4478", "#5a6c9c"), "#0a1020", "#ffd9a0"),
+        lambda c: scenes.city(
+            c, ("#060a1e", "#101c42", "#2c4478", "#5a6c9c"), "#0a1020", "#ffd9a0"
+        ),
         CANON, 2402, "2025:10:04 20:41:19", "-04:00", (40.7033, -73.9921, 5.0),
         (2, 1), 8.0, 200, 24, 4, ("city", "night"),
     ),

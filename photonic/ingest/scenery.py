@@ -53,13 +53,20 @@ class Canvas:
     def disc(self, x: float, y: float, radius: float, colour: Colour) -> Array:
         """Paint a disc with a smooth rim; return its mask."""
         distance = np.hypot((self.x - x) * self.aspect, self.y - y)
-        mask = np.clip((radius - distance) * self.height / 2 + 0.5, 0, 1)
+        mask: Array = np.clip((radius - distance) * self.height / 2 + 0.5, 0, 1)
         self.blend(mask, colour)
         return mask
 
-    def add(self, light: Array, colour: Colour) -> None:
-        """Add light like a second exposure does, so that nothing burns out."""
-        self.pixels = 1 - (1 - self.pixels) * (1 - light[..., None] * rgb(colour))
+    def add(self, light: Array, colour: Colour, window: tuple[Array, ...] | None = None) -> None:
+        """Add light like a second exposure does, so that nothing burns out; in a window if given.
+
+        The window is what `np.ix_` makes of rows and columns, and the light is that of the window.
+        """
+        kept = 1 - light[..., None].astype(np.float32) * rgb(colour)
+        if window is None:
+            self.pixels = 1 - (1 - self.pixels) * kept
+        else:
+            self.pixels[window] = 1 - (1 - self.pixels[window]) * kept
 
     def blend(self, mask: Array, colour: Colour | Array) -> None:
         paint = rgb(colour) if isinstance(colour, str) else colour
@@ -77,7 +84,8 @@ class Canvas:
             big = grid.resize((self.width, self.height), Image.Resampling.BICUBIC)
             total += weight * np.asarray(big)
             scale, weight = scale * 2, weight / 2
-        return np.clip(total / (1 - 0.5**octaves), 0, 1)
+        clouds: Array = np.clip(total / (1 - 0.5**octaves), 0, 1)
+        return clouds
 
     def clouds(self, colour: Colour, amount: float, top: float, bottom: float) -> None:
         """Drift clouds between two heights, stretched along the wind."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from PIL import Image, ImageDraw
 
@@ -43,10 +45,16 @@ def peaks(
         line = canvas.line(base, rise, 4, 0.52)
         mask = canvas.land(line, mix(rock, sky[-1], 0.35 + shade), mix(rock, sky[-1], shade), 0.3)
         below = canvas.y - line[None, :]
-        relief = canvas.noise(26, 16, 6)
-        slope = np.gradient(line)[None, :] * canvas.width
-        light = np.clip(0.82 - slope * 0.35 + (relief - 0.5) * 1.1, 0.42, 1.0)
-        cover = np.clip((0.2 - below + (relief - 0.5) * 0.42) * 9, 0, 1) * mask
+        relief = canvas.noise(12, 9, 7)
+        # Flanks follow the skyline's broad shape, and run down askew rather than straight.
+        broad = np.convolve(np.pad(line, 30, mode="edge"), np.ones(61) / 61, mode="valid")
+        askew = below * 0.55 * canvas.height + (relief - 0.5) * 420
+        column = np.arange(canvas.width)[None, :] + askew * np.sign(relief.mean() - relief)
+        column = np.clip(column, 0, canvas.width - 1).astype(int)
+        slope = (np.gradient(broad) * canvas.width).astype(np.float32)[column]
+        rough = np.gradient(relief, axis=1) * canvas.width
+        light = np.clip(0.8 - slope * 0.22 - rough * 0.035, 0.42, 1.0)
+        cover = np.clip((0.21 - below + (relief - 0.5) * 0.5) * 9, 0, 1) * mask
         paint = rgb(mix(snow, sky[-1], shade))[None, None, :] * light[..., None]
         canvas.blend(cover * (1 - shade * 0.4), paint)
     shore = canvas.line(0.68, 0.05, 3, 0.5)
@@ -116,10 +124,11 @@ def aurora(canvas: Canvas, lights: tuple[Colour, ...], sky: tuple[Colour, ...]) 
     for number, light in enumerate(lights):
         centre = canvas.line(0.5 - 0.05 * number, 0.3, 2 + number, 0.35)[None, :]
         above = centre - canvas.y
-        rays = canvas.noise(80, 2, 4)
-        reach = 0.11 + 0.3 * rays
+        rays = canvas.noise(26, 2, 4)
+        reach = 0.04 + 0.2 * rays**1.5
         curtain = np.where(above > 0, np.exp(-np.maximum(above, 0) / reach), np.exp(above * 38))
-        canvas.add(curtain * (0.3 + 0.95 * rays) * 0.72, light)
+        canvas.add(curtain * (0.15 + 1.3 * rays**1.6) * 0.9, light)
+        canvas.glow(0.5, 0.42, 0.5, light, 0.09)
     hills = canvas.line(0.735, 0.1, 4, 0.5)
     canvas.land(hills, "#0b1622", "#070d15", 0.1)
     canvas.spruces(hills + 0.015, 0.07, 300, "#04080d")
@@ -184,34 +193,41 @@ def lights(canvas: Canvas, base: tuple[Colour, ...], colours: tuple[Colour, ...]
     """Lamps out of focus."""
     canvas.gradient(*base)
     canvas.glow(0.5, 0.6, 0.7, colours[0], 0.3)
-    for number in range(74):
-        far = number / 74
-        x, y = canvas.random.random(2)
+    for number in range(84):
+        far = number / 84
+        x, y, size, glare = (float(part) for part in canvas.random.random(4))
         y = 0.5 + (y - 0.5) * (0.45 + 0.55 * far)
-        radius = (0.014 + 0.07 * far**1.5) * (0.7 + 0.6 * canvas.random.random())
+        radius = (0.014 + 0.07 * far**1.5) * (0.7 + 0.6 * size)
         distance = np.hypot((canvas.x - x) * canvas.aspect, canvas.y - y)
-        soft = 3 + 13 * far
-        spot = np.clip((radius - distance) * canvas.height / soft + 0.5, 0, 1)
-        rim = np.exp(-(((distance - radius * 0.96) / (0.006 + 0.004 * far)) ** 2)) * 0.3
-        strength = (0.55 - 0.36 * far) * (0.5 + 0.7 * canvas.random.random())
+        window = np.ix_(
+            (distance < radius * 1.4).any(axis=1), (distance < radius * 1.4).any(axis=0)
+        )
+        near = distance[window]
+        spot = np.clip((radius - near) * canvas.height / (3 + 13 * far) + 0.5, 0, 1)
+        rim = np.exp(-(((near - radius * 0.96) / (0.006 + 0.004 * far)) ** 2)) * 0.3
+        strength = (0.8 - 0.5 * far) * (0.5 + 0.7 * glare)
         colour = colours[int(canvas.random.integers(len(colours)))]
-        canvas.add(np.clip(spot * (0.75 + rim) + rim * spot, 0, 1) * strength, colour)
+        canvas.add(np.clip(spot * (0.75 + rim * 2), 0, 1) * strength, colour, window)
 
 
 def silk(canvas: Canvas, base: tuple[Colour, ...], colours: tuple[Colour, ...]) -> None:
     """Light drawn with a long exposure."""
     canvas.gradient(*base)
-    phases = canvas.random.random(4) * 6.28
+    phases = [float(phase) * 6.28 for phase in canvas.random.random(4)]
+    light = [np.zeros((canvas.height, canvas.width), np.float32) for _ in colours]
     for number in range(46):
         part = number / 45
         wave = 0.2 * np.sin(canvas.x * 4.1 + phases[0] + part * 1.9)
         wave = wave + 0.1 * np.sin(canvas.x * 7.3 + phases[1] - part * 2.6)
-        centre = 0.28 + 0.42 * part + wave * (0.55 + 0.45 * np.sin(part * 5 + phases[2]))
+        centre = 0.28 + 0.42 * part + wave * (0.55 + 0.45 * math.sin(part * 5 + phases[2]))
         thin = 0.0035 + 0.02 * (0.5 + 0.5 * np.sin(canvas.x * 3 + phases[3] + part * 4)) ** 2
-        ribbon = np.exp(-(((canvas.y - centre) / thin) ** 2)) * (0.0012 / thin) ** 0.55
+        ribbon = np.exp(-(((canvas.y - centre) / thin) ** 2)) * (0.0022 / thin) ** 0.55
         place = part * (len(colours) - 1)
         index = min(int(place), len(colours) - 2)
-        canvas.add(ribbon * 0.75, mix(colours[index], colours[index + 1], place - index))
+        light[index] += ribbon * (1 - (place - index))
+        light[index + 1] += ribbon * (place - index)
+    for brightness, colour in zip(light, colours, strict=True):
+        canvas.add(1 - np.exp(-brightness), colour)
 
 
 def city(canvas: Canvas, sky: tuple[Colour, ...], wall: Colour, lamp: Colour) -> None:

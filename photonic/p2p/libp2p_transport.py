@@ -4,8 +4,9 @@ Of py-libp2p this uses the protocols (security, multiplexer, negotiation) and no
 swarm around them, which as shipped let one exception of a handler end the host, refuse the 251st
 inbound connection of a lifetime, and tell whoever connects what they are. Connections, their
 tasks, bounds and ends are ours: `links.Links` keeps the book, `sockets.TcpSocket` is the wire,
-`streams.MuxedStream` the flow. There is no identify and no ping protocol: the heartbeat is the
-multiplexer's own ping, and a peer is told nothing but the protocols that it names.
+`streams.MuxedStream` the flow, `heartbeat.beat` the patience. There is no identify and no
+ping protocol: the heartbeat is the multiplexer's own ping, and a peer is told nothing but the
+protocols that it names.
 
 Private names of py-libp2p that are used, so that its version is pinned: `Yamux._write_frame`,
 `._write_lock`, `._measure_rtt_loop`, `._ping_event`, `._ping_id`, `._finalize_stream`. Each change
@@ -46,6 +47,7 @@ from photonic.errors import PeerUnreachable, StreamBroken
 from photonic.identity import Identity
 from photonic.ids import NodeId, parse_peer_id, peer_id
 from photonic.p2p.addresses import Endpoint, advertised, endpoint_of, source_of
+from photonic.p2p.heartbeat import beat
 from photonic.p2p.links import Link, Links
 from photonic.p2p.sockets import NoneAnswered, TcpSocket, connect_first, open_listeners
 from photonic.p2p.streams import FIRST_WINDOW_BYTES, PING, SYN, Half, MuxedStream, Unread, header
@@ -294,24 +296,8 @@ class Libp2pTransport:
         self._muxers.pop(link, None)
 
     async def _beat(self, link: Link, muxer: _Muxer) -> None:
-        """Ask for a sign of life and ask the gate, again and again, until the link is cut.
-
-        A peer that sends but does not answer is slow, some times over; a silent one is gone.
-        """
-        missed = 0
-        while (admission := self._links.review(link)) is not Admission.REFUSED:
-            muxer.admit(admission)
-            asked_s = trio.current_time()
-            round_trip_s = await muxer.ping()
-            if round_trip_s is not None:
-                missed, link.latency_ms = 0, round_trip_s * 1_000
-            elif muxer.socket.received_s < asked_s or missed >= limits.HEARTBEATS_MISSED_MAX:
-                log.info("cut the connection with %s: it does not answer", link.address)
-                self._end(link)
-                return
-            else:
-                missed += 1
-            await trio.sleep(limits.HEARTBEAT_INTERVAL_S)
+        await beat(link, muxer, self._links)
+        self._end(link)
 
     async def _serve(self, link: Link, muxer: _Muxer, half: yamux.YamuxStream) -> None:
         """Agree on a protocol that this peer may speak, run its handler, end the stream."""

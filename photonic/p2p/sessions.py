@@ -58,7 +58,7 @@ class Sessions:
         self._transport, self._call, self._book, self._world = transport, call, book, world
         self._hello, self._on_news = hello, on_news
         self._sessions: dict[NodeId, Session] = {}
-        self._arrivals, self._arrived = trio.open_memory_channel[Session](limits.PEERS_MAX)
+        self._arrived = trio.Event()  # somebody whom nobody converses with
 
     @property
     def busy(self) -> Collection[NodeId]:
@@ -66,10 +66,16 @@ class Sessions:
         return [s.node for s in self._sessions.values() if s.reconciler and s.reconciler.is_busy]
 
     async def run(self) -> None:
-        """Keep a conversation with every peer that is up, until cancelled."""
+        """Keep a conversation with every peer that is up, until cancelled. May be run again."""
+        begun: set[Session] = set()
         async with trio.open_nursery() as nursery:
-            async for session in self._arrived:
-                nursery.start_soon(self._converse, session)
+            while True:
+                begun &= set(self._sessions.values())
+                for session in set(self._sessions.values()) - begun:
+                    begun.add(session)
+                    nursery.start_soon(self._converse, session)
+                await self._arrived.wait()
+                self._arrived = trio.Event()
 
     def note(self, event: PeerUp | PeerDown) -> None:
         """Take in what the transport says. Neither blocks nor raises."""
@@ -77,8 +83,8 @@ class Sessions:
         if isinstance(event, PeerUp):
             self._book.note_up(event.node, event.address, now_ms)
             if event.node not in self._sessions and len(self._sessions) < limits.PEERS_MAX:
-                session = self._sessions[event.node] = Session(event.node)
-                self._arrivals.send_nowait(session)
+                self._sessions[event.node] = Session(event.node)
+                self._arrived.set()
         else:
             self._book.note_down(event.node, now_ms, self._world.clock.monotonic_s())
             gone = self._sessions.pop(event.node, None)

@@ -17,7 +17,16 @@ from photonic.crdt.roster import ADMIN_SCOPES, MEMBER_SCOPES, Certificate
 from photonic.crdt.shards import ROOT
 from photonic.crdt.sync import Message, Reconciler
 from photonic.identity import Identity
-from photonic.ids import LIBRARY, BlobId, Subject, digest, library_id, member_subject, photo_subject
+from photonic.ids import (
+    LIBRARY,
+    BlobId,
+    NodeId,
+    Subject,
+    digest,
+    library_id,
+    member_subject,
+    photo_subject,
+)
 from photonic.world import World
 
 WORLD = World()
@@ -32,7 +41,7 @@ def import_draft(number: int) -> Draft:
     return Draft(subject, {ORIGINAL: [subject.key, 100, bytes(32)], NAME: f"IMG_{number}.JPG"})
 
 
-def certificate(node: bytes, scopes: tuple[str, ...] = MEMBER_SCOPES) -> Draft:
+def certificate(node: NodeId, scopes: tuple[str, ...] = MEMBER_SCOPES) -> Draft:
     value = msgspec.to_builtins(Certificate("node", "central", scopes))
     return Draft(member_subject(node), {CERTIFICATE: value})
 

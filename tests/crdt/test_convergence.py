@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from random import Random
+from typing import Any, TypeAlias
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from photonic.crdt.changes import Draft, admit
+from photonic.crdt.catalog import Catalog
+from photonic.crdt.changes import Draft, SignedChange, admit
 from photonic.crdt.fields import RATING, TAGS, TITLE
 from photonic.crdt.fold import Version, fold
 from photonic.crdt.journal import CHANGES, Journal
 from photonic.crdt.shards import shard_of
-from photonic.ids import photo_subject
+from photonic.ids import ChangeId, NodeId
 from tests.crdt.replicas import Cluster, commit, import_draft, meet, photo, states
+
+Act: TypeAlias = tuple[str, int, int, Any]  # what, by whom, on which, with what value
 
 NODES = st.integers(0, 2)
 EDITS = st.tuples(st.just("edit"), NODES, st.integers(0, 2), st.integers(-1, 5))
@@ -23,7 +29,7 @@ MEETINGS = st.tuples(st.just("meet"), NODES, NODES, st.none() | st.integers(1, 6
 HISTORIES = st.lists(st.one_of(EDITS, NAMES, TAGGING, UNTAGGING, MEETINGS), max_size=25)
 
 
-def play(cluster: Cluster, history: list[tuple]) -> None:
+def play(cluster: Cluster, history: list[Act]) -> None:
     """Let the history happen; a meeting with a number is cut after so many messages."""
     for number in range(3):
         commit(cluster.catalogs[0], import_draft(number))
@@ -52,7 +58,7 @@ def heal(cluster: Cluster) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(HISTORIES)
-def test_nodes_that_met_show_the_same_whatever_happened_before(history: list[tuple]) -> None:
+def test_nodes_that_met_show_the_same_whatever_happened_before(history: list[Act]) -> None:
     cluster = Cluster(3)
     play(cluster, history)
     heal(cluster)
@@ -64,7 +70,7 @@ def test_nodes_that_met_show_the_same_whatever_happened_before(history: list[tup
 
 @settings(max_examples=60, deadline=None)
 @given(HISTORIES)
-def test_no_edit_is_lost_unless_one_that_saw_it_wrote_the_field(history: list[tuple]) -> None:
+def test_no_edit_is_lost_unless_one_that_saw_it_wrote_the_field(history: list[Act]) -> None:
     cluster = Cluster(3)
     play(cluster, history)
     heal(cluster)
@@ -76,14 +82,14 @@ def test_no_edit_is_lost_unless_one_that_saw_it_wrote_the_field(history: list[tu
         shown = catalog.state(subject)
         for change in changes.values():
             for field, value in change.change.sets.items():
-                version = Version(change.id, value, change.change.author, change.change.at)
+                version = Version(change.id, value, NodeId(change.change.author), change.change.at)
                 if version not in shown.fields[field].versions:
                     assert _superseding(changes, change.id, field), "an edit is gone"
 
 
-def _superseding(changes: dict, ancestor: bytes, field: str) -> bool:
+def _superseding(changes: dict[ChangeId, SignedChange], ancestor: ChangeId, field: str) -> bool:
     """Whether a descendant of a change writes the field."""
-    descendants = {ancestor}
+    descendants: set[ChangeId] = {ancestor}
     grown = True
     while grown:
         fresh = {
@@ -98,7 +104,7 @@ def _superseding(changes: dict, ancestor: bytes, field: str) -> bool:
 
 @settings(max_examples=40, deadline=None)
 @given(HISTORIES, st.randoms(use_true_random=False))
-def test_fold_does_not_depend_on_order_or_repetition(history: list[tuple], random) -> None:
+def test_fold_does_not_depend_on_order_or_repetition(history: list[Act], random: Random) -> None:
     cluster = Cluster(3)
     play(cluster, history)
     heal(cluster)
@@ -205,7 +211,7 @@ def test_a_restarted_catalog_says_what_it_said_before() -> None:
     assert len({change.change.seq for change in _changes(reopened)}) == len(before) + 1
 
 
-def _changes(catalog) -> list:
+def _changes(catalog: Catalog) -> list[SignedChange]:
     return list(catalog._shards.get(shard_of(photo(0))).by_subject[photo(0)].values())
 
 
@@ -254,4 +260,4 @@ def test_a_change_by_a_stranger_has_no_effect() -> None:
     stranger.write([import_draft(0)], identity=other.identities[0], seq=lambda: 1)
     stranger.flush()
     meet(stranger, cluster.catalogs[1])
-    assert cluster.catalogs[1].state(photo_subject(photo(0).key)).fields == {}
+    assert cluster.catalogs[1].state(photo(0)).fields == {}

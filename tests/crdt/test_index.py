@@ -5,13 +5,14 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from photonic.crdt.catalog import Catalog
 from photonic.crdt.changes import Draft
 from photonic.crdt.fields import FACTS, NAME, ORIGINAL, RATING, TAGS
 from photonic.crdt.index import PhotoIndex
-from photonic.crdt.projection import project
+from photonic.crdt.projection import PhotoRow, project
 from photonic.crdt.query import Filter, PhotoQuery
 from photonic.errors import QueryInvalid
-from photonic.ids import BlobId
+from photonic.ids import BlobId, Subject
 from tests.crdt.replicas import Cluster, commit, photo
 
 
@@ -22,10 +23,16 @@ def _draft(number: int, taken: str | None, **facts: object) -> Draft:
     return Draft(subject, {**sets, "preview/256": [256, 171, [bytes([number]) * 32, 9, bytes(32)]]})
 
 
-def _indexed(drafts: list[Draft]) -> tuple[PhotoIndex, PhotoQuery, list]:
+def _row(catalog: Catalog, subject: Subject) -> PhotoRow:
+    row = project(catalog.state(subject))
+    assert row is not None
+    return row
+
+
+def _indexed(drafts: list[Draft]) -> tuple[PhotoIndex, PhotoQuery, list[PhotoRow]]:
     cluster = Cluster(1)
     commit(cluster.catalogs[0], *drafts)
-    rows = [project(cluster.catalogs[0].state(draft.subject)) for draft in drafts]
+    rows = [_row(cluster.catalogs[0], draft.subject) for draft in drafts]
     index = PhotoIndex(None)
     index.apply(rows, (), frozenset(), 1)
     return index, PhotoQuery(index.engine), rows
@@ -102,9 +109,9 @@ def test_embedded_words_are_shown_until_a_person_says_otherwise() -> None:
     cluster = Cluster(1)
     catalog = cluster.catalogs[0]
     commit(catalog, _draft(1, None, rating=3, keywords=["bird", "sea"]))
-    assert project(catalog.state(photo(1))).rating == 3
+    assert _row(catalog, photo(1)).rating == 3
     commit(catalog, Draft(photo(1), {RATING: None}, removes={TAGS: ("bird",)}))
-    row = project(catalog.state(photo(1)))
+    row = _row(catalog, photo(1))
     assert row.rating is None and row.tags == ("sea",)
 
 
@@ -116,5 +123,6 @@ def test_nonsense_from_a_peer_is_shown_as_nothing_not_as_a_crash() -> None:
         assert project(catalog.state(photo(number))) is None
     commit(catalog, Draft(photo(9), {ORIGINAL: [photo(9).key, 1, bytes(32)], RATING: "five"}))
     index = PhotoIndex(None)
-    index.apply([project(catalog.state(photo(9)))], (), frozenset(), 1)
-    assert PhotoQuery(index.engine).photo(BlobId(photo(9).key)).row.rating is None
+    index.apply([_row(catalog, photo(9))], (), frozenset(), 1)
+    listed = PhotoQuery(index.engine).photo(BlobId(photo(9).key))
+    assert listed is not None and listed.row.rating is None

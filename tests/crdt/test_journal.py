@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from photonic.crdt.changes import Draft
 from photonic.crdt.document import MapDocument
+from photonic.crdt.fields import RATING
 from photonic.crdt.journal import CHANGES, Entry, Journal, Quarantined, ShardDigest
 from photonic.errors import StoreFull
 from tests.crdt.replicas import Cluster, commit, import_draft, meet, photo
@@ -31,8 +34,9 @@ def test_a_batch_is_there_after_reopening(tmp_path: Path) -> None:
 
 def test_a_batch_that_fails_leaves_nothing(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.db")
+    homeless: Any = None
     with pytest.raises(sqlite3.Error):
-        journal.commit([Entry(1, CHANGES, b"fine"), Entry(None, CHANGES, b"no shard")], {}, {})  # type: ignore[arg-type]
+        journal.commit([Entry(1, CHANGES, b"fine"), Entry(homeless, CHANGES, b"lost")], {}, {})
     assert journal.updates(1, CHANGES) == []
 
 
@@ -85,7 +89,9 @@ def test_the_quarantine_is_bounded_and_newest_first(tmp_path: Path) -> None:
     assert kept[0].reason == "reason 299"
 
 
-def test_a_disk_that_refuses_leaves_the_catalog_as_it_was(monkeypatch) -> None:
+def test_a_disk_that_refuses_leaves_the_catalog_as_it_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     cluster = Cluster(1)
     catalog = cluster.catalogs[0]
     digest = catalog.root_digest()
@@ -102,3 +108,26 @@ def test_a_disk_that_refuses_leaves_the_catalog_as_it_was(monkeypatch) -> None:
     assert catalog.root_digest() == digest
     commit(catalog, import_draft(0))
     assert catalog.state(photo(0)).fact("name") == "IMG_0.JPG"
+
+
+def test_a_rolled_back_copy_of_the_journal_loses_nothing_that_was_told(tmp_path: Path) -> None:
+    cluster = Cluster(2)
+    path, copy = tmp_path / "journal.db", tmp_path / "copy.db"
+    node = cluster.open(1, Journal(path))
+    meet(cluster.catalogs[0], node)
+    commit(node, import_draft(0))
+    node._journal.close()
+    copy.write_bytes(path.read_bytes())
+
+    told = cluster.open(1, Journal(path))
+    commit(told, Draft(photo(0), {RATING: 1}), import_draft(1))
+    meet(told, cluster.catalogs[0])
+    told._journal.close()
+
+    restored = cluster.open(1, Journal(copy))  # knows nothing of what it said last
+    commit(restored, Draft(photo(0), {RATING: 5}))
+    meet(restored, cluster.catalogs[0])
+    for catalog in (restored, cluster.catalogs[0]):
+        assert {v.value for v in catalog.state(photo(0)).fields[RATING].versions} == {1, 5}
+        assert catalog.state(photo(1)).fact("name") == "IMG_1.JPG"
+    assert restored.root_digest() == cluster.catalogs[0].root_digest()

@@ -6,7 +6,8 @@ from itertools import permutations
 
 import msgspec
 
-from photonic.crdt.changes import Draft
+from photonic.crdt.catalog import Catalog
+from photonic.crdt.changes import Draft, SignedChange
 from photonic.crdt.fields import CERTIFICATE, RATING, REVOKED
 from photonic.crdt.roster import ADMIN_SCOPES, MEMBER_SCOPES, Certificate, build_roster
 from photonic.crdt.shards import ROOT
@@ -14,7 +15,7 @@ from photonic.ids import member_subject
 from tests.crdt.replicas import Cluster, certificate, commit, import_draft, meet, photo
 
 
-def _root_changes(catalog) -> list:
+def _root_changes(catalog: Catalog) -> list[SignedChange]:
     by_subject = catalog._shards.get(ROOT).by_subject
     return [change for some in by_subject.values() for change in some.values()]
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
 from photonic.ids import digest
 from photonic.ingest import metadata
-from photonic.ingest.samples import SAMPLES, make_samples
+from photonic.ingest.samples import SAMPLES, make_samples, paint
 
 
 def test_they_are_many_and_their_tags_say_what_was_meant(tmp_path: Path) -> None:
@@ -32,3 +36,18 @@ def test_two_machines_make_the_same_bytes(tmp_path: Path) -> None:
     assert [digest(path.read_bytes()) for path in first] == [
         digest(path.read_bytes()) for path in second
     ]
+
+
+@pytest.mark.parametrize("orientation", [3, 6, 8])
+def test_one_that_is_stored_turned_is_shown_as_it_was_drawn(
+    orientation: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turned = next(sample for sample in SAMPLES if sample.orientation == orientation)
+    monkeypatch.setattr("photonic.ingest.samples.SAMPLES", (turned,))
+    with Image.open(make_samples(tmp_path)[0]) as stored:
+        assert stored.size == (1600, 1067)
+        shown = ImageOps.exif_transpose(stored)
+    drawn = paint(turned, 1)
+    assert shown.size == drawn.size
+    difference = np.asarray(shown, dtype=np.int16) - np.asarray(drawn, dtype=np.int16)
+    assert np.abs(difference).mean() < 4  # what JPEG loses

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from hypothesis import given
@@ -186,11 +186,11 @@ def test_a_big_blob_is_spread_over_its_holders_by_their_speed() -> None:
 
 
 def test_a_plan_reads_no_further_than_there_is_somebody_to_ask() -> None:
-    def endless() -> object:
+    def endless() -> Iterator[Need]:
         while True:
             yield Need(BlobRef(BlobId(bytes(32)), 10, bytes(32)), frozenset(NODES))
 
-    assert len(plan(endless(), {NODES[0]: Budget(100, 3)}, NOW_S, 1_000)) == 3  # type: ignore[arg-type]
+    assert len(plan(endless(), {NODES[0]: Budget(100, 3)}, NOW_S, 1_000)) == 3
 
 
 @given(st.integers(0, 10_000), st.floats(0, 1))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 import anyio
 from anyio.abc import TaskGroup
 
+from photonic import wire
+from photonic.blobs.chunks import scan_bytes
+from photonic.blobs.memory import MemoryStore
 from photonic.blobs.store import BlobStore
 from photonic.events import Event
-from photonic.ids import NodeId, digest
+from photonic.ids import BlobId, NodeId, digest
+from photonic.p2p.blob_messages import Answer
 from photonic.p2p.memory_transport import MemoryNetwork, MemoryTransport
 from photonic.p2p.messages import BLOB_PROTOCOL
 from photonic.p2p.planner import Want
@@ -19,7 +23,10 @@ from photonic.p2p.transfers import Pace, Transfers
 from photonic.p2p.transport import Admission, StreamHandler
 from photonic.photos import BlobRef
 from photonic.world import World
+from tests.blobs.samples import jpeg, noise
 
+BIG = [jpeg(noise(30_000, n), noise(3_000_000, n)) for n in range(4)]
+SMALL = [noise(20_000 + n, n) for n in range(40)]
 BRISK = Pace(stall_s=1.0, tick_s=0.02, disk_recheck_s=0.05)
 
 
@@ -85,6 +92,7 @@ class TransferCluster:
 
     def __init__(self, tasks: TaskGroup) -> None:
         self.network = MemoryNetwork()
+        self.started: list[TransferNode] = []
         self._tasks = tasks
 
     async def start(
@@ -130,6 +138,7 @@ class TransferCluster:
             node.ended.set()
 
         await self._tasks.start(live)
+        self.started.append(node)
         return node
 
     async def join(self, *nodes: TransferNode) -> None:
@@ -148,4 +157,54 @@ async def cluster(limit_s: float = 20.0) -> AsyncIterator[TransferCluster]:
             tasks.cancel_scope.cancel()
 
 
-__all__ = ["BRISK", "ListedWants", "TransferCluster", "TransferNode", "cluster"]
+def run(main: Callable[[TransferCluster], Awaitable[None]]) -> None:
+    async def limited() -> None:
+        async with cluster() as nodes:
+            await main(nodes)
+
+    anyio.run(limited, backend="trio")
+
+
+def run_with_ticks(main: Callable[[TransferCluster], Awaitable[None]]) -> None:
+    """Run a test whose condition changes without an event: conditions are looked at on a timer."""
+
+    async def ticking(nodes: TransferCluster) -> None:
+        done = anyio.Event()
+
+        async def tick() -> None:
+            while not done.is_set():
+                with anyio.move_on_after(0.02):
+                    await done.wait()
+                for node in nodes.started:
+                    node.wants.tell()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(tick)
+            await main(nodes)
+            done.set()
+
+    run(ticking)
+
+
+def filled(datas: Sequence[bytes]) -> MemoryStore:
+    store = MemoryStore(World())
+    for data in datas:
+        store.put(data)
+    return store
+
+
+def refs(datas: Sequence[bytes]) -> list[BlobRef]:
+    return [scan_bytes(data).ref for data in datas]
+
+
+def chunk_count(datas: Sequence[bytes]) -> int:
+    return sum(len(scan_bytes(data).chunks) for data in datas)
+
+
+def assert_held(store: BlobStore, datas: Sequence[bytes]) -> None:
+    assert [store.read(BlobId(digest(data))) for data in datas] == list(datas)
+
+
+def decode_answer(body: bytes | bytearray) -> Answer:
+    answer: Answer = wire.decode(body, Answer)  # type: ignore[arg-type]  # one of a union
+    return answer

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+
 import pytest
 
-from photonic.crdt.journal import Journal
+from photonic.crdt.journal import Entry, Journal, ShardDigest
 from simulations.checkers import Violation
 from simulations.run import simulate
 
@@ -22,10 +24,18 @@ def test_the_same_seed_is_the_same_history() -> None:
 def test_a_journal_that_forgets_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     honest = Journal.commit
 
-    def forgetful(self: Journal, entries, digests, facts) -> None:
+    def forgetful(
+        self: Journal,
+        entries: Iterable[Entry],
+        digests: Mapping[int, ShardDigest],
+        facts: Mapping[str, bytes],
+    ) -> None:
         honest(self, list(entries)[1:], digests, facts)
+
+    def simulate_some() -> None:
+        for seed in range(20):
+            simulate(seed)
 
     monkeypatch.setattr(Journal, "commit", forgetful)
     with pytest.raises(Violation, match="seed"):
-        for seed in range(20):
-            simulate(seed)
+        simulate_some()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,10 @@ def test_a_photo_opens_and_changes_when_the_other_node_edits_it(
     studio.wait_until(lambda: studio.get(f"/photos/{photo}")["rating"] == 3, 10)
 
 
+def has_no_conflicts(node: Daemon) -> bool:
+    return bool(node.status()["conflicts"] == 0)
+
+
 def test_values_given_apart_stand_side_by_side_and_one_click_settles_them(
     pair: tuple[Daemon, Daemon], page: Page
 ) -> None:
@@ -118,7 +123,7 @@ def test_values_given_apart_stand_side_by_side_and_one_click_settles_them(
     contested.locator('[data-testid="version"][data-value="4"]').get_by_test_id("keep").click()
     expect(contested).to_have_count(0)
     for node in (studio, laptop):
-        node.wait_until(lambda node=node: node.status()["conflicts"] == 0, 10)
+        node.wait_until(partial(has_no_conflicts, node), 10)
         assert node.get(f"/photos/{photo}")["rating"] == 4
 
 

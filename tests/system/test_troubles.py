@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from simulations.daemons import daemons, photonic
+from simulations.daemons import Daemon, daemons, photonic
 from tests.cameras import make_camera_files
 
 
-def codes(node) -> dict[str, str]:
+def codes(node: Daemon) -> dict[str, str]:
     """Return the code of each problem by the name of its file."""
     return {Path(p["path"] or "").name: p["code"] for p in node.status()["problems"]}
 

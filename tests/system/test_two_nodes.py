@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -44,10 +45,14 @@ def import_all(node: Daemon, folder: Path) -> None:
 def has_everything(node: Daemon, count: int) -> bool:
     status = node.status()
     wants = status["wants"]
-    return (
+    return bool(
         status["photos"] == status["holdings"]["held"] == count
         and wants["blobs_held"] == wants["blobs_wanted"]
     )
+
+
+def has_no_conflicts(node: Daemon) -> bool:
+    return bool(node.status()["conflicts"] == 0)
 
 
 def check_same(
@@ -72,7 +77,7 @@ def check_same(
 
 
 def with_previews(importer: Daemon) -> list[str]:
-    """The photos that the importing node has no problem with; what it cannot read has no preview."""
+    """The photos that the importing node could read; the others have no preview."""
     troubled = {problem["path"] for problem in importer.status()["problems"]}
     names = {Path(path).name for path in troubled if path}
     return [photo for photo, item in importer.photos().items() if item["name"] not in names]
@@ -138,7 +143,7 @@ def test_ratings_given_apart_are_both_seen_within_a_second_and_one_choice_settle
         body = {"field": "rating", "change": chosen["change"]}
         second.send("POST", f"/photos/{photo}/resolve", body)
         for node in (first, second):
-            node.wait_until(lambda node=node: node.status()["conflicts"] == 0, 10)
+            node.wait_until(partial(has_no_conflicts, node), 10)
             assert node.get(f"/photos/{photo}")["rating"] == 4
 
 

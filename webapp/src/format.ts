@@ -138,7 +138,11 @@ export function valueWords(field: string, value: unknown): string {
   }
   if (value === null || value === undefined || value === "") return "nothing";
   if (Array.isArray(value)) return value.map((part) => valueWords("", part)).join(", ");
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  if (typeof value !== "object") return String(value);
+  const { latitude, longitude } = value as Record<string, unknown>;
+  return typeof latitude === "number" && typeof longitude === "number"
+    ? position(latitude, longitude)
+    : JSON.stringify(value);
 }
 
 /** The value as a stable attribute for tests and styles. */

@@ -4,7 +4,7 @@
  */
 
 import type {
-  Conflict,
+  ConflictPage,
   Edit,
   Invitation,
   Peer,
@@ -92,7 +92,10 @@ export const node = {
     request<unknown>("PATCH", `/photos/${encodeURIComponent(id)}`, edit),
   resolve: (id: string, resolution: Resolution) =>
     request<unknown>("POST", `/photos/${encodeURIComponent(id)}/resolve`, resolution),
-  conflicts: () => request<{ items: Conflict[] }>("GET", "/conflicts"),
+  conflicts: (cursor: string | null, limit: number) => {
+    const after = cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`;
+    return request<ConflictPage>("GET", `/conflicts?limit=${limit}${after}`);
+  },
   peers: () => request<{ items: Peer[] }>("GET", "/peers"),
   invite: (role: string) => request<Invitation>("POST", "/invitations", { role }),
   importFolder: (folder: string) => request<unknown>("POST", "/imports", { folder }),

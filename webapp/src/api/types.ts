@@ -19,6 +19,8 @@ export interface PhotoSummary {
   held: boolean;
   /** Names of the contested fields. */
   conflicts: string[];
+  label: string | null;
+  title: string | null;
 }
 
 export interface PhotoPage {
@@ -66,6 +68,7 @@ export interface PhotoDetail extends PhotoSummary {
   fields: Record<string, Field>;
   holders: Holder[];
   facts: Facts;
+  tags: string[];
 }
 
 /** What `PATCH /photos/ID` takes; null clears a field. */
@@ -74,6 +77,7 @@ export interface Edit {
   title?: string | null;
   caption?: string | null;
   label?: string | null;
+  tags?: { add?: string[]; remove?: string[] };
 }
 
 export type Resolution = { field: string; change: string } | { field: string; value: unknown };
@@ -137,6 +141,11 @@ export interface Conflict {
   photo: PhotoSummary;
   field: string;
   versions: Version[];
+}
+
+export interface ConflictPage {
+  items: Conflict[];
+  next: string | null;
 }
 
 export interface Invitation {

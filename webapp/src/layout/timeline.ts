@@ -7,7 +7,9 @@ import type { PhotoSummary } from "../api/types.ts";
 import { rows, type Measure, type Row } from "./rows.ts";
 
 export interface Day {
-  /** "2024-05-17", or "" for photos without a date. */
+  /** "2024-05-17", or "" for photos without a date, which may lie between dated ones. */
+  date: string;
+  /** The same for the same day as long as it is there; no two days share it. */
   key: string;
   top: number;
   height: number;
@@ -38,17 +40,21 @@ export function layOut(
   before?: { timeline: Timeline; photos: readonly PhotoSummary[]; measure: Measure },
 ): Timeline {
   const days = before === undefined ? [] : reusable(photos, measure, before);
+  const runs = new Map<string, number>();
+  for (const day of days) runs.set(day.date, (runs.get(day.date) ?? 0) + 1);
   const last = days.at(-1);
   let first = last?.end ?? 0;
   let top = last ? last.top + last.height + DAY_GAP : 0;
   while (first < photos.length) {
-    const key = dayOf(photos[first]!);
+    const date = dayOf(photos[first]!);
     let end = first + 1;
-    while (end < photos.length && dayOf(photos[end]!) === key) end += 1;
+    while (end < photos.length && dayOf(photos[end]!) === date) end += 1;
     const lines = rows(photos, first, end, measure, measure.headingHeight);
     const bottom = lines.at(-1)!;
     const height = bottom.top + bottom.height;
-    days.push({ key, top, height, first, end, rows: lines });
+    const run = (runs.get(date) ?? 0) + 1;
+    runs.set(date, run);
+    days.push({ date, key: `${date} ${run}`, top, height, first, end, rows: lines });
     top += height + DAY_GAP;
     first = end;
   }

@@ -3,17 +3,22 @@
 import type { Edit, PhotoDetail, PhotoSummary } from "../api/types.ts";
 
 export function editedSummary(photo: PhotoSummary, edit: Edit): PhotoSummary {
-  return edit.rating === undefined ? photo : { ...photo, rating: edit.rating };
+  const { rating, label, title } = { ...photo, ...edit };
+  const conflicts = photo.conflicts.filter((name) => !(name in edit));
+  return { ...photo, rating, label, title, conflicts };
 }
 
 /** The edited photo. An edit follows all versions it saw, so a contested field is settled by it. */
 export function editedDetail(photo: PhotoDetail, edit: Edit): PhotoDetail {
+  const { tags: change, ...sets } = edit;
   const fields = { ...photo.fields };
-  for (const [name, value] of Object.entries(edit)) {
+  for (const [name, value] of Object.entries(sets)) {
     fields[name] = { value, contested: false, versions: fields[name]?.versions ?? [] };
   }
-  const conflicts = photo.conflicts.filter((name) => !(name in edit));
-  return { ...photo, ...editedSummary(photo, edit), fields, conflicts };
+  const removed = new Set(change?.remove);
+  const kept = photo.tags.filter((tag) => !removed.has(tag));
+  const tags = [...new Set([...kept, ...(change?.add ?? [])])].sort();
+  return { ...photo, ...editedSummary(photo, edit), fields, tags };
 }
 
 /** The contested fields of a photo, the one that matters most to a photographer first. */
@@ -23,13 +28,6 @@ export function contestedFields(photo: PhotoDetail): string[] {
   return Object.keys(photo.fields)
     .filter((name) => photo.fields[name]!.contested)
     .sort((a, b) => place(a) - place(b) || a.localeCompare(b));
-}
-
-/** The tags, in whatever form the node gives the field. */
-export function tagsOf(photo: PhotoDetail): string[] {
-  const value = photo.fields["tags"]?.value;
-  if (!Array.isArray(value)) return [];
-  return value.filter((tag): tag is string => typeof tag === "string").sort();
 }
 
 /** The text of a field, "" if it has none. */

@@ -8,7 +8,7 @@ import { node, PAGE_ITEMS, Refusal } from "../api/client.ts";
 import type { PhotoSummary } from "../api/types.ts";
 import { EVERYTHING, sameFilter, type Filter } from "../route.ts";
 import { mapBounded, paced } from "./pace.ts";
-import { EMPTY, withPage, withPhotos, type PhotoList } from "./photo-list.ts";
+import { EMPTY, needsPlace, reaches, withPage, withPhotos, type PhotoList } from "./photo-list.ts";
 
 const CHANGED_MAX = 48;
 const REFRESH_MAX = 2_000;
@@ -60,11 +60,9 @@ export class Library {
     return this.#underway;
   }
 
-  /** Page on until the photo's place in the timeline is in, within bounds. */
-  async seek(taken: string | null): Promise<void> {
-    for (let page = 0; page < SEEK_PAGES_MAX && !this.list.complete; page++) {
-      const last = this.list.items.at(-1);
-      if (last && taken !== null && (last.taken === null || last.taken < taken)) return;
+  /** Page on until the place of a date in the timeline is in, within bounds. */
+  async seek(taken: string): Promise<void> {
+    for (let page = 0; page < SEEK_PAGES_MAX && !reaches(this.list, taken); page++) {
       await this.more(REFRESH_PAGE);
       if (this.failed) return;
     }
@@ -130,6 +128,7 @@ export class Library {
     });
     if (generation !== this.#generation) return;
     const there = read.filter((photo) => photo !== null);
+    if (needsPlace(this.list, there)) this.#readAgain();
     this.list = withPhotos(this.list, there, gone, this.filter);
   }
 

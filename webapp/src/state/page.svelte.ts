@@ -151,7 +151,7 @@ export class Page {
       if (!isStillOpen() || edits !== this.#edits) return;
       this.photo = photo;
       this.photoRefusal = null;
-      if (!this.library.find(id)) await this.library.seek(photo.taken);
+      if (photo.taken !== null && !this.library.find(id)) await this.library.seek(photo.taken);
     } catch (error) {
       if (isStillOpen() && error instanceof Refusal) this.photoRefusal = error;
     }

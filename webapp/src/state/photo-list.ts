@@ -16,14 +16,22 @@ export interface PhotoList {
 
 export const EMPTY: PhotoList = { items: [], next: null, complete: false };
 
-/** Newest first, undated last, ties by id so that the order is one. */
+/**
+ * Newest first, ties as the node breaks them. It says nothing (0) where a photo has no date: the
+ * node puts those where they were imported, a moment that it does not tell.
+ */
 export function compare(a: PhotoSummary, b: PhotoSummary): number {
-  if (a.taken !== b.taken) {
-    if (a.taken === null) return 1;
-    if (b.taken === null) return -1;
-    return a.taken < b.taken ? 1 : -1;
-  }
+  if (a.taken === null || b.taken === null) return 0;
+  if (a.taken !== b.taken) return a.taken < b.taken ? 1 : -1;
   return a.id === b.id ? 0 : a.id < b.id ? 1 : -1;
+}
+
+/** Whether only the node knows where one of these photos belongs. */
+export function needsPlace(list: PhotoList, read: readonly PhotoSummary[]): boolean {
+  const undated = read.filter((photo) => photo.taken === null).map((photo) => photo.id);
+  if (undated.length === 0) return false;
+  const known = new Set(list.items.map((photo) => photo.id));
+  return undated.some((id) => !known.has(id));
 }
 
 /** Whether the page can tell that a photo no longer fits; text search only the node can judge. */
@@ -47,8 +55,8 @@ export function withPage(list: PhotoList, page: PhotoPage): PhotoList {
 
 /**
  * Take in what was read about single photos, and drop those in `gone`. A photo the list did not
- * have is put in its place only if that place is already paged in, and only if the page can judge
- * the filter by itself.
+ * have is put in its place only if that place is already paged in, the page can judge the filter by
+ * itself, and the photo has a date (see `needsPlace`).
  */
 export function withPhotos(
   list: PhotoList,
@@ -67,10 +75,11 @@ export function withPhotos(
     if (now === undefined) items.push(old);
     else if (!fits(now, filter)) continue;
     else if (now.taken === old.taken) items.push(now);
-    else insert.push(now);
+    else if (now.taken !== null) insert.push(now);
   }
   if (!filter.q && !filter.camera) {
-    insert.push(...[...fresh.values()].filter((photo) => fits(photo, filter)));
+    const dated = [...fresh.values()].filter((photo) => photo.taken !== null);
+    insert.push(...dated.filter((photo) => fits(photo, filter)));
   }
   return { ...list, items: merged(items, insert, list.complete) };
 }
@@ -107,5 +116,12 @@ export function neighbours(list: PhotoList, photo: PhotoSummary): Neighbours {
   if (at >= 0) return { newer: list.items[at - 1] ?? null, older: list.items[at + 1] ?? null };
   const after = list.items.findIndex((other) => compare(photo, other) < 0);
   if (after >= 0) return { newer: list.items[after - 1] ?? null, older: list.items[after]! };
-  return { newer: list.complete ? (list.items.at(-1) ?? null) : null, older: null };
+  const isLast = list.complete && photo.taken !== null;
+  return { newer: isLast ? (list.items.at(-1) ?? null) : null, older: null };
+}
+
+/** Whether the list reaches beyond a date, so that a photo of that date would be in it. */
+export function reaches(list: PhotoList, taken: string): boolean {
+  const last = list.items.findLast((photo) => photo.taken !== null);
+  return list.complete || (last?.taken != null && last.taken < taken);
 }

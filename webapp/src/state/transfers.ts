@@ -9,15 +9,15 @@ export function withProgress(
   transfers: readonly Transfer[],
   event: NodeEvents["transfer"],
 ): Transfer[] {
-  const others = transfers.filter((transfer) => transfer.blob !== event.blob);
-  const complete = event.total_bytes > 0 && event.done_bytes >= event.total_bytes;
-  if (complete) return others;
-  const at = transfers.findIndex((transfer) => transfer.blob === event.blob);
+  const { blob, name, done_bytes, total_bytes } = event;
+  const others = transfers.filter((transfer) => transfer.blob !== blob);
+  if (total_bytes > 0 && done_bytes >= total_bytes) return others;
+  const at = transfers.findIndex((transfer) => transfer.blob === blob);
   if (at < 0) {
-    const begun = { ...event, state: "fetching", rate_bytes_s: null, peers: [] };
+    const begun = { blob, name, done_bytes, total_bytes, state: "fetching", rate_bytes_s: null, peers: [] };
     return [...others, begun].slice(0, TRANSFERS_SHOWN_MAX);
   }
-  return transfers.map((transfer, index) => (index === at ? { ...transfer, ...event } : transfer));
+  return transfers.map((transfer, index) => (index === at ? { ...transfer, done_bytes, total_bytes } : transfer));
 }
 
 /** Take in how far one import is; each folder is shown once. */

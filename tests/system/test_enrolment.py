@@ -72,3 +72,16 @@ def test_a_thousand_random_byte_strings_leave_the_node_serving(
         second.start("--peer", first.listen[0])
         second.wait_until(lambda: second.status()["peers"] == 1)
         assert first.status()["problems"] == []
+
+
+def test_a_first_start_may_join(tmp_path: Path) -> None:
+    with daemons(tmp_path / "a", tmp_path / "b") as (first, second):
+        first.start()
+        code = photonic(first.home, "invite", "--role", "archive").stdout.strip()
+        second.role = "archive"
+        second.start("--join", code)
+        first.wait_until(lambda: first.status()["peers"] == 1)
+        assert second.status()["node"]["mode"] == "archive"
+        second.stop()
+        second.start("--join", code)  # the same command again, as a service would give it
+        assert second.status()["library"] == first.status()["library"]
