@@ -12,9 +12,10 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -139,20 +140,38 @@ class Daemon:
         rows = (line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
         return {name: float(value) for name, value in rows}
 
-    def wait_until(self, is_so: Callable[[], bool], within_s: float = SETTLED_WITHIN_S) -> float:
-        """Wait for something to be so, looking again at each event; return the seconds it took."""
-        began_s = time.monotonic()
-        timeout = httpx.Timeout(30, read=within_s)
+    def wait_until(
+        self,
+        is_so: Callable[[], bool],
+        within_s: float = SETTLED_WITHIN_S,
+        *,
+        not_more_often_than_s: float = 0.0,
+    ) -> float:
+        """Wait for something to be so, looking again after events; return the seconds it took.
+
+        Looking costs the node something: whoever measures it looks not too often.
+        """
+        began_s, news = time.monotonic(), threading.Event()
         events = f"{self.url}/api/v1/events"
+        timeout = httpx.Timeout(30, read=within_s)
         with self._client.stream("GET", events, timeout=timeout) as stream:
-            if is_so():
-                return time.monotonic() - began_s
-            for line in stream.iter_lines():
-                if line.startswith(("id:", ":")) and is_so():
+            reader = threading.Thread(target=_listen, args=(stream, news), daemon=True)
+            reader.start()
+            while (left_s := began_s + within_s - time.monotonic()) > 0:
+                if is_so():
                     return time.monotonic() - began_s
-                if time.monotonic() - began_s > within_s:
-                    break
+                news.wait(left_s)
+                time.sleep(not_more_often_than_s)
+                news.clear()
         raise AssertionError(f"not so within {within_s} s: {json.dumps(self.status())[:3000]}")
+
+
+def _listen(stream: httpx.Response, news: threading.Event) -> None:
+    """Set `news` at each event and heartbeat, until the stream is closed."""
+    with suppress(httpx.HTTPError, httpx.StreamError, OSError, ValueError):
+        for line in stream.iter_lines():
+            if line.startswith(("id:", ":")):
+                news.set()
 
 
 @contextmanager

@@ -72,8 +72,9 @@ def test_the_console_shows_a_traceback(tmp_path: Path) -> None:
 def test_chatty_libraries_are_quiet() -> None:
     stream = io.StringIO()
     set_up_logs(level="debug", style="json", file=None, stream=stream)
-    logging.getLogger("libp2p.network.swarm").info("dialling")
-    logging.getLogger("libp2p.network.swarm").warning("refused")
+    logging.getLogger("libp2p.network.swarm").error("no muxer: the peer refused us")
+    logging.getLogger("watchfiles.main").info("changes")
+    logging.getLogger("watchfiles.main").warning("refused")
     assert [one["event"] for one in lines(stream.getvalue())] == ["refused"]
 
 

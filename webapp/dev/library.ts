@@ -84,7 +84,7 @@ export function makePhoto(index: number): Photo {
     }
   }
   if (pick(9) < 0.1 && !fields["title"]) fields["title"] = [version("Evening light", 1, 9000, id)];
-  if (pick(10) < 0.1) fields["label"] = [version("Green", 1, 9000, id)];
+  if (pick(10) < 0.1) fields["label"] = [version("green", 1, 9000, id)];
   return {
     id,
     name: `${model === "X-T5" ? "DSCF" : "DSC_"}${String(9999 - (index % 9999)).padStart(4, "0")}.${video ? "MP4" : suffix.toUpperCase()}`,
@@ -196,13 +196,16 @@ export function summary(photo: Photo): Record<string, unknown> {
     height,
     held,
     conflicts: contested(photo),
+    label: shown(photo, "label"),
+    title: shown(photo, "title"),
   };
 }
 
 export function detail(photo: Photo): Record<string, unknown> {
-  const fields: Record<string, unknown> = {
-    tags: { value: photo.tags, contested: false, versions: [] },
-  };
+  const fields: Record<string, unknown> = {};
+  for (const name of ["rating", "label", "title", "caption", "gps"]) {
+    fields[name] = { value: null, contested: false, versions: [] };
+  }
   for (const [name, versions] of Object.entries(photo.fields)) {
     fields[name] = { value: versions[0]!.value, contested: versions.length > 1, versions };
   }
@@ -211,5 +214,11 @@ export function detail(photo: Photo): Record<string, unknown> {
     name,
     held: at === 0 ? photo.held : at === 1 || chance(photo.bytes, 3) < 0.5,
   }));
-  return { ...summary(photo), fields, holders, facts: { ...photo.facts, taken: photo.taken } };
+  return {
+    ...summary(photo),
+    fields,
+    holders,
+    facts: { ...photo.facts, taken: photo.taken },
+    tags: photo.tags,
+  };
 }

@@ -59,7 +59,7 @@ export class DevNode {
       case "GET photos":
         return new Reply(200, this.library.page(url.searchParams));
       case "GET conflicts":
-        return new Reply(200, { items: this.library.conflicts() });
+        return new Reply(200, { items: this.library.conflicts(), next: null });
       case "GET peers":
         return new Reply(200, { items: this.#peers() });
       case "POST invitations": {
@@ -119,6 +119,11 @@ export class DevNode {
 
   edit(photo: Photo, edit: Record<string, unknown>, author: number): void {
     for (const [name, value] of Object.entries(edit)) {
+      if (name === "tags") {
+        const { add = [], remove = [] } = value as Record<string, string[]>;
+        photo.tags = [...photo.tags.filter((tag) => !remove.includes(tag)), ...add].sort();
+        continue;
+      }
       photo.fields[name] = [version(value, author, 0, `${photo.id}${name}${this.#last}`)];
     }
     this.send("photos", { ids: [photo.id], local: author === 0 });

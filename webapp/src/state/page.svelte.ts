@@ -7,7 +7,7 @@ import { getContext, setContext } from "svelte";
 
 import { node, Refusal } from "../api/client.ts";
 import type { NodeEvent } from "../api/events.ts";
-import type { Conflict, Edit, PhotoDetail, Resolution } from "../api/types.ts";
+import type { ConflictPage, Edit, PhotoDetail, Resolution } from "../api/types.ts";
 import { EVERYTHING, hashOf, parseHash, type Filter, type Route } from "../route.ts";
 import { editedDetail, editedSummary } from "./edits.ts";
 import { Library } from "./library.svelte.ts";
@@ -16,6 +16,8 @@ import { paced } from "./pace.ts";
 import { Previews } from "./previews.svelte.ts";
 import { Session } from "./session.svelte.ts";
 
+/** Conflicts that are read at a time. */
+const CONFLICTS_PAGE = 100;
 const KEY = Symbol("page");
 
 export class Page {
@@ -29,7 +31,8 @@ export class Page {
   photo = $state.raw<PhotoDetail | null>(null);
   /** Why the open photo cannot be shown. */
   photoRefusal = $state.raw<Refusal | null>(null);
-  conflicts = $state.raw<readonly Conflict[] | null>(null);
+  /** The conflicts as far as they were read, null before the first answer. */
+  conflicts = $state.raw<ConflictPage | null>(null);
   /** The view from which the open photo was opened; null if the address was its own way in. */
   openedFrom = $state.raw<Route["view"] | null>(null);
 
@@ -157,10 +160,26 @@ export class Page {
     }
   }
 
+  /** Read on where the list of conflicts ends. */
+  async moreConflicts(): Promise<void> {
+    const before = this.conflicts;
+    if (before === null || before.next === null) return;
+    try {
+      const page = await node.conflicts(before.next, CONFLICTS_PAGE);
+      const known = new Set(before.items.map(({ photo, field }) => `${photo.id} ${field}`));
+      const fresh = page.items.filter(({ photo, field }) => !known.has(`${photo.id} ${field}`));
+      if (this.conflicts === before) {
+        this.conflicts = { items: [...before.items, ...fresh], next: page.next };
+      }
+    } catch (error) {
+      this.notices.failed("The conflicts cannot be read", error);
+    }
+  }
+
   async #conflicts(): Promise<void> {
     if (this.route.view !== "conflicts") return;
     try {
-      this.conflicts = (await node.conflicts()).items;
+      this.conflicts = await node.conflicts(null, CONFLICTS_PAGE);
     } catch (error) {
       if (error instanceof Refusal) this.notices.failed("The conflicts cannot be read", error);
     }

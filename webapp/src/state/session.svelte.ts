@@ -9,6 +9,8 @@ import type { ImportRun, Peer, Status, Transfer } from "../api/types.ts";
 import { paced } from "./pace.ts";
 import { withImport, withProgress } from "./transfers.ts";
 
+/** A browser opens six connections to a node: pages that nobody looks at must not hold them. */
+const HIDDEN_MS = 60_000;
 const POLL_MS = 15_000;
 const POLL_BUSY_MS = 2_000;
 
@@ -38,20 +40,42 @@ export class Session {
   /** Begin; the returned function ends everything that was begun. */
   start(): () => void {
     this.refresh();
-    const closeStream = openStream({
+    let closeStream = this.#listen();
+    let hidden: ReturnType<typeof setTimeout> | undefined;
+    let asleep = false;
+    const looked = (): void => {
+      clearTimeout(hidden);
+      if (document.visibilityState === "hidden") {
+        hidden = setTimeout(() => {
+          asleep = true;
+          closeStream();
+        }, HIDDEN_MS);
+      } else if (asleep) {
+        asleep = false;
+        closeStream = this.#listen();
+        this.#take({ name: "gap", data: {} });
+      }
+    };
+    document.addEventListener("visibilitychange", looked);
+    return () => {
+      this.#ended = true;
+      clearTimeout(this.#timer);
+      this.#readStatus.stop();
+      this.#readPeers.stop();
+      clearTimeout(hidden);
+      document.removeEventListener("visibilitychange", looked);
+      closeStream();
+    };
+  }
+
+  #listen(): () => void {
+    return openStream({
       event: (event) => this.#take(event),
       open: (isOpen) => {
         this.live = isOpen;
         this.#readStatus();
       },
     });
-    return () => {
-      this.#ended = true;
-      clearTimeout(this.#timer);
-      this.#readStatus.stop();
-      this.#readPeers.stop();
-      closeStream();
-    };
   }
 
   refresh(): void {

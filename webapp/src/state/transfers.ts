@@ -14,10 +14,20 @@ export function withProgress(
   if (total_bytes > 0 && done_bytes >= total_bytes) return others;
   const at = transfers.findIndex((transfer) => transfer.blob === blob);
   if (at < 0) {
-    const begun = { blob, name, done_bytes, total_bytes, state: "fetching", rate_bytes_s: null, peers: [] };
+    const begun = {
+      blob,
+      name,
+      done_bytes,
+      total_bytes,
+      state: "fetching",
+      rate_bytes_s: null,
+      peers: [],
+    };
     return [...others, begun].slice(0, TRANSFERS_SHOWN_MAX);
   }
-  return transfers.map((transfer, index) => (index === at ? { ...transfer, done_bytes, total_bytes } : transfer));
+  return transfers.map((transfer, index) =>
+    index === at ? { ...transfer, done_bytes, total_bytes } : transfer,
+  );
 }
 
 /** Take in how far one import is; each folder is shown once. */
