@@ -84,7 +84,7 @@ class Admissions:
         now_ms = self._world.clock.now_ms()
         if self._roster.admits(node, now_ms):
             return Admission.MEMBER
-        if node in self._expected or self._book.is_open(now_ms):
+        if node in self._expected or self._book.expects(node, now_ms):
             return Admission.GUEST
         return Admission.REFUSED
 
@@ -146,8 +146,12 @@ class Admissions:
             await stream.close()
 
     async def _grant(self, node: NodeId, token: bytes, name: str) -> Granted:
-        """Admit `node`. The certificate is durable before the token counts as used."""
+        """Admit `node`. The token is durably used before there is a certificate.
+
+        So it never works twice; a node that got no answer may ask again with the same token.
+        """
         entry = self._book.redeem(token, node, self._world.clock.now_ms())
+        await trio.to_thread.run_sync(self._save)
 
         def admit(catalog: Catalog) -> None:
             admit_member(catalog, node, name=name, role=entry.role, scopes=entry.scopes)
@@ -156,7 +160,6 @@ class Admissions:
             return tuple(catalog.founding_updates())
 
         await self._keeper.call(admit)
-        await trio.to_thread.run_sync(self._save)
         await self._refresh()
         log.info("%s joined as %s (%s)", peer_id(node), name, entry.role)
         return Granted(

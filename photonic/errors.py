@@ -130,6 +130,13 @@ class NotAllowed(PhotonicError):
     fix = "Ask an admin of the library to give this node the scope that is named."
 
 
+class JournalUnwritable(PhotonicError):
+    """The journal cannot be written, for another reason than room."""
+
+    code, exit_status, http_status = "catalog.journal-unwritable", 27, 500
+    fix = "Check the disk and the rights of the home folder; nothing was taken in meanwhile."
+
+
 # --- floor 2: blobs --------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ and a slow fsync never stalls the event loop.
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
 from collections.abc import Callable, Iterable
@@ -21,13 +22,15 @@ from photonic import limits
 from photonic.crdt.catalog import Catalog, Committed
 from photonic.crdt.index import PhotoIndex
 from photonic.crdt.journal import Journal
-from photonic.crdt.projection import project
+from photonic.crdt.projection import PhotoRow, project
 from photonic.crdt.shards import ROOT, shard_of
+from photonic.errors import PhotonicError
 from photonic.identity import Identity
 from photonic.ids import PHOTO, BlobId, LibraryId, Subject
 from photonic.layout import Layout
 from photonic.world import World
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -57,6 +60,7 @@ class Keeper:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._slots = trio.Semaphore(limits.KEEPER_JOBS_MAX)
         self.index = PhotoIndex(layout.index(library))
+        self._is_behind = False  # the index lacks something that the journal has
         self.damaged: list[str] = []  # journal entries that failed their checksum
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
@@ -139,10 +143,11 @@ class Keeper:
         committed = Committed()
         try:
             committed = catalog.flush()
-            self._project(catalog, journal, committed)
-        except BaseException as error:  # noqa: BLE001 - every caller of the batch is told
+        except PhotonicError as error:
             for job in batch:
                 job.error = job.error or error
+        else:
+            self._try_project(catalog, journal, committed)
         self.damaged = [str(fault) for fault in journal.damaged]
         token.run_sync_soon(self._deliver, batch, committed)
 
@@ -160,20 +165,38 @@ class Keeper:
             self.index.clear()  # the journal is an older copy than the index
         for shard in journal.shards_since(self.index.journal_number):
             if shard != ROOT:
-                self._write(catalog, catalog.subjects(shard), 0)
-                self._write_holders(catalog, catalog.held_blobs(shard))
-        self._write(catalog, (), journal.last_number)
+                self._write_shard(catalog, shard)
+        self.index.apply((), (), frozenset(), journal.last_number)
+
+    def _try_project(self, catalog: Catalog, journal: Journal, committed: Committed) -> None:
+        """Bring the index after the journal. What fails is made good before the next batch.
+
+        The callers are not told: what they asked for is durable, and that is what they asked.
+        """
+        try:
+            if self._is_behind:
+                self._catch_up(catalog, journal)
+                self._is_behind = False
+            else:
+                self._project(catalog, journal, committed)
+        except Exception:
+            log.exception("the index could not be written; it is caught up with the next change")
+            self._is_behind = True
 
     def _project(self, catalog: Catalog, journal: Journal, committed: Committed) -> None:
         if not committed.announcements:
             return
-        subjects = set(committed.subjects)
         if committed.refold_all:
             for shard in range(ROOT):
-                subjects.update(catalog.subjects(shard))
-            committed.subjects |= dict.fromkeys(subjects - committed.subjects.keys())
+                committed.subjects |= dict.fromkeys(catalog.subjects(shard))
+                self._write_shard(catalog, shard)
         self._write_holders(catalog, committed.blobs)
-        self._write(catalog, subjects, journal.last_number)
+        self._write(catalog, committed.subjects, journal.last_number)
+
+    def _write_shard(self, catalog: Catalog, shard: int) -> None:
+        self._write(catalog, catalog.subjects(shard), self.index.journal_number)
+        self._write_holders(catalog, catalog.held_blobs(shard))
+        catalog.trim()
 
     def _write_holders(self, catalog: Catalog, blobs: Iterable[BlobId]) -> None:
         self.index.apply_holders({blob: catalog.holders(blob) for blob in blobs})
@@ -183,7 +206,7 @@ class Keeper:
         for subject in sorted(subjects, key=shard_of):
             if subject.kind != PHOTO:
                 continue
-            row = project(catalog.state(subject))
+            row = self._row(catalog, subject)
             if row is None:
                 gone.append(BlobId(subject.key))
             else:
@@ -191,4 +214,11 @@ class Keeper:
         held = frozenset(
             blob.ref.blob for row in rows for blob in row.blobs if self._is_stored(blob.ref.blob)
         )
-        self.index.apply(rows, gone, held, number or self.index.journal_number)
+        self.index.apply(rows, gone, held, number)
+
+    def _row(self, catalog: Catalog, subject: Subject) -> PhotoRow | None:
+        try:
+            return project(catalog.state(subject))
+        except Exception:  # one photo that somebody wrote nonsense into must not hide the others
+            log.exception("%s cannot be shown", subject)
+            return None

@@ -101,8 +101,10 @@ class Library:
             lost = believed - stored
             index.mark_held(lost, is_held=False)
             index.mark_held((needed & stored) - believed)
-            originals = index.originals()
-            catalog.hold({BlobId(blob): blob in stored for blob in originals})
+            claimed = index.claimed_by(self.identity.node)
+            held = index.originals() & stored
+            said = dict.fromkeys(held - claimed, True) | dict.fromkeys(claimed - stored, False)
+            catalog.hold({BlobId(blob): is_held for blob, is_held in said.items()})
 
         await self.keeper.call(work)
 

@@ -8,7 +8,8 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
 # Wire: control plane.
 FRAME_BYTES_MAX = 8 * MIB  # one length-prefixed message, after decompression too
-OUTBOX_FRAMES_MAX = 64  # messages waiting for one peer's stream
+OUTBOX_PUSHES_MAX, OUTBOX_ANSWERS_MAX = 64, 256  # messages waiting for one peer's stream
+OUTBOX_BYTES_MAX = 64 * MIB  # of answers
 PUSH_UPDATE_BYTES_MAX = 1 * MIB  # larger updates are left to anti-entropy
 HELLO_TIMEOUT_S = 10.0
 HELLO_PAUSE_S = 1.0  # between two words about how this node is
@@ -21,9 +22,10 @@ DIAL_TIMEOUT_S = 8.0
 DIAL_STAGGER_S = 0.1
 RECONNECT_MIN_S, RECONNECT_MAX_S = 0.5, 60.0
 SYNC_INTERVAL_S = 30.0
+SYNC_AFTER_DROP_S = 0.5
 SYNC_WINDOW = 24  # documents asked for at one time
 ADDRESSES_PER_PEER_MAX = 16
-PEERS_MAX = 64
+PEERS_MAX, PEERS_KNOWN_MAX = 64, 256  # connected; with an address
 DISCOVERED_MAX = 256  # nodes on this network whose announcement is remembered
 DISCOVERY_REFRESH_S = 15.0  # between looks whether our own addresses changed
 DISCOVERY_RETRY_S_MAX = 600.0  # between attempts where multicast does not work
@@ -58,6 +60,7 @@ CHANGE_PARENTS_MAX = 256
 FIELDS_PER_CHANGE_MAX = 256
 TEXT_CHARS_MAX = 16_384
 UPDATE_BYTES_MAX = 6 * MIB
+AUTHORS_MAX = 10_000  # nodes that are heard of, members or not
 SHARD_ENTRIES_LOADED_MAX = 200_000  # in memory; the rest live in the journal
 JOURNAL_UPDATES_PER_SNAPSHOT = 256
 JOURNAL_BATCH_MAX = 2_000
@@ -128,6 +131,7 @@ WATCH_BATCH_MAX, WATCH_LISTED_MAX = 256, 1_000  # handed on, listed in one go
 WATCH_SEEN_MAX = 200_000  # files known not to have changed; beyond it some are read twice
 WATCH_CHECK_S = 2.0  # how often a folder that is gone is looked for
 WATCH_RESCAN_S = 300.0  # events are a hint, the scan is the truth
+SEEN_FILES_MAX = 1_000_000  # files known not to have changed, over restarts
 SHOOT_GAP_S = 4 * 3600
 
 # HTTP and events.
@@ -174,7 +178,8 @@ assert FETCH_WINDOW_BYTES <= FETCH_BYTES_IN_FLIGHT_MAX
 assert CHUNK_LIST_BYTES_MAX + 64 * KIB <= FRAME_BYTES_MAX, "a chunk list travels in one frame"
 assert PUSH_UPDATE_BYTES_MAX < UPDATE_BYTES_MAX < FRAME_BYTES_MAX
 assert CHANGE_BYTES_MAX <= PUSH_UPDATE_BYTES_MAX
-assert 2 * SYNC_WINDOW < OUTBOX_FRAMES_MAX, "two readers never wait for each other"
+assert 4 * SYNC_WINDOW < OUTBOX_ANSWERS_MAX, "no honest round fills an outbox"
+assert UPDATE_BYTES_MAX < OUTBOX_BYTES_MAX
 assert RECONNECT_MIN_S < RECONNECT_MAX_S
 assert PEERS_MAX * CONNECTIONS_PER_PEER_MAX <= CONNECTIONS_MAX
 assert STREAM_WINDOW_BYTES * SERVED_STREAMS_PER_PEER_MAX < CONNECTION_UNREAD_BYTES_MAX

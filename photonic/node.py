@@ -16,6 +16,7 @@ import anyio
 import msgspec
 import trio
 from anyio.abc import TaskGroup
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from photonic.admission import Admissions
@@ -26,7 +27,7 @@ from photonic.errors import JournalDamaged, LibraryNotEmpty
 from photonic.events import EventLog
 from photonic.gallery import Gallery
 from photonic.identity import Identity
-from photonic.ids import NodeId, peer_id
+from photonic.ids import NodeId, parse_peer_id, peer_id
 from photonic.ingest.importer import Importer
 from photonic.ingest.workers import Workers
 from photonic.intake import Intake
@@ -160,7 +161,7 @@ class Node:
                 tasks.cancel_scope.cancel()
         finally:
             self.layout.node_file.unlink(missing_ok=True)
-            self._save_peers()
+            self._save_peers(self.book.dump())
             self.store.close()
 
     @property
@@ -206,11 +207,12 @@ class Node:
             self.book.load(self.layout.peers.read_bytes())
         for address in self.settings.peers:
             bare, _, name = address.rpartition("/p2p/")
-            self.book.learn_neighbours({name: (bare,)})
+            self.book.learn(parse_peer_id(name), (bare,))
 
-    def _save_peers(self) -> None:
+    def _save_peers(self, dump: bytes) -> None:
+        """Keep the addresses of peers. Blocking; the dump is made on the event loop."""
         try:
-            self.world.files.write_durable(self.layout.peers, self.book.dump())
+            self.world.files.write_durable(self.layout.peers, dump)
         except OSError as error:
             log.warning("addresses of peers could not be kept: %s", error)
 
@@ -248,10 +250,17 @@ class Node:
 
     async def _keep_telling(self) -> None:
         """Tell peers, and save where they are, whenever something about this node changed."""
+        kept, told = b"", None
         while True:
             await self.observatory.wait_changed()
-            await self.sessions.say_hello()
-            await trio.to_thread.run_sync(self._save_peers)
+            hello = await self.observatory.hello()
+            if told is None or replace(told, free_bytes=hello.free_bytes) != hello:
+                self.sessions.say_hello(hello)
+                told = hello
+            dump = self.book.dump()
+            if dump != kept:
+                await trio.to_thread.run_sync(self._save_peers, dump)
+                kept = dump
 
     # --- LocalNode ---------------------------------------------------------------------------
 

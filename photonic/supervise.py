@@ -51,6 +51,7 @@ async def keep_running(
     """
     pause_s = limits.RECONNECT_MIN_S
     while True:
+        began_s = trio.current_time()
         try:
             with unwrapped():
                 await service()
@@ -60,6 +61,8 @@ async def keep_running(
         except Exception:
             log.exception("%s failed", name)
             problems.add(PhotonicError(f"{name} failed; it is started again"), name)
+        if trio.current_time() - began_s > limits.RECONNECT_MAX_S:
+            pause_s = limits.RECONNECT_MIN_S  # it ran well; this is new trouble
         await trio.sleep(pause_s)
         pause_s = min(pause_s * 2, limits.RECONNECT_MAX_S)
         problems.clear(name)

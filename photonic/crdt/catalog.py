@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from photonic import limits
 from photonic.crdt.changes import Change, Draft, SignedChange, admit, seal
 from photonic.crdt.clock import HybridClock
 from photonic.crdt.document import DocumentFault, is_empty
+from photonic.crdt.door import admit_changes, admit_holdings
 from photonic.crdt.fold import EMBEDDED, SubjectState, fold
 from photonic.crdt.journal import CHANGES, HOLDINGS, Entry, Journal, Quarantined, ShardDigest
 from photonic.crdt.roster import Roster, build_roster
@@ -28,12 +30,18 @@ from photonic.crdt.shards import (
     holding_entries,
     shard_of,
 )
-from photonic.errors import ChangeInvalid, NotAllowed, StoreFull, UpdateRefused
+from photonic.errors import (
+    ChangeInvalid,
+    JournalUnwritable,
+    NotAllowed,
+    StoreFull,
+    UpdateRefused,
+)
 from photonic.identity import Identity
 from photonic.ids import BlobId, ChangeId, LibraryId, NodeId, Subject, digest, photo_subject
 from photonic.world import World
 
-_SEQ, _STAMP, _IGNORED = "seq", "stamp", "ignored-authors"
+_SEQ, _STAMP, _HEARD_OF = "seq", "stamp", "heard-of"
 _NOTHING = bytes(32)
 
 
@@ -71,8 +79,10 @@ class Catalog:
         self._seq = int.from_bytes(journal.fact(_SEQ) or b"", "big")
         stamp = int.from_bytes(journal.fact(_STAMP) or b"", "big")
         self._clock = HybridClock(world.clock, stamp)
-        ignored = journal.fact(_IGNORED) or b""
-        self._ignored = {NodeId(ignored[i : i + 32]) for i in range(0, len(ignored), 32)}
+        heard_of = journal.fact(_HEARD_OF) or b""
+        # Everybody whose changes or holdings are here, members or not (yet): if their rights
+        # change, what they said must be folded again.
+        self._heard_of = {NodeId(heard_of[i : i + 32]) for i in range(0, len(heard_of), 32)}
         self._staged: list[Announcement] = []
         self._pending = Committed()
         self.roster: Roster = self._build_roster()
@@ -89,7 +99,8 @@ class Catalog:
             count = self._journal.entry_count(shard.number, document)
             if count > limits.JOURNAL_UPDATES_PER_SNAPSHOT and not self._journal.damaged:
                 snapshot = shard.document(document).snapshot()
-                self._journal.compact(shard.number, document, snapshot)
+                with suppress(sqlite3.Error):  # no room: it stays long, and is tried again
+                    self._journal.compact(shard.number, document, snapshot)
 
     # --- reading -----------------------------------------------------------------------------
 
@@ -108,7 +119,7 @@ class Catalog:
         return frozenset(
             node
             for node, is_held in shard.holders.get(blob, {}).items()
-            if is_held and node in self.roster.members
+            if is_held and node in self.roster.members and self.roster.members[node].cut is None
         )
 
     def held_blobs(self, number: int) -> list[BlobId]:
@@ -121,10 +132,7 @@ class Catalog:
         return [(CHANGES, shard.changes.snapshot()), (HOLDINGS, shard.holdings.snapshot())]
 
     def _is_effective(self, signed: SignedChange) -> bool:
-        if self.roster.allows(signed):
-            return True
-        self._ignored.add(NodeId(signed.change.author))
-        return False
+        return self.roster.allows(signed)
 
     def _build_roster(self) -> Roster:
         root = self._shards.get(ROOT)
@@ -220,7 +228,8 @@ class Catalog:
         except (ChangeInvalid, UpdateRefused, DocumentFault) as error:
             self._reload(shard)
             at_ms = self._world.clock.now_ms()
-            self._journal.quarantine(Quarantined(peer, str(error), at_ms, update))
+            with suppress(sqlite3.Error):  # no room to keep it; it stays refused
+                self._journal.quarantine(Quarantined(peer, str(error), at_ms, update))
             return False
         return True
 
@@ -230,15 +239,14 @@ class Catalog:
         target = shard.document(document)
         before = target.vector()
         delta = target.apply(update)
-        if delta.removed or (document == CHANGES and delta.overwritten):
-            raise UpdateRefused("the update removes or overwrites what is there for ever")
         if document == HOLDINGS:
-            self._note_holdings(shard, {**delta.added, **delta.overwritten})
-            news = bool(delta.added or delta.overwritten)
+            entries = admit_holdings(delta)
+            self._note_holdings(shard, entries)
+            is_news = bool(entries)
         else:
-            admitted = [
-                self._admit_entry(shard, key, data) for key, data in sorted(delta.added.items())
-            ]
+            deletes = target.deletes_since(before)
+            admitted = admit_changes(self.library, shard.number, delta, deletes=deletes)
+            is_news = bool(admitted)
             fresh = [signed for signed in admitted if signed.id not in shard.ids]
             for signed in fresh:
                 shard.note_change(signed)
@@ -246,17 +254,8 @@ class Catalog:
                 if signed.change.author == self._identity.node:  # we were rolled back, it seems
                     self._seq = max(self._seq, signed.change.seq)
             self._note_changes(fresh, peer)
-            news = bool(admitted)
-        if news or target.vector() != before:
+        if is_news or target.vector() != before:
             self._stage(Announcement(shard.number, document, update, peer))
-
-    def _admit_entry(self, shard: Shard, key: str, data: bytes) -> SignedChange:
-        signed = admit(self.library, data)
-        if change_key(signed.id) != key:
-            raise ChangeInvalid("a change stands under a name that is not its own")
-        if shard_of(signed.change.subject) != shard.number:
-            raise ChangeInvalid("a change stands in a shard that is not its own")
-        return signed
 
     # --- durability --------------------------------------------------------------------------
 
@@ -266,14 +265,16 @@ class Catalog:
         If the disk refuses, nothing of the stage happened: documents go back to the journal.
         """
         if not self._staged:
+            self._shards.trim(frozenset())
             return Committed()
         touched = {item.shard for item in self._staged}
         digests = {number: self._shards.get(number).digest for number in touched}
         facts = {
             _SEQ: self._seq.to_bytes(8, "big"),
             _STAMP: self._clock.next().to_bytes(8, "big"),
-            _IGNORED: b"".join(sorted(self._ignored)),
+            _HEARD_OF: b"".join(sorted(self._heard_of)),
         }
+        need_bytes = sum(len(item.data) for item in self._staged)
         try:
             self._journal.commit(
                 (Entry(item.shard, item.document, item.data) for item in self._staged),
@@ -282,7 +283,9 @@ class Catalog:
             )
         except sqlite3.Error as error:
             self._rollback(touched)
-            raise StoreFull("the catalog's journal", 0, 0) from error
+            if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
+                raise StoreFull("the catalog's journal", need_bytes, 0) from error
+            raise JournalUnwritable(f"the catalog's journal cannot be written: {error}") from error
         committed, self._pending = self._pending, Committed()
         committed.announcements, self._staged = self._staged, []
         self._digests.update(digests)
@@ -299,10 +302,8 @@ class Catalog:
             for node in self.roster.members.keys() | before.members.keys()
             if self.roster.members.get(node) != before.members.get(node)
         }
-        was_ignored = changed & self._ignored
-        was_member = changed & before.members.keys()
-        committed.refold_all = bool(was_ignored or was_member)
-        self._ignored -= was_ignored
+        is_crowded = len(self._heard_of) >= limits.AUTHORS_MAX
+        committed.refold_all = bool((changed and is_crowded) or changed & self._heard_of)
 
     def quarantined(self) -> list[Quarantined]:
         """Return the refused updates that are kept aside, newest first."""
@@ -332,14 +333,23 @@ class Catalog:
 
     def _note_changes(self, some: Iterable[SignedChange], origin: NodeId | None) -> None:
         for signed in some:
+            self._hear_of(NodeId(signed.change.author))
             self._pending.subjects[signed.change.subject] = origin
             self._pending.changes.append(signed.id)
 
     def _note_holdings(self, shard: Shard, entries: Mapping[str, bytes]) -> None:
         for key, value in entries.items():
-            blob = shard.note_holding(key, value)
-            if blob is not None:
-                self._pending.blobs.add(blob)
+            blob, node = shard.note_holding(key, value)
+            self._hear_of(node)
+            self._pending.blobs.add(blob)
+
+    def _hear_of(self, node: NodeId) -> None:
+        if len(self._heard_of) < limits.AUTHORS_MAX:
+            self._heard_of.add(node)
+
+    def trim(self) -> None:
+        """Let go of shards that are over the bound: for long walks over all of them."""
+        self._shards.trim(frozenset(item.shard for item in self._staged))
 
     # --- sync.Replica ------------------------------------------------------------------------
 

@@ -116,3 +116,7 @@ def _check(change: Change) -> None:
     wrong = [problem for problem, is_so in problems.items() if is_so]
     if wrong:
         raise ChangeInvalid("; ".join(wrong))
+    try:
+        _encoder.encode(change.sets)  # `fold` compares values by this: each must have one
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ChangeInvalid(f"a value cannot be compared: {error}") from error

@@ -97,6 +97,10 @@ class MapDocument:
         except BaseException as error:  # noqa: BLE001 - a panic is one; see _fault
             raise _fault(error) from None
 
+    def deletes_since(self, vector: bytes) -> bool:
+        """Whether anything was ever deleted here. Yjs sends what was deleted whole, at the end."""
+        return not self.missing_for(vector).endswith(b"\0")
+
     def snapshot(self) -> bytes:
         """Return one update that carries everything."""
         return self._doc.get_update()

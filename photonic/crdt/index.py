@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 from sqlalchemy import Engine, Index, event, text
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import StaticPool
 from sqlmodel import Field, Session, SQLModel, col, create_engine, delete, func, select, update
 
@@ -96,7 +97,14 @@ class PhotoIndex:
         """Open or create the index at `path`; None keeps it in memory. An older one is dropped."""
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-        self.engine = _engine(path)
+        try:
+            self.engine = _engine(path)
+        except DatabaseError:
+            if path is None:
+                raise
+            for damaged in path.parent.glob(path.name + "*"):
+                damaged.unlink()  # derived: it is made again from the journal
+            self.engine = _engine(path)
         SQLModel.metadata.create_all(self.engine)
         if self._meta("schema") not in (None, SCHEMA_VERSION):
             SQLModel.metadata.drop_all(self.engine)
@@ -184,6 +192,11 @@ class PhotoIndex:
             statement = select(BlobTable.blob).where(BlobTable.kind == ORIGINAL_KIND)
             return set(session.exec(statement).all())
 
+    def claimed_by(self, node: bytes) -> set[bytes]:
+        """Return the originals that `node` says it holds."""
+        with Session(self.engine) as session:
+            return set(session.exec(select(HolderTable.blob).where(HolderTable.node == node)).all())
+
     def clear(self) -> None:
         """Forget everything; the next projection begins from the first shard."""
         with Session(self.engine) as session:
@@ -211,7 +224,8 @@ def _engine(path: Path | None) -> Engine:
         connection.execute("PRAGMA busy_timeout=5000")
 
     with engine.connect() as connection:
-        connection.execute(text("SELECT 1"))
+        if connection.execute(text("PRAGMA quick_check(1)")).scalar() != "ok":
+            raise DatabaseError("quick_check", None, ValueError("the index is damaged"))
     return engine
 
 
@@ -235,8 +249,8 @@ def _photo(row: PhotoRow) -> dict[str, object]:
         "kind": row.kind,
         "media_type": facts.media_type,
         "size_bytes": row.original.size_bytes,
-        "width": facts.width,
-        "height": facts.height,
+        "width": _integer(facts.width),
+        "height": _integer(facts.height),
         "camera": facts.camera_model,
         "lens": facts.lens,
         "conflicts": " ".join(("", *row.conflicts, "")) if row.conflicts else "",
@@ -258,7 +272,9 @@ def _blob(row: PhotoRow, blob: BlobRow, held: frozenset[bytes]) -> dict[str, obj
 
 
 def _integer(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if -(1 << 63) <= value < 1 << 63 else None  # what SQLite holds
 
 
 def _text(value: object) -> str | None:

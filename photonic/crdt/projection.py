@@ -151,7 +151,9 @@ def _edge(name: str) -> int:
 
 def _blob_ref(value: Any) -> BlobRef | None:
     ref = _convert(value, BlobRef)
-    return ref if ref and len(ref.blob) == 32 == len(ref.chunks) and ref.size_bytes >= 0 else None
+    if ref is None or len(ref.blob) != 32 or len(ref.chunks) != 32:
+        return None
+    return ref if 0 <= ref.size_bytes < 1 << 63 else None
 
 
 def _convert(value: Any, kind: type[Any]) -> Any:

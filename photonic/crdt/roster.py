@@ -88,43 +88,78 @@ def find_authority(library: LibraryId, changes: Iterable[SignedChange]) -> NodeI
 def build_roster(library: LibraryId, changes: Iterable[SignedChange]) -> Roster:
     """Fold the member changes of a library, in any order, into its roster.
 
-    Certificates are followed from the authority outwards until nothing new is found; only then do
-    revocations apply, so that the order in which both were heard of does not matter.
+    Certificates are followed from the authority outwards until nothing new is found. Then the
+    revocations apply, those of the authority first, then by time: one counts unless its author was
+    cut off before it. What a revoked admin said beyond its cut admits and revokes nobody.
     """
-    by_subject: dict[Subject, list[SignedChange]] = {}
     everything = list(changes)
-    for change in everything:
-        if change.change.kind == MEMBER:
-            by_subject.setdefault(change.change.subject, []).append(change)
     authority = find_authority(library, everything)
     if authority is None:
         return Roster()
+    said = [signed for signed in everything if signed.change.kind == MEMBER]
+    cuts = _cuts(said, authority, _admitted(said, authority, {}))
+    return Roster(authority, _admitted(said, authority, cuts))
+
+
+def _cuts(
+    said: Iterable[SignedChange], authority: NodeId, members: Mapping[NodeId, Member]
+) -> dict[NodeId, int]:
+    """Return up to which number the changes of each revoked member count."""
+    cuts: dict[NodeId, int] = {}
+    revocations = [signed for signed in said if isinstance(signed.change.sets.get(REVOKED), int)]
+    for signed in sorted(
+        revocations, key=lambda s: (s.change.author != authority, s.change.at, s.id)
+    ):
+        change, target = signed.change, NodeId(signed.change.key)
+        author = members.get(NodeId(change.author))
+        may = change.author == authority or (author is not None and author.may(MEMBERS_ADMIN))
+        if may and change.seq <= cuts.get(NodeId(change.author), change.seq):
+            cuts[target] = min(cuts.get(target, 1 << 63), change.sets[REVOKED])
+    return cuts
+
+
+def _admitted(
+    said: Iterable[SignedChange], authority: NodeId, cuts: Mapping[NodeId, int]
+) -> dict[NodeId, Member]:
+    """Return the members, found from the authority outwards until nothing new is found.
+
+    Whoever loses the right to admit takes along those whom it admitted beyond its cut.
+    """
+    by_subject: dict[Subject, list[SignedChange]] = {}
+    for signed in said:
+        by_subject.setdefault(signed.change.subject, []).append(signed)
     admins: frozenset[NodeId] = frozenset({authority})
     while True:
-        members = _members(by_subject, admins)
+        members = _members(by_subject, admins, cuts)
         found = admins | {node for node, member in members.items() if member.may(MEMBERS_ADMIN)}
         if found == admins:
-            return Roster(authority, members)
+            return members
         admins = found
 
 
 def _members(
-    by_subject: Mapping[Subject, list[SignedChange]], admins: frozenset[NodeId]
+    by_subject: Mapping[Subject, list[SignedChange]],
+    admins: frozenset[NodeId],
+    cuts: Mapping[NodeId, int],
 ) -> dict[NodeId, Member]:
-    """Return the members whom `admins` admitted."""
+    """Return the members whom `admins` admitted while they might."""
+
+    def counts(signed: SignedChange) -> bool:
+        author = NodeId(signed.change.author)
+        return author in admins and signed.change.seq <= cuts.get(author, signed.change.seq)
+
     found = {}
     for subject, some in by_subject.items():
-        member = _member(fold(subject, some, lambda signed: signed.change.author in admins))
+        member = _member(fold(subject, some, counts), cuts)
         if member is not None:
             found[member.node] = member
     return found
 
 
-def _member(state: SubjectState) -> Member | None:
+def _member(state: SubjectState, cuts: Mapping[NodeId, int]) -> Member | None:
     try:
         certificate = msgspec.convert(state.fact(CERTIFICATE), Certificate)
     except msgspec.ValidationError:
         return None  # no certificate, or one that this version cannot read: not a member
-    revoked = state.fields.get(REVOKED)
-    cuts = [v.value for v in revoked.versions if isinstance(v.value, int)] if revoked else []
-    return Member(NodeId(state.subject.key), certificate, min(cuts, default=None))
+    node = NodeId(state.subject.key)
+    return Member(node, certificate, cuts.get(node))

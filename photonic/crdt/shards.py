@@ -49,6 +49,14 @@ def parse_holding_key(key: str) -> tuple[BlobId, NodeId]:
     return BlobId(blob), NodeId(node)
 
 
+def is_holding(key: str, value: bytes) -> bool:
+    """Whether an entry is written in the one way there is: two spellings would not converge."""
+    try:
+        return holding_key(*parse_holding_key(key)) == key and value in (_HELD, _DROPPED)
+    except ValueError:
+        return False
+
+
 def _weight(key: str, value: bytes) -> int:
     return int.from_bytes(digest(key.encode() + b"\0" + value), "big")
 
@@ -89,12 +97,9 @@ class Shard:
             self.by_subject.setdefault(signed.change.subject, {})[signed.id] = signed
             self.changes_sum = (self.changes_sum + int.from_bytes(signed.id, "big")) % _MODULUS
 
-    def note_holding(self, key: str, value: bytes) -> BlobId | None:
-        """Take a holding into the parsed view; return its blob, or None if the key is none."""
-        try:
-            blob, node = parse_holding_key(key)
-        except ValueError:
-            return None  # a hint that we cannot read is no hint
+    def note_holding(self, key: str, value: bytes) -> tuple[BlobId, NodeId]:
+        """Take a holding that passed the door into the parsed view; return what it is of."""
+        blob, node = parse_holding_key(key)
         nodes = self.holders.setdefault(blob, {})
         total = self.holdings_sum
         if node in nodes:
@@ -102,7 +107,7 @@ class Shard:
         nodes[node] = value == _HELD
         total += _weight(key, _HELD if nodes[node] else _DROPPED)
         self.holdings_sum = total % _MODULUS
-        return blob
+        return blob, node
 
     def subjects(self) -> Iterable[Subject]:
         return self.by_subject.keys()
@@ -159,7 +164,8 @@ class ShardCache:
         for data in shard.changes.entries().values():
             shard.note_change(read(self._library, data))
         for key, value in shard.holdings.entries().items():
-            shard.note_holding(key, value)
+            if is_holding(key, value):
+                shard.note_holding(key, value)
         return shard
 
 

@@ -29,7 +29,25 @@ _LABELS = {"red", "yellow", "green", "blue", "purple"}
 
 def sidecars_in(folder: Path) -> list[Path]:
     """Return every sidecar in a folder. Raises OSError."""
-    return [path for path in folder.iterdir() if path.suffix.casefold() == SIDECAR_SUFFIX]
+    return [path for path in folder.iterdir() if is_sidecar(path)]
+
+
+def is_sidecar(path: Path) -> bool:
+    return path.suffix.casefold() == SIDECAR_SUFFIX
+
+
+def bonds(sidecar: Path) -> set[str]:
+    """Return the keys by which a sidecar is found: its photo has one of them (`photo_bonds`).
+
+    Thousands of sidecars in a folder meet thousands of photos by them; `beside` decides.
+    """
+    bare = Path(sidecar.stem.casefold())
+    original, _, number = bare.stem.rpartition("_")
+    return {bare.name, original + bare.suffix} if number.isdigit() else {bare.name}
+
+
+def photo_bonds(photo: Path) -> tuple[str, str]:
+    return photo.name.casefold(), photo.stem.casefold()
 
 
 def beside(path: Path, sidecars: Iterable[Path]) -> list[Path]:

@@ -30,7 +30,6 @@ from photonic.errors import (
     FolderUnreadable,
     WatchLimited,
 )
-from photonic.ingest.importer import shown
 from photonic.ingest.listing import (
     State,
     identity,
@@ -42,6 +41,7 @@ from photonic.ingest.listing import (
     sort,
     state_of,
 )
+from photonic.ingest.places import shown
 from photonic.problems import Problems
 from photonic.world import World
 

@@ -73,9 +73,9 @@ class InvitationBook:
         self._entries = list(entries)
         self._attempts: deque[int] = deque(maxlen=limits.ENROL_ATTEMPTS_PER_MINUTE)
 
-    def is_open(self, now_ms: int) -> bool:
-        """Whether a stranger may be heard now."""
-        return any(self._alive(now_ms))
+    def expects(self, node: NodeId, now_ms: int) -> bool:
+        """Whether the stranger `node` may be heard now: a code is unused, or was used by it."""
+        return any(entry.used_by in (None, node) for entry in self._alive(now_ms))
 
     def _alive(self, now_ms: int) -> list[Invitation]:
         return [entry for entry in self._entries if entry.expires_ms > now_ms]
@@ -103,22 +103,19 @@ class InvitationBook:
     def redeem(self, token: bytes, node: NodeId, now_ms: int) -> Invitation:
         """Use an invitation up for `node`; the same node may ask again if the answer got lost.
 
-        Raises TooManyAttempts, CodeRefused: wrong, expired and used up sound the same to a guesser
-        but for the fix, for tokens have 128 bits and a rightful holder should know what to do.
+        A wrong token raises CodeRefused, too many of them TooManyAttempts; the right one is taken
+        all the same, so that nobody can lock its holder out.
         """
-        if len(self._attempts) == self._attempts.maxlen and now_ms - self._attempts[0] < 60_000:
-            raise TooManyAttempts("too many wrong codes within a minute")
         wanted = digest(token)
         for entry in self._alive(now_ms):
             if entry.token_hash == wanted and entry.used_by in (None, node):
                 entry.used_by = bytes(node)
                 return entry
+        is_flooded = len(self._attempts) == self._attempts.maxlen
+        if is_flooded and now_ms - self._attempts[0] < 60_000:
+            raise TooManyAttempts("too many wrong codes within a minute")
         self._attempts.append(now_ms)
         raise CodeRefused("the code is not valid (any more): used, expired, or of another node")
-
-    def close_used(self) -> None:
-        """Forget the invitations whose member is known to have arrived."""
-        self._entries = [entry for entry in self._entries if entry.used_by is None]
 
     def dump(self) -> bytes:
         return msgspec.msgpack.encode(self._entries)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
+from msgspec.structs import replace
 
 from photonic import limits
 from photonic.ids import NodeId, parse_peer_id, peer_id
@@ -52,7 +53,10 @@ class PeerBook:
         return list(self._peers.values())
 
     def learn(self, node: NodeId, addresses: Iterable[str]) -> bool:
-        """Note addresses of a peer; True if one of them is news (it is worth a try at once)."""
+        """Note addresses of a peer from a good source: itself, a person, discovery.
+
+        True if one of them is news; then it is worth a try at once.
+        """
         if node == self._me:
             return False
         peer = self.get(node)
@@ -61,6 +65,33 @@ class PeerBook:
         if fresh:
             peer.failures, peer.retry_at_s = 0, 0.0
         return bool(fresh)
+
+    def hear(self, node: NodeId, addresses: Iterable[str]) -> bool:
+        """Note addresses that somebody else told: behind those that are known, never instead.
+
+        True if one of them is news. Whoever tells nonsense costs neither a good address nor
+        patience, and no more memory than PEERS_KNOWN_MAX peers.
+        """
+        is_full = node not in self._peers and len(self._peers) >= limits.PEERS_KNOWN_MAX
+        if node == self._me or is_full:
+            return False
+        peer = self.get(node)
+        room = limits.ADDRESSES_PER_PEER_MAX - len(peer.addresses)
+        fresh = [address for address in dict.fromkeys(addresses) if address not in peer.addresses]
+        peer.addresses += fresh[:room]
+        return bool(fresh[:room])
+
+    def note_hello(self, node: NodeId, hello: Hello) -> bool:
+        """Take in what a peer said of itself; True if that is worth passing on.
+
+        The room on its disk changes all the time: two nodes that told each other of it would
+        never be still.
+        """
+        peer = self.get(node)
+        before, peer.hello = peer.hello, hello
+        is_learned = self.learn(node, hello.addresses[: limits.ADDRESSES_PER_PEER_MAX])
+        is_same = before is not None and replace(before, free_bytes=hello.free_bytes) == hello
+        return is_learned or not is_same
 
     def note_up(self, node: NodeId, address: str, now_ms: int) -> None:
         """A connection stands. `address` may be an ephemeral port of theirs: it is not learned."""
@@ -116,7 +147,7 @@ class PeerBook:
                 node = parse_peer_id(name)
             except ValueError:
                 continue
-            news |= self.learn(node, addresses[: limits.ADDRESSES_PER_PEER_MAX])
+            news |= self.hear(node, addresses[: limits.ADDRESSES_PER_PEER_MAX])
         return news
 
     def dump(self) -> bytes:

@@ -22,6 +22,7 @@ from photonic.errors import FrameInvalid, PhotonicError
 from photonic.ids import NodeId, peer_id
 from photonic.p2p.frames import message_batches, send_message
 from photonic.p2p.messages import CATALOG_PROTOCOL, Hello, Message, Neighbours
+from photonic.p2p.outbox import Outbox
 from photonic.p2p.peers import PeerBook
 from photonic.p2p.transport import PeerDown, PeerUp, Stream, Transport
 from photonic.world import World
@@ -36,10 +37,9 @@ class Session:
 
     def __init__(self, node: NodeId) -> None:
         self.node = node
-        self.outbox, self.pending = trio.open_memory_channel[Message](limits.OUTBOX_FRAMES_MAX)
+        self.outbox = Outbox()
         self.reconciler: Reconciler | None = None
         self.scope = trio.CancelScope()
-        self.dropped_pushes = 0
 
 
 class Sessions:
@@ -100,30 +100,28 @@ class Sessions:
             push = Push(item.shard, item.document, item.data)
             for session in self._sessions.values():
                 if session.node != item.origin:
-                    self._post(session, push)
+                    session.outbox.push(push)
 
-    async def say_hello(self) -> None:
-        """Tell every peer how this node is now."""
-        hello = await self._hello()
+    def say_hello(self, hello: Hello) -> None:
+        """Tell every peer how this node is now. Never blocks."""
         for session in tuple(self._sessions.values()):
-            self._post(session, hello)
-
-    def _post(self, session: Session, message: Message) -> None:
-        try:
-            session.outbox.send_nowait(message)
-        except (trio.WouldBlock, trio.BrokenResourceError):
-            session.dropped_pushes += 1
+            session.outbox.push(hello)
 
     # --- our side ----------------------------------------------------------------------------
 
     async def _converse(self, session: Session) -> None:
-        """Speak with one peer until it is down, whatever happens to single streams."""
-        with session.scope:
-            while True:
+        """Speak with one peer until it is down, whatever happens to single streams.
+
+        Nothing that goes wrong with one peer may end the conversations with the others.
+        """
+        with trio.CancelScope() as session.scope:
+            while self._sessions.get(session.node) is session:
                 try:
                     await self._speak(session)
-                except PhotonicError as error:
-                    log.info("stream to %s ended: %s", peer_id(session.node), error)
+                except* PhotonicError as group:
+                    log.info("stream to %s ended: %s", peer_id(session.node), group.exceptions)
+                except* Exception:
+                    log.exception("conversation with %s failed", peer_id(session.node))
                 await trio.sleep(self._world.entropy.uniform(0.5, 1.0))
 
     async def _speak(self, session: Session) -> None:
@@ -134,12 +132,19 @@ class Sessions:
             session.reconciler = await self._call(lambda c: Reconciler(c, session.node))
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._keep_in_step, session)
-                async for message in session.pending:
-                    await send_message(stream, message)
+                while True:
+                    await self._send(stream, await session.outbox.next())
         finally:
             session.reconciler = None
+            session.outbox.clear()
             with trio.CancelScope(shield=True):
                 await stream.close()
+
+    async def _send(self, stream: Stream, message: Message) -> None:
+        try:
+            await send_message(stream, message)
+        except FrameInvalid as error:  # ours, and too long: the others are not worse for it
+            log.error("a message for %s was left out: %s", peer_id(stream.peer), error)
 
     async def _keep_in_step(self, session: Session) -> None:
         """Begin a round now and then. Rounds heal whatever pushes lost."""
@@ -147,8 +152,11 @@ class Sessions:
             reconciler = session.reconciler
             if reconciler is not None:
                 for message in await self._call(partial(_begin, reconciler)):
-                    await session.outbox.send(message)
-            await trio.sleep(limits.SYNC_INTERVAL_S * self._world.entropy.uniform(0.75, 1.25))
+                    session.outbox.answer(message)
+            pause_s = limits.SYNC_INTERVAL_S * self._world.entropy.uniform(0.75, 1.25)
+            with trio.move_on_after(pause_s):
+                await session.outbox.wait_dropped()
+                await trio.sleep(limits.SYNC_AFTER_DROP_S)  # what else is dropped comes along
 
     # --- their side --------------------------------------------------------------------------
 
@@ -168,9 +176,8 @@ class Sessions:
         sync: list[SyncMessage] = []
         for message in batch:
             if isinstance(message, Hello):
-                self._book.get(peer).hello = message
-                self._book.learn(peer, message.addresses[: limits.ADDRESSES_PER_PEER_MAX])
-                self._on_news(peer)
+                if self._book.note_hello(peer, message):
+                    self._on_news(peer)
             elif isinstance(message, Neighbours):
                 if self._book.learn_neighbours(message.addresses):
                     self._on_news(peer)
@@ -180,7 +187,7 @@ class Sessions:
         if not sync or session is None or session.reconciler is None:
             return  # it is about to end, or not begun; the next round does it all again
         for answer in await self._call(partial(_handle, session.reconciler, sync)):
-            await session.outbox.send(answer)
+            session.outbox.answer(answer)
 
 
 def _handle(reconciler: Reconciler, batch: Sequence[SyncMessage], _: Catalog) -> list[SyncMessage]:

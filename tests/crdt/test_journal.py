@@ -97,7 +97,9 @@ def test_a_disk_that_refuses_leaves_the_catalog_as_it_was(
     digest = catalog.root_digest()
 
     def refuse(*_: object) -> None:
-        raise sqlite3.OperationalError("database or disk is full")
+        error = sqlite3.OperationalError("database or disk is full")
+        error.sqlite_errorname = "SQLITE_FULL"
+        raise error
 
     catalog.write([import_draft(0)])
     with monkeypatch.context() as patch:

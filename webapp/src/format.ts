@@ -10,6 +10,7 @@ const DAY = new Intl.DateTimeFormat(LOCALE, {
   year: "numeric",
   timeZone: "UTC",
 });
+const MONTH = new Intl.DateTimeFormat(LOCALE, { month: "long", timeZone: "UTC" });
 const MOMENT = new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeStyle: "short" });
 const COUNT = new Intl.NumberFormat(LOCALE);
 const RELATIVE = new Intl.RelativeTimeFormat(LOCALE, { numeric: "auto" });
@@ -51,10 +52,7 @@ export function dayHeading(day: string): string {
 export function takenWords(taken: string | null, offsetMin?: number | null): string {
   const match = /^(\d{4})-(\d\d)-(\d\d)T(\d\d:\d\d(?::\d\d)?)/.exec(taken ?? "");
   if (!match) return taken ?? "date unknown";
-  const month = new Date(Date.UTC(2000, Number(match[2]) - 1, 1)).toLocaleString(LOCALE, {
-    month: "long",
-    timeZone: "UTC",
-  });
+  const month = MONTH.format(new Date(Date.UTC(2000, Number(match[2]) - 1, 1)));
   const words = `${Number(match[3])} ${month} ${match[1]}, ${match[4]}`;
   return offsetMin === null || offsetMin === undefined ? words : `${words} ${zone(offsetMin)}`;
 }

@@ -16,7 +16,6 @@ import type {
 import type { Filter } from "../route.ts";
 
 export const API = "/api/v1";
-export const PAGE_ITEMS = 200;
 const TIMEOUT_MS = 15_000;
 
 /** The node understood and said no: an RFC 9457 problem document. */
@@ -85,7 +84,7 @@ export function pageQuery(filter: Filter, cursor: string | null, limit: number):
 
 export const node = {
   status: () => request<Status>("GET", "/status"),
-  photos: (filter: Filter, cursor: string | null, limit = PAGE_ITEMS) =>
+  photos: (filter: Filter, cursor: string | null, limit: number) =>
     request<PhotoPage>("GET", `/photos?${pageQuery(filter, cursor, limit)}`),
   photo: (id: string) => request<PhotoDetail>("GET", `/photos/${encodeURIComponent(id)}`),
   edit: (id: string, edit: Edit) =>

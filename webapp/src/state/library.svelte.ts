@@ -4,15 +4,17 @@
  * the top of the timeline again. Beyond `REFRESH_MAX` photos the page says so and asks first.
  */
 
-import { node, PAGE_ITEMS, Refusal } from "../api/client.ts";
+import { node, Refusal } from "../api/client.ts";
 import type { PhotoSummary } from "../api/types.ts";
 import { EVERYTHING, sameFilter, type Filter } from "../route.ts";
 import { mapBounded, paced } from "./pace.ts";
 import { EMPTY, needsPlace, reaches, withPage, withPhotos, type PhotoList } from "./photo-list.ts";
 
+/** The first page is small, to be there at once; the node gives at most 500. */
+const FIRST_PAGE = 200;
+const LATER_PAGE = 500;
 const CHANGED_MAX = 48;
 const REFRESH_MAX = 2_000;
-const REFRESH_PAGE = 500;
 const READS_AT_ONCE = 6;
 const SEEK_PAGES_MAX = 40;
 
@@ -54,7 +56,7 @@ export class Library {
   }
 
   /** Read the next page, if there is one; a page that is on its way is waited for instead. */
-  more(limit = PAGE_ITEMS): Promise<void> {
+  more(limit = this.ready ? LATER_PAGE : FIRST_PAGE): Promise<void> {
     if (this.ready && this.list.complete) return Promise.resolve();
     this.#underway ??= this.#page(limit);
     return this.#underway;
@@ -63,7 +65,7 @@ export class Library {
   /** Page on until the place of a date in the timeline is in, within bounds. */
   async seek(taken: string): Promise<void> {
     for (let page = 0; page < SEEK_PAGES_MAX && !reaches(this.list, taken); page++) {
-      await this.more(REFRESH_PAGE);
+      await this.more(LATER_PAGE);
       if (this.failed) return;
     }
   }
@@ -148,7 +150,7 @@ export class Library {
     try {
       let fresh = EMPTY;
       do {
-        const page = await node.photos(this.filter, fresh.next, REFRESH_PAGE);
+        const page = await node.photos(this.filter, fresh.next, LATER_PAGE);
         if (generation !== this.#generation) return;
         fresh = withPage(fresh, page);
       } while (!fresh.complete && fresh.items.length < wanted);

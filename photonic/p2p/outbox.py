@@ -1,0 +1,74 @@
+"""What waits to be said to one peer. Putting something in never waits, so a reader never does.
+
+Two readers that wait for each other's outboxes would stop each other for ever. So a full outbox
+drops: pushes soon, answers late. Whatever is dropped, the next round of anti-entropy makes good.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import trio
+
+from photonic import limits
+from photonic.crdt.sync import Update
+from photonic.p2p.messages import Message
+
+
+class Outbox:
+    """Messages for one peer, answers before pushes. For one event loop."""
+
+    def __init__(self) -> None:
+        self._answers: deque[Message] = deque()
+        self._pushes: deque[Message] = deque()
+        self._has_some = trio.Event()
+        self._bytes = 0
+        self._has_dropped = trio.Event()
+
+    def answer(self, message: Message) -> None:
+        """Put in what the peer waits for."""
+        size_bytes = _size(message)
+        is_full = len(self._answers) >= limits.OUTBOX_ANSWERS_MAX
+        if is_full or self._bytes + size_bytes > limits.OUTBOX_BYTES_MAX:
+            self._drop()
+            return
+        self._bytes += size_bytes
+        self._answers.append(message)
+        self._has_some.set()
+
+    def push(self, message: Message) -> None:
+        """Put in what the peer does not know of yet."""
+        if len(self._pushes) >= limits.OUTBOX_PUSHES_MAX:
+            self._drop()
+            return
+        self._pushes.append(message)
+        self._has_some.set()
+
+    def _drop(self) -> None:
+        self._has_dropped.set()
+
+    async def wait_dropped(self) -> None:
+        """Wait until something was dropped since the last call: then a round is due."""
+        await self._has_dropped.wait()
+        self._has_dropped = trio.Event()
+
+    async def next(self) -> Message:
+        """Take out the next message, waiting for one. For one task at a time."""
+        while not (self._answers or self._pushes):
+            self._has_some = trio.Event()
+            await self._has_some.wait()
+        if not self._answers:
+            return self._pushes.popleft()
+        message = self._answers.popleft()
+        self._bytes -= _size(message)
+        return message
+
+    def clear(self) -> None:
+        """Forget everything: the stream it was for is gone."""
+        self._answers.clear()
+        self._pushes.clear()
+        self._bytes = 0
+
+
+def _size(message: Message) -> int:
+    return len(message.data) if isinstance(message, Update) else 0

@@ -1,0 +1,140 @@
+"""Conversations between catalogs: what is written is seen, and one bad peer is one bad peer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import trio
+
+from photonic.crdt.catalog import Catalog
+from photonic.crdt.changes import Draft
+from photonic.crdt.fields import RATING
+from photonic.ids import NodeId
+from photonic.p2p.memory_transport import MemoryNetwork
+from photonic.p2p.messages import CATALOG_PROTOCOL, Hello
+from photonic.p2p.peers import PeerBook
+from photonic.p2p.sessions import Sessions
+from photonic.p2p.transport import Admission, PeerDown, PeerUp, Stream
+from photonic.world import World
+from tests.crdt.replicas import Cluster, import_draft, photo
+
+WITHIN_S = 20
+
+
+class Talker:
+    """One node: a catalog, its conversations, and a way to wait for its next change."""
+
+    def __init__(self, network: MemoryNetwork, node: NodeId, catalog: Catalog) -> None:
+        self.catalog, self.transport = catalog, network.transport(node)
+        self.changed = trio.Event()
+        self.sessions = Sessions(
+            self.transport, self.call, PeerBook(node), World(), self.hello, lambda node: None
+        )
+
+    async def hello(self) -> Hello:
+        return Hello(
+            name="x", host="x", role="central", state="x", mode="x", version="1", addresses=()
+        )
+
+    async def call(self, work: Callable[[Catalog], Any]) -> Any:
+        result = work(self.catalog)
+        self.sessions.announce(self.catalog.flush().announcements)
+        self.changed.set()
+        self.changed = trio.Event()
+        return result
+
+    def note(self, event: PeerUp | PeerDown) -> None:
+        self.sessions.note(event)
+
+    async def wait_until(self, is_so: Callable[[], bool]) -> None:
+        while not is_so():
+            await self.changed.wait()
+
+    async def run(
+        self, serve: Callable[[Stream], Awaitable[None]] | None = None, *, task_status: Any
+    ) -> None:
+        handlers = {CATALOG_PROTOCOL: serve or self.sessions.serve}
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.sessions.run)
+            await self.transport.run(
+                handlers, {}, lambda node: Admission.MEMBER, self.note, task_status=task_status
+            )
+
+
+def talk(size: int, story: Callable[..., Awaitable[None]]) -> None:
+    cluster = Cluster(size)
+    network = MemoryNetwork()
+
+    async def main() -> None:
+        talkers = [
+            Talker(network, identity.node, catalog)
+            for identity, catalog in zip(cluster.identities, cluster.catalogs, strict=True)
+        ]
+        with trio.fail_after(WITHIN_S):
+            async with trio.open_nursery() as nursery:
+                await story(nursery, *talkers)
+                nursery.cancel_scope.cancel()
+
+    trio.run(main)
+
+
+async def connect(left: Talker, right: Talker) -> None:
+    await left.transport.dial(right.transport.node, right.transport.addresses())
+
+
+def test_what_was_written_before_and_after_meeting_is_seen_on_the_other_side() -> None:
+    async def story(nursery: trio.Nursery, left: Talker, right: Talker) -> None:
+        await left.call(lambda c: c.write([import_draft(number) for number in range(300)]))
+        await nursery.start(left.run)
+        await nursery.start(right.run)
+        await connect(left, right)
+        await right.wait_until(
+            lambda: all(right.catalog.state(photo(n)).fields for n in range(300))
+        )
+        await right.call(lambda c: c.write([Draft(photo(7), {RATING: 3})]))
+        await left.wait_until(lambda: left.catalog.state(photo(7)).fact(RATING) == 3)
+
+    talk(2, story)
+
+
+def test_two_full_catalogs_that_both_go_on_writing_do_not_stop_each_other() -> None:
+    async def story(nursery: trio.Nursery, left: Talker, right: Talker) -> None:
+        for first, talker in ((0, left), (1_000, right)):
+            drafts = [import_draft(number) for number in range(first, first + 1_000)]
+            await talker.call(lambda c, drafts=drafts: c.write(drafts))
+        await nursery.start(left.run)
+        await nursery.start(right.run)
+        await connect(left, right)
+        for number in range(200):
+            await left.call(lambda c, n=number: c.write([Draft(photo(n), {RATING: 1})]))
+            await right.call(lambda c, n=number: c.write([Draft(photo(1_000 + n), {RATING: 2})]))
+            await trio.lowlevel.checkpoint()
+        await left.wait_until(lambda: left.catalog.root_digest() == right.catalog.root_digest())
+
+    talk(2, story)
+
+
+def test_a_peer_whose_side_fails_again_and_again_costs_the_others_nothing() -> None:
+    async def story(nursery: trio.Nursery, left: Talker, bad: Talker, good: Talker) -> None:
+        failures = 0
+        failed = trio.Event()
+
+        async def fail(stream: Stream) -> None:
+            nonlocal failures
+            await stream.receive(10)
+            failures += 1
+            if failures == 3:
+                failed.set()
+            raise ValueError("a bug of theirs")
+
+        await nursery.start(left.run)
+        await nursery.start(bad.run, fail)
+        await nursery.start(good.run)
+        await connect(left, bad)
+        await connect(left, good)
+        await failed.wait()
+        await left.call(lambda c: c.write([import_draft(1)]))
+        await good.wait_until(lambda: bool(good.catalog.state(photo(1)).fields))
+
+    talk(3, story)
