@@ -246,6 +246,13 @@ class TooManyAttempts(PhotonicError):
     fix = "Wait a minute and try again with the code as it was printed."
 
 
+class InviterUnreachable(PhotonicError):
+    """The inviting node does not answer, or does not speak with strangers (any more)."""
+
+    code, exit_status, http_status = "enrol.inviter-unreachable", 48, 503
+    fix = "See that it runs and can be reached from here; else ask for a new code there."
+
+
 class AddressInvalid(PhotonicError):
     """Not a multiaddress that this node can listen on or dial."""
 

@@ -9,13 +9,25 @@ from pathlib import Path
 import trio
 
 from photonic import limits
-from photonic.errors import FileUnsettled, FolderUnknown, PhotonicError, StoreFull
+from photonic.errors import (
+    BlobTooLarge,
+    ChangeInvalid,
+    FileEmpty,
+    FileUnsettled,
+    FolderUnknown,
+    PhotonicError,
+    StoreFull,
+)
 from photonic.events import Event, ImportProgress
-from photonic.ingest.importer import Importer, ImportReport, find_files, shown
+from photonic.ingest.importer import Importer, ImportReport, find_files
+from photonic.ingest.places import shown
 from photonic.ingest.watch import Watch
 from photonic.problems import Problems
 from photonic.views import ImportView
 from photonic.world import World
+
+# What is wrong with a file itself: the same until the file is another one.
+_LASTING = (FileEmpty, BlobTooLarge, ChangeInvalid)
 
 
 class Intake:
@@ -33,6 +45,7 @@ class Intake:
         self._views: dict[str, ImportView] = {}
         self._orders, self._ordered = trio.open_memory_channel[Path](limits.IMPORTS_WAITING_MAX)
         self._postponed: dict[Path, Path] = {}  # files to take in later, and their folders
+        self._watches: dict[Path, Watch] = {}
 
     def views(self) -> list[ImportView]:
         """The imports that were asked for since the start, and how far each is."""
@@ -41,11 +54,18 @@ class Intake:
     async def run(self) -> None:
         """Do the imports that are asked for, one after another, until cancelled."""
         async for folder in self._ordered:
+            report = ImportReport()
             try:
-                await self._import(folder)
+                await self._import(folder, report)
             except Exception as error:  # noqa: BLE001 - one import's bug must not end the others
-                self._problems.add(PhotonicError(f"the import stopped: {error!r}"), shown(folder))
-                self._show(folder, ImportReport(), is_finished=True)
+                problem = PhotonicError(f"the import stopped: {error!r}")
+                self._problems.add(problem, shown(folder))
+                # What was not come to has failed; the folder itself if that is nothing.
+                done = report.imported + report.known + len(report.failed)
+                missed = max(1, report.found - done)
+                report.found = done + missed
+                report.failed += [(folder, problem)] * missed
+            self._show(folder, report, is_finished=True)
 
     async def start(self, folder: Path) -> ImportView:
         """Ask for an import and return at once; one that waits or runs is not asked for twice.
@@ -62,10 +82,15 @@ class Intake:
 
     async def watch(self, folder: Path) -> None:
         """Take in what is in a folder, and what comes into it, until cancelled."""
-        await Watch(folder, self._world, self._problems).run(partial(self._take_batch, folder))
+        watch = self._watches[folder] = Watch(folder, self._world, self._problems)
+        await watch.run(partial(self._take_batch, folder))
 
     async def _take_batch(self, folder: Path, files: Sequence[Path]) -> None:
-        self._postpone(await self._importer.take(files, folder), folder)
+        report = await self._importer.take(files, folder)
+        self._postpone(report, folder)
+        if folder in self._watches:  # what was refused today may be readable at the next scan
+            again = [path for path, error in report.failed if not isinstance(error, _LASTING)]
+            await self._watches[folder].forget([*again, *report.unread])
 
     # --- what could not be taken in yet ------------------------------------------------------
 
@@ -85,9 +110,15 @@ class Intake:
                 batch = files[: limits.IMPORT_BATCH_MAX]
                 for path in batch:
                     del self._postponed[path]
-                await self._take_batch(folder, batch)
+                try:
+                    await self._take_batch(folder, batch)
+                except BaseException:
+                    self._postponed |= dict.fromkeys(batch, folder)
+                    raise
 
-    async def _import(self, folder: Path) -> None:
+    async def _import(self, folder: Path, report: ImportReport) -> None:
+        """Import a folder; `report` says how far it is, whatever ends it."""
+
         def find() -> list[Path]:
             def tell(error: PhotonicError, place: str) -> None:
                 trio.from_thread.run_sync(self._problems.add, error, place)
@@ -99,9 +130,8 @@ class Intake:
         def note(report: ImportReport) -> None:
             self._show(folder, report, is_finished=False)
 
-        report = await self._importer.take(files, folder, note)
+        await self._importer.take(files, folder, note, report)
         self._postpone(report, folder)
-        self._show(folder, report, is_finished=True)
 
     def _show(self, folder: Path, report: ImportReport, *, is_finished: bool) -> ImportView:
         view = ImportView(

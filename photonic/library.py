@@ -10,42 +10,29 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import anyio
-import msgspec
 import trio
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 
+from photonic import limits
 from photonic.blobs.files import FileStore
 from photonic.crdt.catalog import Catalog, Committed
-from photonic.crdt.changes import Draft
-from photonic.crdt.fields import (
-    CAPTION,
-    FACTS,
-    FOLDER,
-    IMPORTED,
-    LABEL,
-    NAME,
-    ORIGINAL,
-    PREVIEW_PREFIX,
-    RATING,
-    SIDECAR_PREFIX,
-    TAGS,
-    TITLE,
-)
+from photonic.crdt.fields import ORIGINAL
 from photonic.crdt.index import blob_ref
 from photonic.crdt.projection import ORIGINAL_KIND
 from photonic.crdt.query import PhotoQuery
+from photonic.drafts import amendment, introduction
+from photonic.errors import PhotonicError
 from photonic.events import Event, HoldingsChanged, SubjectsChanged
 from photonic.identity import Identity
 from photonic.ids import BlobId, NodeId, photo_subject
+from photonic.ingest.sidecar import read_marks
 from photonic.keeper import Keeper
 from photonic.layout import Layout, LibraryRecord
 from photonic.p2p.planner import Want
-from photonic.photos import BlobRef, NewPhoto
+from photonic.photos import BlobRef, Marks, NewPhoto, Sidecar
 from photonic.roles.role import Role
 from photonic.world import World
-
-MAIN_SIDECAR = SIDECAR_PREFIX + "xmp"
 
 
 class Library:
@@ -117,22 +104,50 @@ class Library:
         return await trio.to_thread.run_sync(self.query.photo, photo) is not None
 
     async def add(self, photos: Sequence[NewPhoto]) -> None:
-        """Write a change for each photo that the catalog lacks, and hold them all. Durable."""
+        """Write a change for each photo that the catalog lacks, and hold them all. Durable.
+
+        Of one that the catalog has, without its original being here, the sidecars may be new.
+        """
         now_ms = self._world.clock.now_ms()
 
         def work(catalog: Catalog) -> None:
-            fresh = [
-                photo
-                for photo in {photo.original.blob: photo for photo in photos}.values()
-                if ORIGINAL not in catalog.state(photo_subject(photo.original.blob)).fields
-            ]
-            catalog.write([_draft(photo, now_ms) for photo in fresh])
+            fresh, known = list[NewPhoto](), list[NewPhoto]()
+            for photo in {photo.original.blob: photo for photo in photos}.values():
+                state = catalog.state(photo_subject(photo.original.blob))
+                (known if ORIGINAL in state.fields else fresh).append(photo)
+            catalog.write([introduction(photo, now_ms) for photo in fresh])
+            for photo in known:
+                self._amend(catalog, photo.original.blob, _sidecars(photo))
             catalog.hold({photo.original.blob: True for photo in photos})
             self.keeper.index.mark_held(
                 ref.blob for photo in photos for ref in (photo.original, *_previews(photo))
             )
 
         await self.keeper.call(work)
+
+    async def amend(self, photos: Sequence[tuple[BlobId, Sequence[Sidecar]]]) -> int:
+        """Write a change for each known photo of which a sidecar says something new. Durable."""
+
+        def work(catalog: Catalog) -> int:
+            return sum([self._amend(catalog, photo, sidecars) for photo, sidecars in photos])
+
+        return await self.keeper.call(work)
+
+    def _amend(self, catalog: Catalog, photo: BlobId, sidecars: Sequence[Sidecar]) -> bool:
+        self.keeper.index.mark_held(sidecar.ref.blob for sidecar in sidecars)
+        state = catalog.state(photo_subject(photo))
+        draft = amendment(state, sidecars, self._read_marks)
+        if draft is not None:
+            catalog.write([draft])
+        return draft is not None
+
+    def _read_marks(self, sidecar: BlobId) -> Marks | None:
+        """Return what a stored sidecar says, None if it is not here or no sidecar."""
+        try:
+            with self.store.reader(sidecar) as file:
+                return read_marks(file.read(limits.SIDECAR_BYTES_MAX + 1), sidecar.hex())
+        except (PhotonicError, OSError):
+            return None
 
     # --- Wants -------------------------------------------------------------------------------
 
@@ -161,30 +176,9 @@ class Library:
         await self.keeper.call(work)
 
 
-def _draft(photo: NewPhoto, now_ms: int) -> Draft:
-    sets: dict[str, object] = {
-        ORIGINAL: msgspec.to_builtins(photo.original, builtin_types=(bytes,)),
-        NAME: photo.name,
-        FOLDER: photo.folder,
-        FACTS: msgspec.to_builtins(photo.facts),
-        IMPORTED: now_ms,
-    }
-    for preview in photo.previews:
-        ref = msgspec.to_builtins(preview.ref, builtin_types=(bytes,))
-        sets[f"{PREVIEW_PREFIX}{preview.edge_px}"] = [preview.width, preview.height, ref]
-    keywords: tuple[str, ...] = ()
-    if photo.sidecar is not None:
-        marks = photo.sidecar.marks
-        sets[MAIN_SIDECAR] = msgspec.to_builtins(photo.sidecar.ref, builtin_types=(bytes,))
-        said = {RATING: marks.rating, LABEL: marks.label}
-        said |= {TITLE: marks.title, CAPTION: marks.caption}
-        sets |= {name: value for name, value in said.items() if value is not None}
-        keywords = marks.keywords
-    for other in photo.other_sidecars:
-        field = f"{SIDECAR_PREFIX}{other.name}"
-        sets[field] = msgspec.to_builtins(other.ref, builtin_types=(bytes,))
-    return Draft(photo_subject(photo.original.blob), sets, {TAGS: keywords} if keywords else {})
-
-
 def _previews(photo: NewPhoto) -> list[BlobRef]:
     return [preview.ref for preview in photo.previews]
+
+
+def _sidecars(photo: NewPhoto) -> list[Sidecar]:
+    return [*([photo.sidecar] if photo.sidecar else []), *photo.other_sidecars]

@@ -17,7 +17,7 @@ from photonic.crdt.fields import CERTIFICATE, LIBRARY_NAME
 from photonic.crdt.journal import Journal
 from photonic.crdt.roster import ADMIN_SCOPES, MEMBER_SCOPES, Certificate
 from photonic.crdt.shards import ROOT
-from photonic.errors import CodeRefused, NotAllowed
+from photonic.errors import CodeRefused, InviterUnreachable, NotAllowed, PeerUnreachable
 from photonic.identity import Identity
 from photonic.ids import LIBRARY, LibraryId, NodeId, Subject, library_id, member_subject
 from photonic.layout import Layout, LibraryRecord
@@ -92,10 +92,19 @@ async def join_library(
     """Redeem `code` and begin the library here. Nothing is changed unless all of it succeeds.
 
     The transport must run with a gate that lets the inviter through as a guest.
-    Raises PeerUnreachable, CodeRefused, TooManyAttempts, StreamBroken.
+    Raises InviterUnreachable, CodeRefused, TooManyAttempts, StreamBroken.
     """
     inviter = NodeId(code.inviter)
-    await transport.dial(inviter, code.addresses)
+    if code.expires_s * 1000 <= world.clock.now_ms():
+        raise CodeRefused("the code has expired")
+    try:
+        await transport.dial(inviter, code.addresses)
+    except PeerUnreachable as error:
+        # Who has no open invitation is refused in the handshake, and told nothing, not even why.
+        where = ", ".join(code.addresses) or "no address"
+        raise InviterUnreachable(
+            f"the inviting node ({where}) is not there, or the code was used already"
+        ) from error
     try:
         stream = await transport.open(inviter, ENROL_PROTOCOL)
         try:

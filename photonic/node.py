@@ -29,6 +29,7 @@ from photonic.gallery import Gallery
 from photonic.identity import Identity
 from photonic.ids import NodeId, parse_peer_id, peer_id
 from photonic.ingest.importer import Importer
+from photonic.ingest.seen import Seen
 from photonic.ingest.workers import Workers
 from photonic.intake import Intake
 from photonic.layout import Layout, LibraryRecord
@@ -106,7 +107,8 @@ class Node:
         )
         self.connector = Connector(self.transport, self.book, self.admissions.members, world)
         self.discovery = Discovery(self.identity.node, self.transport.addresses, self._on_found)
-        importer = Importer(self.store, self.workers, self.library, self.problems)
+        seen = Seen(layout.index(record.library).with_name("seen.db"), world.clock)
+        importer = Importer(self.store, self.workers, self.library, self.problems, seen)
         self.intake = Intake(importer, world, self.events.announce, self.problems)
         self.gallery = Gallery(self.library, self.store, self.workers, self._name_of)
         self.observatory = Observatory(

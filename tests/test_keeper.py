@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import anyio
 import pytest
 import trio
 
@@ -42,16 +43,19 @@ def run(home: Path, work: Callable[[Keeper], Awaitable[None]]) -> None:
     async def main() -> None:
         keeper = Keeper(layout, record.library, identity, WORLD, lambda _: False, lambda _: None)
         with trio.fail_after(30):
-            async with trio.open_nursery() as nursery:
-                await nursery.start(keeper.run)
+            async with anyio.create_task_group() as tasks:
+                await tasks.start(keeper.run)
                 await work(keeper)
-                nursery.cancel_scope.cancel()
+                tasks.cancel_scope.cancel()
 
     trio.run(main)
 
 
 def write(*drafts: Draft) -> Callable[[Catalog], None]:
-    return lambda catalog: None if catalog.write(drafts) else None
+    def work(catalog: Catalog) -> None:
+        catalog.write(drafts)
+
+    return work
 
 
 def test_what_was_answered_is_there_after_a_restart(tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ import typer
 
 from photonic.cli import output
 from photonic.cli.client import connect_if_running
-from photonic.cli.loading import load_node, load_settings
+from photonic.cli.loading import load_node, load_settings, set_up_logs
 from photonic.cli.options import invocation_of
+from photonic.home import CLI_LOG
 
 
 def run(
@@ -28,6 +29,8 @@ def run(
             library = client.post("/join", {"code": code})
     else:
         settings = load_settings({"home": invocation.home, "name": node_name})
+        settings = settings.model_copy(update={"log_level": "error"})  # the answer says it all
+        set_up_logs(settings, invocation.home / CLI_LOG)
         enrolled = anyio.run(load_node().enrol, settings, code, backend="trio")
         library = {"id": enrolled.id, "name": enrolled.name}
     if invocation.json:

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import ColumnElement, Engine, Integer, and_, cast, or_
+from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, func, select
 
 from photonic import limits
@@ -130,9 +131,23 @@ class PhotoQuery:
         """Return blobs of these kinds that are not here and that someone connected may have.
 
         Previews and sidecars come first, for they are small and what a person sees; newest photos
-        before older ones. Any member may have a preview, so nobody is named as its holder.
+        before older ones. Any member may have a preview, so nobody is named as its holder. An
+        original is there once, as its own photo names it, whatever other photos say of its blob.
         """
         within_reach = select(HolderTable.blob).where(col(HolderTable.node).in_(connected))
+        # A photo may call any blob its preview, with any size. Who names an original best is the
+        # photo that has its name: where that one is in the list, the others are not.
+        true = aliased(BlobTable)
+        named_better = (
+            select(true.blob)
+            .where(true.blob == BlobTable.blob, true.photo == BlobTable.blob)
+            .where(true.kind == ORIGINAL_KIND, col(true.kind).in_(kinds))
+            .where(col(true.blob).in_(within_reach))
+            .exists()
+        )
+        is_true = and_(
+            col(BlobTable.kind) == ORIGINAL_KIND, col(BlobTable.photo) == col(BlobTable.blob)
+        )
         statement = (
             select(BlobTable, PhotoTable.name)
             .join(PhotoTable, col(PhotoTable.photo) == col(BlobTable.photo))
@@ -143,6 +158,7 @@ class PhotoQuery:
                     col(BlobTable.blob).in_(within_reach),
                 )
             )
+            .where(or_(is_true, ~named_better))
             .order_by(
                 col(BlobTable.kind) == ORIGINAL_KIND,
                 col(BlobTable.sorted_by).desc(),

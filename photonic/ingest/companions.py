@@ -15,6 +15,7 @@ import trio
 
 from photonic import limits
 from photonic.blobs.store import BlobStore
+from photonic.blobs.verify import hash_file
 from photonic.errors import PhotonicError, SidecarInvalid
 from photonic.ids import BlobId
 from photonic.ingest.places import explained, shown, shown_name
@@ -104,7 +105,8 @@ class Companions:
             name = shown_name(path)
             try:
                 before = sight(path, photo)
-                held = self._store.adopt(path)
+                known = self._store.held(hash_file(path))  # most are, and no copy is made of them
+                held = known or self._store.adopt(path)
             except OSError as error:
                 self._tell(explained(error, path), path)
                 taken.unread.append(path)

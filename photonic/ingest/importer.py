@@ -8,7 +8,6 @@ its original. The folder is only read.
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -22,22 +21,22 @@ from photonic import limits
 from photonic.blobs.store import BlobStore, Held, Partial
 from photonic.blobs.verify import hash_file
 from photonic.errors import (
+    ChangeInvalid,
     FileEmpty,
-    FileVanished,
-    FolderUnreadable,
     PhotoDamaged,
     PhotonicError,
     PhotoUnreadable,
-    SidecarInvalid,
     WorkerDied,
 )
 from photonic.ids import BlobId
+from photonic.ingest.companions import Companions, FolderSidecars, Taken, photos_of
 from photonic.ingest.examination import Examined
-from photonic.ingest.sidecar import beside, read_marks, sidecars_in
+from photonic.ingest.places import below, explained, shown, shown_name
+from photonic.ingest.seen import Seen, Sight, sight
+from photonic.ingest.sidecar import is_sidecar
 from photonic.ingest.workers import Workers
 from photonic.photos import (
     BlobRef,
-    Marks,
     NewPhoto,
     PhotoFacts,
     PreviewRef,
@@ -61,6 +60,13 @@ class PhotoSink(Protocol):
         """Take photos in; durable when it returns. One that is known already is fine."""
         ...
 
+    async def amend(self, photos: Sequence[tuple[BlobId, Sequence[Sidecar]]]) -> int:
+        """Take in the sidecars of known photos, each photo's best first; durable when it returns.
+
+        What the catalog has already changes nothing. Returns how many photos changed.
+        """
+        ...
+
 
 class PhotoStore(BlobStore, Protocol):
     """A store whose blobs are files, for workers to read."""
@@ -70,27 +76,55 @@ class PhotoStore(BlobStore, Protocol):
 
 @dataclass(slots=True)
 class ImportReport:
-    """What became of the files of one import."""
+    """What became of the photos of one import: in the end each found one is one of the others.
+
+    A known photo that got a new sidecar is a known one, and counted in `amended` as well.
+    """
 
     found: int = 0
     imported: int = 0
     known: int = 0
     failed: list[tuple[Path, PhotonicError]] = field(default_factory=list)
+    amended: int = 0
+    unread: list[Path] = field(default_factory=list)  # sidecars of photos that were taken in
 
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
     path: Path
     folder: str  # below the imported folder, as text
+    is_beside: bool = False  # looked at for its sidecar only: it is a known photo, or none yet
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A file that was looked at: a known photo, or a copy of a new one; neither: not wanted."""
+
+    sight: Sight
+    known: BlobId | None = None
+    copy: Partial | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Described:
+    photo: NewPhoto
+    taken: Taken
 
 
 class Importer:
     """Takes files in. Several imports may run at one time."""
 
     def __init__(
-        self, store: PhotoStore, workers: Workers, sink: PhotoSink, problems: Problems
+        self,
+        store: PhotoStore,
+        workers: Workers,
+        sink: PhotoSink,
+        problems: Problems,
+        seen: Seen | None = None,
     ) -> None:
+        """Without `seen` every file is read each time."""
         self._store, self._workers, self._sink, self._problems = store, workers, sink, problems
+        self._seen, self._companions = seen, Companions(store, problems, seen)
         self._threads = trio.CapacityLimiter(limits.IMPORT_FILES_AT_ONCE)
 
     async def take(
@@ -98,53 +132,141 @@ class Importer:
         files: Iterable[Path],
         root: Path,
         on_progress: Callable[[ImportReport], None] = lambda report: None,
+        report: ImportReport | None = None,
     ) -> ImportReport:
         """Import those of `files` that are photos by their names; `root` is what folders are below.
 
-        What fails is in the report and among the problems, and stops nothing else.
+        Sidecars among them are taken in for the photos that they lie beside, if those are known,
+        whether they are in `files` or not. What fails is in the report and among the problems, and
+        stops nothing else. A `report` that is given is filled in as it goes, and says what became
+        of the files even if this raises.
         """
-        report = ImportReport()
-        photos = [path for path in files if media_type(path.name) is not None]
-        report.found = len(photos)
+        report = report if report is not None else ImportReport()
+        paths = list(files)
+        photos = [path for path in paths if media_type(path.name) is not None]
+        sidecars = [path for path in paths if is_sidecar(path)]
+        others = await self._thread(partial(photos_of, sidecars, frozenset(photos)))
+        candidates = [_Candidate(path, below(path, root)) for path in photos]
+        candidates += [_Candidate(path, below(path, root), is_beside=True) for path in others]
+        report.found = len(candidates)
         on_progress(report)
         limiter = trio.CapacityLimiter(2)  # one batch is copied while the other is looked at
 
-        async def one(batch: Sequence[Path]) -> None:
+        async def one(batch: Sequence[_Candidate]) -> None:
             async with limiter:
-                await self._take_batch([_Candidate(p, below(p, root)) for p in batch], report)
+                await self._take_batch(batch, report)
             on_progress(report)
 
         async with trio.open_nursery() as nursery:
-            for start in range(0, len(photos), limits.IMPORT_BATCH_MAX):
-                nursery.start_soon(one, photos[start : start + limits.IMPORT_BATCH_MAX])
+            for start in range(0, len(candidates), limits.IMPORT_BATCH_MAX):
+                nursery.start_soon(one, candidates[start : start + limits.IMPORT_BATCH_MAX])
         return report
 
     # --- one batch ---------------------------------------------------------------------------
 
     async def _take_batch(self, batch: Sequence[_Candidate], report: ImportReport) -> None:
-        staged = await self._each([(candidate, None) for candidate in batch], self._stage, report)
-        fresh = [(candidate, copy) for candidate, copy in staged if copy is not None]
-        report.known += len(staged) - len(fresh)
-        held = await self._finish(fresh, report)
+        found = await self._each([(candidate, None) for candidate in batch], self._stage, report)
         # Once for a batch: listing a folder of many thousand files for each of them takes longer
         # than reading them.
-        folders = {candidate.path.parent for candidate, _ in held}
-        sidecars = {folder: await self._thread(partial(_listed, folder)) for folder in folders}
+        folders = {candidate.path.parent for candidate, _ in found}
+        sidecars = await self._thread(partial(FolderSidecars, folders))
+        fresh = [(c, one.copy, one.sight) for c, one in found if one.copy is not None]
+        known = [(c, (one.known, one.sight)) for c, one in found if one.known is not None]
+        report.found -= len(found) - len(fresh) - len(known)
+        await self._introduce(fresh, sidecars, report)
+        await self._amend(known, sidecars, report)
 
-        async def describe(candidate: _Candidate, ref: BlobRef) -> NewPhoto:
-            return await self._describe(candidate, ref, sidecars[candidate.path.parent])
+    async def _introduce(
+        self,
+        fresh: Sequence[tuple[_Candidate, Partial, Sight]],
+        sidecars: FolderSidecars,
+        report: ImportReport,
+    ) -> None:
+        """Take in new photos that were copied."""
+        sights = {candidate.path: one for candidate, _, one in fresh}
+        held = await self._finish([(candidate, copy) for candidate, copy, _ in fresh], report)
+
+        async def describe(candidate: _Candidate, ref: BlobRef) -> _Described:
+            return await self._describe(candidate, ref, sidecars.beside(candidate.path))
 
         described = await self._each(held, describe, report)
-        photos = {photo.original.blob: photo for _, photo in described}
-        if photos:
-            try:
-                await self._sink.add(list(photos.values()))
-            except PhotonicError as error:
-                for candidate, _ in described:
-                    self._fail(candidate, error, report)
-                return
-        report.imported += len(photos)
-        report.known += len(described) - len(photos)
+
+        async def add(some: Sequence[_Described]) -> None:
+            await self._sink.add([one.photo for one in some])
+
+        added = await self._told(described, add, report)
+        count = len({one.photo.original.blob for _, one in added})
+        report.imported += count
+        report.known += len(added) - count
+        for _, one in added:
+            report.unread += one.taken.unread
+        await self._remember(
+            [(sights[c.path], one.photo.original.blob) for c, one in added],
+            [one.taken for _, one in added],
+        )
+
+    async def _amend(
+        self,
+        known: Sequence[tuple[_Candidate, tuple[BlobId, Sight]]],
+        sidecars: FolderSidecars,
+        report: ImportReport,
+    ) -> None:
+        """Take in what lies beside known photos: it may have come, or changed, after them."""
+
+        async def take(
+            candidate: _Candidate, one: tuple[BlobId, Sight]
+        ) -> tuple[BlobId, Sight, Taken]:
+            paths = sidecars.beside(candidate.path)
+            if not paths:
+                return (*one, Taken())
+            return (*one, await self._thread(partial(self._companions.take_news, paths, one[0])))
+
+        async def amend(some: Sequence[tuple[BlobId, Sight, Taken]]) -> None:
+            news = [(blob, taken.sidecars) for blob, _, taken in some if taken.sidecars]
+            if news:
+                report.amended += await self._sink.amend(news)
+
+        done = await self._told(await self._each(known, take, report), amend, report)
+        report.known += len(done)
+        for _, (_, _, taken) in done:
+            report.unread += taken.unread
+        await self._remember(
+            [(one, blob) for _, (blob, one, _) in done], [taken for _, (_, _, taken) in done]
+        )
+
+    async def _told(
+        self,
+        items: Sequence[tuple[_Candidate, A]],
+        tell: Callable[[Sequence[A]], Awaitable[None]],
+        report: ImportReport,
+    ) -> list[tuple[_Candidate, A]]:
+        """Tell the sink of a batch; return what it took, the rest failed.
+
+        A change that cannot be made costs its own photo and not the others of the batch.
+        """
+        if not items:
+            return []
+        try:
+            await tell([item for _, item in items])
+        except ChangeInvalid as error:
+            if len(items) == 1:
+                self._fail(items[0][0], error, report)
+                return []
+            return [done for item in items for done in await self._told([item], tell, report)]
+        except PhotonicError as error:
+            for candidate, _ in items:
+                self._fail(candidate, error, report)
+            return []
+        return list(items)
+
+    async def _remember(
+        self, photos: Sequence[tuple[Sight, BlobId]], taken: Sequence[Taken]
+    ) -> None:
+        """Remember what need not be read again, now that the catalog has it."""
+        if self._seen is not None:
+            noted = [*photos, *(one for some in taken for one in some.sights)]
+            if noted:
+                await self._thread(partial(self._seen.note, noted))
 
     async def _each(
         self,
@@ -161,23 +283,31 @@ class Importer:
             except PhotonicError as error:
                 self._fail(candidate, error, report)
             except OSError as error:
-                self._fail(candidate, _explained(error, candidate.path), report)
+                self._fail(candidate, explained(error, candidate.path), report)
 
         async with trio.open_nursery() as nursery:
             for position, (candidate, item) in enumerate(items):
                 nursery.start_soon(one, position, candidate, item)
         return [done[position] for position in sorted(done)]
 
-    async def _stage(self, candidate: _Candidate, _: None) -> Partial | None:
-        """Copy a file into the store; None if its photo is known and nothing was copied."""
+    async def _stage(self, candidate: _Candidate, _: None) -> _Found:
+        """Find out whether a file is a known photo; copy it into the store if it is a new one."""
         path = candidate.path
-        if (await self._thread(path.stat)).st_size == 0:
+        before = await self._thread(partial(sight, path))
+        if before.size_bytes == 0:
             raise FileEmpty(f"{shown(path)} has zero bytes")
-        blob = await self._thread(lambda: hash_file(path))
+        blob = await self._thread(partial(self._read, before))
         if await self._sink.known(blob):
             self._problems.clear(shown(path))
-            return None
-        return await self._thread(lambda: self._store.stage(path))
+            return _Found(before, known=blob)
+        if candidate.is_beside:
+            return _Found(before)  # its own turn comes, or came; nothing says that it is complete
+        return _Found(before, copy=await self._thread(partial(self._store.stage, path)))
+
+    def _read(self, seen: Sight) -> BlobId:
+        """Return what a file holds; reads it if it is not known by its state. Blocking."""
+        known = self._seen.blob(seen) if self._seen is not None else None
+        return known or hash_file(seen.path)
 
     async def _finish(
         self, staged: Sequence[tuple[_Candidate, Partial]], report: ImportReport
@@ -195,7 +325,7 @@ class Importer:
 
     async def _describe(
         self, candidate: _Candidate, ref: BlobRef, beside_it: Sequence[Path]
-    ) -> NewPhoto:
+    ) -> _Described:
         """Look at a stored original. One that cannot be shown is kept all the same, and told."""
         name = shown_name(candidate.path)
         path = await self._thread(lambda: self._store.path(ref.blob))
@@ -204,20 +334,20 @@ class Importer:
         for made in examined.renditions:
             stored = await self._thread(partial(self._store.put, made.data))
             previews.append(PreviewRef(made.edge_px, made.width, made.height, stored.ref))
-        others = beside(candidate.path, beside_it)
-        sidecars = await self._thread(lambda: self._sidecars(others))
+        taken = await self._thread(partial(self._companions.take, beside_it, ref.blob))
         self._problems.clear(shown(candidate.path))
         if damage is not None:
             self._problems.add(damage, shown(candidate.path))
-        return NewPhoto(
+        photo = NewPhoto(
             original=ref,
             name=name,
             folder=candidate.folder,
             facts=examined.facts,
             previews=tuple(previews),
-            sidecar=sidecars[0] if sidecars else None,
-            other_sidecars=tuple(sidecars[1:]),
+            sidecar=taken.sidecars[0] if taken.sidecars else None,
+            other_sidecars=tuple(taken.sidecars[1:]),
         )
+        return _Described(photo, taken)
 
     async def _examine(self, path: Path, name: str) -> tuple[Examined, PhotonicError | None]:
         try:
@@ -228,31 +358,6 @@ class Importer:
         if examined.damage is not None:
             return examined, PhotoDamaged(f"{name}: {examined.damage}")
         return examined, None
-
-    def _sidecars(self, paths: Iterable[Path]) -> list[Sidecar]:
-        """Store sidecars, those too that cannot be read as such. Blocking."""
-        found = []
-        for path in paths:
-            name = shown_name(path)
-            try:
-                held = self._store.adopt(path)
-            except OSError as error:
-                self._problems_later(_explained(error, path), path)
-                continue
-            try:
-                with self._store.reader(held.ref.blob) as file:
-                    marks = read_marks(file.read(limits.SIDECAR_BYTES_MAX + 1), name)
-            except SidecarInvalid as error:
-                self._problems_later(error, path)
-                marks = Marks()
-            else:
-                trio.from_thread.run_sync(self._problems.clear, shown(path))
-            found.append(Sidecar(name, held.ref, marks))
-        return found
-
-    def _problems_later(self, error: PhotonicError, path: Path) -> None:
-        """Note a problem from a worker thread: the list belongs to the event loop."""
-        trio.from_thread.run_sync(self._problems.add, error, shown(path))
 
     def _fail(self, candidate: _Candidate, error: PhotonicError, report: ImportReport) -> None:
         place = shown(candidate.path)
@@ -271,7 +376,7 @@ def find_files(root: Path, problems: Callable[[PhotonicError, str], None]) -> It
     """
 
     def tell(error: OSError) -> None:
-        problems(_explained(error, Path(error.filename)), shown(Path(error.filename)))
+        problems(explained(error, Path(error.filename)), shown(Path(error.filename)))
 
     for parent, folders, names in os.walk(root, onerror=tell):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
@@ -279,32 +384,3 @@ def find_files(root: Path, problems: Callable[[PhotonicError, str], None]) -> It
             path = Path(parent, name)
             if not name.startswith(".") and path.is_file() and not path.is_symlink():
                 yield path
-
-
-def _listed(folder: Path) -> list[Path]:
-    try:
-        return sidecars_in(folder)
-    except OSError:
-        return []  # the folder went away; its photos are in the store already
-
-
-def _explained(error: OSError, path: Path) -> PhotonicError:
-    if error.errno in (errno.EACCES, errno.EPERM):
-        return FolderUnreadable(f"{shown(path)} may not be read")
-    if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE):
-        return FileVanished(f"{shown(path)} is gone")
-    return PhotoUnreadable(f"{shown(path)}: {error.strerror or error}")
-
-
-def shown(path: Path) -> str:
-    """Return a path as text: what is no UTF-8 in it is replaced visibly."""
-    return os.fsencode(path).decode("utf-8", "replace")
-
-
-def shown_name(path: Path) -> str:
-    return shown(Path(path.name))
-
-
-def below(path: Path, root: Path) -> str:
-    parent = path.parent
-    return shown(parent.relative_to(root)).removeprefix(".") if parent != root else ""

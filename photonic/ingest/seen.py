@@ -57,9 +57,7 @@ class Sight(NamedTuple):
 def sight(path: Path, photo: bytes = b"") -> Sight:
     """Look at a file. Raises OSError."""
     status = path.stat()
-    return Sight(
-        path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, photo
-    )
+    return Sight(path, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, photo)
 
 
 class Seen:

@@ -96,6 +96,8 @@ class Transfers:
         self._refreshed_s = -limits.WANTS_REFRESH_S
         self._was_cut_off = False  # the last list of wants was as long as it may be
         self._problem: PhotonicError | None = None
+        self._catalog_problem: PhotonicError | None = None  # it cannot be asked or told
+        self._ask_again_s = 0.0  # the catalog is left alone until then
         self._recheck_s: float | None = None  # no room on the disk; looked at again then
 
     async def run(self, *, task_status: TaskStatus[None]) -> None:
@@ -148,16 +150,43 @@ class Transfers:
         is_due = self._is_stale or is_low or age_s >= limits.WANTS_REFRESH_S
         if not is_due or age_s < limits.WANTS_REFRESH_MIN_S:
             return
+        if now_s < self._ask_again_s:
+            return
         self._is_stale, self._refreshed_s = False, now_s
-        wants = await self._wants.wanted(limits.WANTS_MAX, self._transport.connected())
+        try:
+            wants = await self._wants.wanted(limits.WANTS_MAX, self._transport.connected())
+        except Exception as error:  # noqa: BLE001 - what is asked for already is fetched meanwhile
+            self._catalog_failed(error)
+            return
         self._was_cut_off = len(wants) >= limits.WANTS_MAX
         new = [want.ref for want in wants if self._jobs.get(want.ref.blob) is None]
         held, looked_up = await anyio.to_thread.run_sync(self._look_up, new, limiter=self._threads)
-        if held:
-            await self._wants.arrived(held)
+        if await self._tell_arrived(held):
+            self._catalog_problem = None
+            self._settle_problem()
         for job in self._jobs.update(wants, looked_up):
             if job.is_complete:
                 self._land(job)
+
+    async def _tell_arrived(self, refs: Sequence[BlobRef]) -> bool:
+        """Tell the catalog what is held; False if it refused, for the time being."""
+        try:
+            if refs:
+                await self._wants.arrived(refs)
+        except Exception as error:  # noqa: BLE001 - what is stored is safe, and told again
+            self._catalog_failed(error)
+            return False
+        return True
+
+    def _catalog_failed(self, error: Exception) -> None:
+        """Ask again in a while: what could not be told is found in the store and told then."""
+        problem = PhotonicError(f"the catalog failed: {error!r}")
+        if isinstance(error, PhotonicError):
+            problem = error
+        now_s = anyio.current_time()
+        self._is_stale, self._ask_again_s = True, now_s + self._pace.disk_recheck_s
+        self._catalog_problem = problem
+        self._block(None, problem, now_s)
 
     def _look_up(
         self, refs: Sequence[BlobRef]
@@ -241,8 +270,7 @@ class Transfers:
         """Hear which blobs are held now, and which are not, and why."""
         held = [partial.ref for partial, result in outcomes if isinstance(result, Held)]
         self.counters.blobs_received += len(held)
-        if held:
-            await self._wants.arrived(held)
+        await self._tell_arrived(held)
         for partial, result in outcomes:
             job = self._jobs.get(partial.ref.blob)
             if job is None:
@@ -303,6 +331,8 @@ class Transfers:
         if self._problem is None or self._recheck_s is not None:
             return
         problems = [job.problem for job in self._jobs if job.problem is not None]
+        if self._catalog_problem is not None:
+            problems.append(self._catalog_problem)
         if not problems:
             self._announce(ProblemsChanged(0))
         self._problem = problems[0] if problems else None

@@ -105,6 +105,22 @@ def test_what_a_node_lacks_is_found_previews_first_and_originals_only_in_reach()
     assert [item.row.kind for item in query.missing(kinds, [near], 10)] == ["preview", "preview"]
 
 
+def test_no_photo_takes_an_originals_place_by_calling_it_its_preview() -> None:
+    honest, bogus = _draft(1, "2024-01-01T00:00:00"), _draft(2, "2025-01-01T00:00:00")
+    lie = {"preview/256": [256, 171, [honest.subject.key, 1 << 40, b"x" * 32]]}
+    index, query, rows = _indexed([honest, Draft(bogus.subject, {**bogus.sets, **lie})])
+    near = b"n" * 32
+    index.apply_holders({rows[0].photo: {near}})
+    found = query.missing(("preview", "original"), [near], 10)
+    (named,) = [item for item in found if item.row.blob == rows[0].photo]
+    assert (named.row.kind, named.row.photo, named.row.size_bytes) == ("original", rows[0].photo, 1)
+    # A preview that is imported as a photo is still fetched where originals are not wanted.
+    assert rows[0].photo in {item.row.blob for item in query.missing(("preview",), [near], 10)}
+    assert rows[0].photo in {
+        item.row.blob for item in query.missing(("preview", "original"), [], 10)
+    }
+
+
 def test_embedded_words_are_shown_until_a_person_says_otherwise() -> None:
     cluster = Cluster(1)
     catalog = cluster.catalogs[0]

@@ -12,10 +12,13 @@ import trio
 
 from photonic import limits
 from photonic.blobs.files import FileStore
+from photonic.blobs.verify import hash_file
+from photonic.errors import ChangeInvalid
 from photonic.ids import BlobId, digest
 from photonic.ingest.importer import Importer, ImportReport, find_files
+from photonic.ingest.seen import Seen
 from photonic.ingest.workers import Workers
-from photonic.photos import NewPhoto
+from photonic.photos import NewPhoto, Sidecar
 from photonic.problems import Problems
 from photonic.world import SystemFiles, World
 from tests.cameras import GOOD, SIDECARS, make_broken_files, make_camera_files, odd_names
@@ -29,11 +32,27 @@ class Shelf:
     def __init__(self) -> None:
         self.photos: dict[BlobId, NewPhoto] = {}
         self.batches: list[int] = []
+        self.sidecars: dict[BlobId, list[Sidecar]] = {}
+        self.refused: set[str] = set()  # names of photos whose change cannot be made
 
     async def known(self, photo: BlobId) -> bool:
         return photo in self.photos
 
+    async def amend(self, photos: Sequence[tuple[BlobId, Sequence[Sidecar]]]) -> int:
+        changed = 0
+        for photo, sidecars in photos:
+            had = self.sidecars.setdefault(photo, [])
+            new = [sidecar for sidecar in sidecars if sidecar not in had]
+            had += new
+            changed += bool(new)
+        return changed
+
     async def add(self, photos: Sequence[NewPhoto]) -> None:
+        if self.refused & {photo.name for photo in photos}:
+            raise ChangeInvalid("too long")
+        for photo in photos:
+            known = [photo.sidecar] if photo.sidecar else []
+            self.sidecars[photo.original.blob] = [*known, *photo.other_sidecars]
         self.batches.append(len(photos))
         self.photos |= {photo.original.blob: photo for photo in photos}
 
@@ -57,7 +76,12 @@ class Bench:
         self.disk, self.sink, self.problems = SmallDisk(), Shelf(), Problems()
         self.store = FileStore.open(home, World(files=self.disk))
         self.workers = Workers(2, timeout_s=timeout_s)
+        self.seen = Seen(None, World().clock)
         self.importer = Importer(self.store, self.workers, self.sink, self.problems)
+
+    def remember(self) -> None:
+        """Import with a memory of what was read."""
+        self.importer = Importer(self.store, self.workers, self.sink, self.problems, self.seen)
 
     def take(self, folder: Path, files: Sequence[Path] | None = None) -> ImportReport:
         chosen = list(find_files(folder, self.problems.add)) if files is None else files
@@ -212,6 +236,81 @@ def test_a_sidecar_that_cannot_be_read_is_kept_and_told(
     assert photo.sidecar is not None and photo.sidecar.marks.rating is None
     assert bench.store.read(photo.sidecar.ref.blob) == data
     assert [other.marks.rating for other in photo.other_sidecars] == [5]
+
+
+def late_sidecar(tmp_path: Path, bench: Bench) -> tuple[Path, BlobId]:
+    """Import a photo, then put a sidecar beside it."""
+    folder = tmp_path / "card"
+    folder.mkdir()
+    GOOD[0].make(folder / "late.jpg")
+    bench.take(folder)
+    sidecar = folder / "late.jpg.xmp"
+    sidecar.write_bytes(SIDECARS["IMG_0001.jpg.xmp"])
+    (photo,) = bench.sink.photos
+    return sidecar, photo
+
+
+def test_a_sidecar_that_comes_after_its_photo_is_taken_in_by_the_next_import(
+    tmp_path: Path, bench: Bench
+) -> None:
+    sidecar, photo = late_sidecar(tmp_path, bench)
+    report = bench.take(sidecar.parent)
+    assert (report.known, report.amended) == (1, 1)
+    (taken,) = bench.sink.sidecars[photo]
+    assert (taken.name, taken.marks.rating) == (sidecar.name, 5)
+    assert bench.store.read(taken.ref.blob) == sidecar.read_bytes()
+    assert bench.take(sidecar.parent).amended == 0
+
+
+def test_a_sidecar_that_comes_alone_is_taken_in_for_the_known_photo_beside_it(
+    tmp_path: Path, bench: Bench
+) -> None:
+    sidecar, photo = late_sidecar(tmp_path, bench)
+    (sidecar.parent / "stray.jpg.xmp").write_bytes(sidecar.read_bytes())
+    GOOD[1].make(sidecar.parent / "new.jpg")  # perhaps not complete yet: the watch brings it
+    (sidecar.parent / "new.jpg.xmp").write_bytes(sidecar.read_bytes())
+    report = bench.take(sidecar.parent, sorted(sidecar.parent.glob("*.xmp")))
+    assert (report.found, report.known, report.amended) == (1, 1, 1)
+    assert [one.name for one in bench.sink.sidecars[photo]] == [sidecar.name]
+    assert list(bench.sink.photos) == [photo]
+
+
+def test_a_change_that_cannot_be_made_costs_its_own_photo_alone(
+    tmp_path: Path, bench: Bench
+) -> None:
+    folder = tmp_path / "card"
+    paths = make_camera_files(folder)
+    bench.sink.refused = {paths[2].name}
+    report = bench.take(folder)
+    assert report.imported == len(GOOD) - 1
+    assert [(path.name, error.code) for path, error in report.failed] == [
+        (paths[2].name, "catalog.change-invalid")
+    ]
+
+
+def test_what_did_not_change_is_not_read_again(
+    tmp_path: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SETTLE_S", -60.0)  # these files are new and stand still
+    bench.remember()
+    sidecar, photo = late_sidecar(tmp_path, bench)
+    folder = sidecar.parent
+    assert bench.take(folder).amended == 1
+    reads: list[Path] = []
+
+    def read(path: Path) -> BlobId:
+        reads.append(path)
+        return hash_file(path)
+
+    monkeypatch.setattr("photonic.ingest.importer.hash_file", read)
+    monkeypatch.setattr("photonic.ingest.companions.hash_file", read)
+    report = bench.take(folder)
+    assert (report.known, report.amended, reads) == (1, 0, [])
+    sidecar.write_bytes(SIDECARS["IMG_0041.xmp"])
+    assert bench.take(folder).amended == 1
+    assert reads == [sidecar]
+    bench.sink.photos.clear()  # the catalog is what counts
+    assert bench.take(folder).imported == 1
 
 
 def test_a_full_disk_is_told_and_the_import_goes_on_when_there_is_room(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from photonic import limits
 from photonic.ids import NodeId, peer_id
 from photonic.p2p.messages import Hello
@@ -12,8 +14,16 @@ GOOD = "/ip4/10.0.0.1/tcp/4310"
 
 
 def hello(**changes: object) -> Hello:
-    facts = {"name": "x", "host": "x", "role": "central", "state": "monitoring", "mode": "home"}
-    return Hello(**{**facts, "version": "1", "addresses": (GOOD,), **changes})  # type: ignore[arg-type]
+    said = Hello(
+        name="x",
+        host="x",
+        role="central",
+        state="monitoring",
+        mode="home",
+        version="1",
+        addresses=(GOOD,),
+    )
+    return replace(said, **changes)
 
 
 def test_hearsay_neither_displaces_a_good_address_nor_resets_patience() -> None:

@@ -44,6 +44,9 @@ class Talker:
         self.changed = trio.Event()
         return result
 
+    async def write(self, *drafts: Draft) -> None:
+        await self.call(lambda catalog: catalog.write(drafts))
+
     def note(self, event: PeerUp | PeerDown) -> None:
         self.sessions.note(event)
 
@@ -85,14 +88,14 @@ async def connect(left: Talker, right: Talker) -> None:
 
 def test_what_was_written_before_and_after_meeting_is_seen_on_the_other_side() -> None:
     async def story(nursery: trio.Nursery, left: Talker, right: Talker) -> None:
-        await left.call(lambda c: c.write([import_draft(number) for number in range(300)]))
+        await left.write(*(import_draft(number) for number in range(300)))
         await nursery.start(left.run)
         await nursery.start(right.run)
         await connect(left, right)
         await right.wait_until(
             lambda: all(right.catalog.state(photo(n)).fields for n in range(300))
         )
-        await right.call(lambda c: c.write([Draft(photo(7), {RATING: 3})]))
+        await right.write(Draft(photo(7), {RATING: 3}))
         await left.wait_until(lambda: left.catalog.state(photo(7)).fact(RATING) == 3)
 
     talk(2, story)
@@ -102,13 +105,13 @@ def test_two_full_catalogs_that_both_go_on_writing_do_not_stop_each_other() -> N
     async def story(nursery: trio.Nursery, left: Talker, right: Talker) -> None:
         for first, talker in ((0, left), (1_000, right)):
             drafts = [import_draft(number) for number in range(first, first + 1_000)]
-            await talker.call(lambda c, drafts=drafts: c.write(drafts))
+            await talker.write(*drafts)
         await nursery.start(left.run)
         await nursery.start(right.run)
         await connect(left, right)
         for number in range(200):
-            await left.call(lambda c, n=number: c.write([Draft(photo(n), {RATING: 1})]))
-            await right.call(lambda c, n=number: c.write([Draft(photo(1_000 + n), {RATING: 2})]))
+            await left.write(Draft(photo(number), {RATING: 1}))
+            await right.write(Draft(photo(1_000 + number), {RATING: 2}))
             await trio.lowlevel.checkpoint()
         await left.wait_until(lambda: left.catalog.root_digest() == right.catalog.root_digest())
 
@@ -134,7 +137,7 @@ def test_a_peer_whose_side_fails_again_and_again_costs_the_others_nothing() -> N
         await connect(left, bad)
         await connect(left, good)
         await failed.wait()
-        await left.call(lambda c: c.write([import_draft(1)]))
+        await left.write(import_draft(1))
         await good.wait_until(lambda: bool(good.catalog.state(photo(1)).fields))
 
     talk(3, story)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from photonic import limits, wire
 from photonic.blobs.chunks import Chunk, ChunkList
 from photonic.blobs.files import FileStore
 from photonic.blobs.store import BlobStore
+from photonic.errors import PhotonicError, StoreFull
 from photonic.ids import BlobId, NodeId, digest
 from photonic.p2p.blob_messages import (
     AskList,
@@ -22,6 +23,7 @@ from photonic.p2p.blob_messages import (
 )
 from photonic.p2p.holders import Counters
 from photonic.p2p.jobs import TransferState
+from photonic.p2p.planner import Want
 from photonic.p2p.serving import BlobServer
 from photonic.p2p.transport import Stream
 from photonic.photos import BlobRef
@@ -29,6 +31,7 @@ from photonic.world import World
 from tests.blobs.samples import noise
 from tests.p2p.transfer_cluster import (
     BIG,
+    SMALL,
     TransferCluster,
     assert_held,
     decode_answer,
@@ -187,5 +190,41 @@ def test_a_chunk_list_that_lies_blocks_its_blob_and_no_other() -> None:
         (view,) = sink.transfers.snapshot()
         assert view.state is TransferState.BLOCKED
         assert sink.transfers.scores()[crooked.node].corrupt == 0
+
+    run_with_ticks(main)
+
+
+@pytest.mark.parametrize("error", [StoreFull("the journal", 1, 0), RuntimeError("a bug")])
+def test_a_catalog_that_refuses_for_a_while_is_told_again(error: Exception) -> None:
+    async def main(nodes: TransferCluster) -> None:
+        one = await nodes.start("one", filled(SMALL))
+        sink = await nodes.start("sink", filled([]))
+        refusals: list[str] = []
+        arrived, wanted = sink.wants.arrived, sink.wants.wanted
+
+        async def refuse_to_hear(some: Sequence[BlobRef]) -> None:
+            if refusals.count("arrived") < 3:
+                refusals.append("arrived")
+                raise error
+            await arrived(some)
+
+        async def refuse_to_say(limit: int, reachable: frozenset[NodeId]) -> Sequence[Want]:
+            if not refusals:
+                refusals.append("wanted")
+                raise error
+            return await wanted(limit, reachable)
+
+        sink.wants.arrived = refuse_to_hear  # type: ignore[method-assign]
+        sink.wants.wanted = refuse_to_say  # type: ignore[method-assign]
+        sink.want(refs(SMALL), [one])
+        await nodes.join(sink, one)
+        await sink.wait_for(lambda: refusals.count("arrived") > 0)
+        told = sink.transfers.problem
+        assert told is error or isinstance(told, PhotonicError)
+        await sink.wait_for_all()
+        assert_held(sink.store, SMALL)
+        await sink.wait_for(lambda: sink.transfers.problem is None)
+        assert sink.transfers.snapshot() == ()
+        assert refusals == ["wanted", "arrived", "arrived", "arrived"]
 
     run_with_ticks(main)

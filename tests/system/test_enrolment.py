@@ -37,7 +37,7 @@ def test_a_code_works_once_and_wrong_ones_are_told_why(tmp_path: Path) -> None:
         again = photonic(third.home, "join", code, check=False)
         assert again.returncode != 0
         assert "used" in again.stderr
-        assert "photonic invite" in again.stderr
+        assert "new code" in again.stderr
         slip = photonic(third.home, "join", code[:-4] + "aaaa", check=False)
         assert slip.returncode != 0
         assert "slip" in slip.stderr

@@ -72,7 +72,8 @@ def main(base: str, folder: Path) -> int:
         browser.close()
     # A photo without preview is a 404 by contract; the browser tells of each.
     unexpected = [text for text in complaints if "404 (Not Found)" not in text]
-    print("\n".join(unexpected) or f"no complaints, pictures in {folder}")
+    said = "\n".join(unexpected) or f"no complaints, pictures in {folder}"
+    sys.stdout.write(f"{said}\n")
     return 1 if unexpected else 0
 
 

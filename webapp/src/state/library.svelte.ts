@@ -39,7 +39,7 @@ export class Library {
 
   /** Show what fits `filter`. The photos before stay in sight until the first page is there. */
   show(filter: Filter): void {
-    if (this.ready && sameFilter(filter, this.filter)) return;
+    if ((this.ready || this.loading) && sameFilter(filter, this.filter)) return;
     this.filter = filter;
     this.reload();
   }

@@ -42,25 +42,26 @@ export class Page {
   #edits = 0;
 
   start(): () => void {
-    const moved = (): void => {
-      const route = parseHash(location.hash);
-      if (route.view === "photo" && this.route.view !== "photo") this.openedFrom = this.route.view;
-      this.#arrive(route);
-    };
+    const moved = (): void => this.#arrive(parseHash(location.hash));
     window.addEventListener("hashchange", moved);
     this.session.on((event) => this.#take(event));
     const stop = this.session.start();
-    this.#arrive(parseHash(location.hash));
+    moved();
+    this.openedFrom = null;
     return () => {
       window.removeEventListener("hashchange", moved);
       stop();
     };
   }
 
-  /** Go somewhere; with `replace` the browser's back button skips where one was. */
+  /**
+   * Go somewhere; with `replace` the browser's back button skips where one was. The page is there
+   * when this returns: the next key must not mean the photo before.
+   */
   go(route: Route, replace = false): void {
-    if (replace) location.replace(hashOf(route));
-    else location.hash = hashOf(route);
+    if (replace) history.replaceState(null, "", hashOf(route));
+    else history.pushState(null, "", hashOf(route));
+    this.#arrive(route);
   }
 
   /** Leave the open photo for where one came from. */
@@ -110,6 +111,7 @@ export class Page {
 
   #arrive(route: Route): void {
     const before = this.route;
+    if (route.view === "photo" && before.view !== "photo") this.openedFrom = before.view;
     this.route = route;
     if (route.view === "library" || route.view === "photo") {
       this.#filter = route.filter;
