@@ -107,8 +107,8 @@ class Node:
         )
         self.connector = Connector(self.transport, self.book, self.admissions.members, world)
         self.discovery = Discovery(self.identity.node, self.transport.addresses, self._on_found)
-        seen = Seen(layout.index(record.library).with_name("seen.db"), world.clock)
-        importer = Importer(self.store, self.workers, self.library, self.problems, seen)
+        self.seen = Seen(layout.index(record.library).with_name("seen.db"), world.clock)
+        importer = Importer(self.store, self.workers, self.library, self.problems, self.seen)
         self.intake = Intake(importer, world, self.events.announce, self.problems)
         self.gallery = Gallery(self.library, self.store, self.workers, self._name_of)
         self.observatory = Observatory(
@@ -165,6 +165,7 @@ class Node:
             self.layout.node_file.unlink(missing_ok=True)
             self._save_peers(self.book.dump())
             self.store.close()
+            self.seen.close()
 
     @property
     def _http_port(self) -> int:

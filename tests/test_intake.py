@@ -17,6 +17,7 @@ from photonic.errors import (
     PhotoUnreadable,
     StoreFull,
 )
+from photonic.events import Event, ImportProgress
 from photonic.ingest.importer import Importer, ImportReport
 from photonic.intake import Intake
 from photonic.problems import Problems
@@ -61,8 +62,8 @@ class Script:
         assert self.calls == [list(call) for call in calls]
 
 
-def intake(script: Script) -> Intake:
-    return Intake(cast(Importer, script), World(), lambda event: None, Problems())
+def intake(script: Script, announce: Callable[[Event], object] = lambda event: None) -> Intake:
+    return Intake(cast(Importer, script), World(), announce, Problems())
 
 
 @pytest.fixture(autouse=True)
@@ -138,12 +139,17 @@ def test_an_import_that_stops_says_what_it_did_not_come_to(
 
     async def main() -> None:
         with trio.fail_after(BOUND_S):
-            node = intake(script)
+            finished = trio.Event()
+
+            def note(event: Event) -> None:
+                if isinstance(event, ImportProgress) and event.finished:
+                    finished.set()
+
+            node = intake(script, note)
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(node.run)
                 await node.start(tmp_path)
-                while not node.views()[0].finished:
-                    await trio.sleep(0.01)
+                await finished.wait()
                 nursery.cancel_scope.cancel()
             (view,) = node.views()
             assert (view.found, view.imported, view.failed) == told

@@ -293,7 +293,7 @@ def test_what_did_not_change_is_not_read_again(
 ) -> None:
     monkeypatch.setattr(limits, "SETTLE_S", -60.0)  # these files are new and stand still
     bench.remember()
-    sidecar, photo = late_sidecar(tmp_path, bench)
+    sidecar, _ = late_sidecar(tmp_path, bench)
     folder = sidecar.parent
     assert bench.take(folder).amended == 1
     reads: list[Path] = []

@@ -195,7 +195,9 @@ def test_a_chunk_list_that_lies_blocks_its_blob_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("error", [StoreFull("the journal", 1, 0), RuntimeError("a bug")])
-def test_a_catalog_that_refuses_for_a_while_is_told_again(error: Exception) -> None:
+def test_a_catalog_that_refuses_for_a_while_is_told_again(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def main(nodes: TransferCluster) -> None:
         one = await nodes.start("one", filled(SMALL))
         sink = await nodes.start("sink", filled([]))
@@ -214,8 +216,8 @@ def test_a_catalog_that_refuses_for_a_while_is_told_again(error: Exception) -> N
                 raise error
             return await wanted(limit, reachable)
 
-        sink.wants.arrived = refuse_to_hear  # type: ignore[method-assign]
-        sink.wants.wanted = refuse_to_say  # type: ignore[method-assign]
+        monkeypatch.setattr(sink.wants, "arrived", refuse_to_hear)
+        monkeypatch.setattr(sink.wants, "wanted", refuse_to_say)
         sink.want(refs(SMALL), [one])
         await nodes.join(sink, one)
         await sink.wait_for(lambda: refusals.count("arrived") > 0)
