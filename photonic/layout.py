@@ -5,6 +5,7 @@
     keys/library-ID         the library's authority, where it was founded
     libraries/ID/journal.db every change: the catalog
     libraries/ID/index.db   derived from the journal; may be deleted
+    libraries/ID/seen.db    which files were taken in; may be deleted
     blobs/                  originals, previews and sidecars, one plain file each
     peers.json              where members were last reached
     invitations             open invitations
