@@ -47,6 +47,7 @@ class Daemon:
         self.home, self.role = home, role
         self.process: subprocess.Popen[bytes] | None = None
         self.url = ""
+        self.discovery = False  # on loopback there is nobody to find
         self.prefix: tuple[str, ...] = ()  # a command that runs the daemon's, with fewer rights
         self.listen: list[str] = []
         self._arguments: tuple[str, ...] = ()
@@ -57,7 +58,8 @@ class Daemon:
         self._arguments = arguments or self._arguments
         command = [*self.prefix, sys.executable, "-m", "photonic"]
         command += ["--home", str(self.home), "--json", "node"]
-        command += ["--role", self.role, "--http", "127.0.0.1:0", "--no-discovery"]
+        command += ["--role", self.role, "--http", "127.0.0.1:0"]
+        command += [] if self.discovery else ["--no-discovery"]
         if "--listen" not in self._arguments:
             command += ["--listen", "/ip4/127.0.0.1/tcp/0"]
         self.home.mkdir(parents=True, exist_ok=True)
