@@ -19,6 +19,7 @@ from photonic.api.feed import Feed
 from photonic.api.guard import Guard
 from photonic.api.metrics import HttpMetrics, Measured
 from photonic.api.page import Page
+from photonic.api.parameters import EmptyParameters
 from photonic.errors import PhotonicError
 from photonic.views import LocalNode
 from photonic.world import Entropy, SystemEntropy
@@ -56,6 +57,7 @@ class Face(FastAPI):
             middleware=[
                 Middleware(Measured, metrics=self.metrics),
                 Middleware(Guard, hosts=frozenset(hosts)),
+                Middleware(EmptyParameters),
             ],
             exception_handlers={
                 PhotonicError: problem_documents.answer_known,

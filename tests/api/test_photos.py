@@ -73,7 +73,7 @@ def test_every_filter_reaches_the_node(query: str, names: list[str]) -> None:
     ("query", "parameter"),
     [
         ("limit=0", "query.limit"),
-        ("limit=501", "query.limit"),
+        ("limit=1001", "query.limit"),
         ("rating=6", "query.rating"),
         ("media=music", "query.media"),
         ("taken_from=yesterday", "query.taken_from"),
