@@ -135,6 +135,17 @@ def test_different_ratings_made_apart_are_both_visible_until_one_is_chosen() -> 
     assert left.state(photo(0)).contested() == ()
 
 
+def test_a_write_supersedes_one_that_lies_many_edits_back() -> None:
+    catalog = Cluster(1).catalogs[0]
+    commit(catalog, import_draft(0), Draft(photo(0), {RATING: 1}))
+    for title in ("a", "b", "c"):
+        commit(catalog, Draft(photo(0), {TITLE: title}))
+    commit(catalog, Draft(photo(0), {RATING: 2}))
+    state = catalog.state(photo(0))
+    assert [version.value for version in state.fields[RATING].versions] == [2]
+    assert [version.value for version in state.fields[TITLE].versions] == ["c"]
+
+
 def test_the_same_value_said_twice_is_no_conflict() -> None:
     cluster = Cluster(2)
     left, right = cluster.catalogs

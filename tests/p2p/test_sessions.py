@@ -28,11 +28,15 @@ class Talker:
     def __init__(self, network: MemoryNetwork, node: NodeId, catalog: Catalog) -> None:
         self.catalog, self.transport = catalog, network.transport(node)
         self.changed = trio.Event()
+        self.failures_left = 0  # of saying hello
         self.sessions = Sessions(
             self.transport, self.call, PeerBook(node), World(), self.hello, lambda node: None
         )
 
     async def hello(self) -> Hello:
+        if self.failures_left:
+            self.failures_left -= 1
+            raise OSError("the disk cannot be asked")
         return Hello(
             name="x", host="x", role="central", state="x", mode="x", version="1", addresses=()
         )
@@ -139,5 +143,19 @@ def test_a_peer_whose_side_fails_again_and_again_costs_the_others_nothing() -> N
         await failed.wait()
         await left.write(import_draft(1))
         await good.wait_until(lambda: bool(good.catalog.state(photo(1)).fields))
+
+    talk(3, story)
+
+
+def test_a_failure_of_our_own_in_one_conversation_ends_none() -> None:
+    async def story(nursery: trio.Nursery, left: Talker, first: Talker, second: Talker) -> None:
+        for talker in (left, first, second):
+            await nursery.start(talker.run)
+        await connect(left, second)
+        left.failures_left = 2
+        await connect(left, first)
+        await left.write(import_draft(1))
+        await first.wait_until(lambda: bool(first.catalog.state(photo(1)).fields))
+        await second.wait_until(lambda: bool(second.catalog.state(photo(1)).fields))
 
     talk(3, story)
