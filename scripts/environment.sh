@@ -103,7 +103,7 @@ ensure_venv() {
     fi
     say "making the environment .venv"
     if ! "$python" -c '' 2>/dev/null; then
-        "$UV" venv --quiet --clear --python "$PYTHON_RANGE" "$ROOT/.venv" ||
+        "$UV" venv --quiet --clear --no-python-downloads --python "$PYTHON_RANGE" "$ROOT/.venv" ||
             fail "Python 3.11, 3.12 or 3.13 is missing: install python3 (on Debian 12 or newer)"
     fi
     (
@@ -125,7 +125,7 @@ ensure_node() {
     hash="$(sha256sum <"$ROOT/requirements-node.lock")"
     if ! is_stamped node "$hash" || ! "$CACHE/node/bin/node" --version >/dev/null 2>&1; then
         say "getting Node from PyPI"
-        "$UV" venv --quiet --clear --python "$PYTHON_RANGE" "$CACHE/node"
+        "$UV" venv --quiet --clear --no-python-downloads --python "$PYTHON_RANGE" "$CACHE/node"
         "$UV" pip install --quiet --python "$CACHE/node/bin/python" --require-hashes \
             -r "$ROOT/requirements-node.lock" || fail "Node could not be had from PyPI"
         stamp node "$hash"
