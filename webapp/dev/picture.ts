@@ -35,7 +35,7 @@ export function picture(photo: Photo, edge: number): string {
 ${hills.join("\n")}</svg>`;
 }
 
-/** Something square that looks like a code; it says nothing. */
+/** Something square that looks like a code, drawn as the node draws; it says nothing. */
 export function notReallyQr(): string {
   const cells: string[] = [];
   for (let y = 0; y < 33; y++) {
@@ -43,5 +43,5 @@ export function notReallyQr(): string {
       if (chance(x * 33 + y, 9) < 0.48) cells.push(`M${x} ${y}h1v1h-1z`);
     }
   }
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 33 33" shape-rendering="crispEdges"><path fill="#fff" d="M0 0h33v33H0z"/><path d="${cells.join("")}"/></svg>`;
+  return `<svg width="212" height="212"><path transform="scale(4) translate(10 10)" d="${cells.join("")}"/></svg>`;
 }

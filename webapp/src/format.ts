@@ -10,6 +10,13 @@ const DAY = new Intl.DateTimeFormat(LOCALE, {
   year: "numeric",
   timeZone: "UTC",
 });
+const DAY_SHORT = new Intl.DateTimeFormat(LOCALE, {
+  weekday: "short",
+  day: "numeric",
+  month: "short",
+  year: "numeric",
+  timeZone: "UTC",
+});
 const MONTH = new Intl.DateTimeFormat(LOCALE, { month: "long", timeZone: "UTC" });
 const MOMENT = new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeStyle: "short" });
 const COUNT = new Intl.NumberFormat(LOCALE);
@@ -42,10 +49,12 @@ export function rate(bytesPerSecond: number | null | undefined): string {
   return bytesPerSecond ? `${bytes(bytesPerSecond)}/s` : "";
 }
 
-/** "Friday 17 May 2024" from "2024-05-17"; other text comes back as it is. */
-export function dayHeading(day: string): string {
+/** "Friday 17 May 2024" or "Fri 17 May 2024" from "2024-05-17"; other text comes back as it is. */
+export function dayHeading(day: string, short = false): string {
   const date = new Date(`${day}T00:00:00Z`);
-  return Number.isNaN(date.getTime()) ? day : DAY.format(date).replace(",", "");
+  return Number.isNaN(date.getTime())
+    ? day
+    : (short ? DAY_SHORT : DAY).format(date).replace(",", "");
 }
 
 /** The camera's own clock: "17 May 2024, 09:30:12", with its zone if the file carries one. */

@@ -16,6 +16,7 @@ test("bytes are counted as disks are sold", () => {
 
 test("days and moments of the camera are shown as the camera said them, in any zone", () => {
   expect(words.dayHeading("2024-05-17")).toBe("Friday 17 May 2024");
+  expect(words.dayHeading("2024-05-17", true)).toBe("Fri 17 May 2024");
   expect(words.dayHeading("2024-99")).toBe("2024-99");
   expect(words.takenWords("2024-05-17T23:59:59.250")).toBe("17 May 2024, 23:59:59");
   expect(words.takenWords("2024-05-17T09:30:12", -210)).toBe("17 May 2024, 09:30:12 −03:30");
@@ -68,6 +69,13 @@ test("values of fields are words for people and stable attributes for tests", ()
   expect([4, null, "a", { b: 1 }].map(words.valueAttribute)).toEqual(["4", "", "a", '{"b":1}']);
 });
 
+test("a moment is read from text, from seconds and from milliseconds", () => {
+  const at = Date.UTC(2024, 4, 17, 11, 30);
+  const read = ["2024-05-17T11:30:00Z", at, at / 1000].map((given) => words.moment(given));
+  expect(read.map((date) => date?.getTime())).toEqual([at, at, at]);
+  expect([null, undefined, "", "nonsense"].map(words.moment)).toEqual([null, null, null, null]);
+});
+
 test("small words", () => {
   expect([words.counted(1, "photo"), words.counted(1200, "photo")]).toEqual([
     "1 photo",
@@ -79,6 +87,11 @@ test("small words", () => {
     "–",
   ]);
   expect(words.duration(65)).toBe("1:05");
-  expect(words.fieldWords("sidecar/xmp")).toBe("Sidecar of xmp");
+  expect(["gps", "title", "sidecar/xmp"].map(words.fieldWords)).toEqual([
+    "Position",
+    "Title",
+    "Sidecar of xmp",
+  ]);
+  expect([words.rate(41e6), words.rate(0), words.rate(null)]).toEqual(["41.0 MB/s", "", ""]);
   expect(words.shortId("abcdefghijklmnopqrst")).toBe("abcdef…opqrst");
 });

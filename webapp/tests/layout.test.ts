@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 
+import type { PhotoSummary } from "../src/api/types.ts";
 import { rows, type Measure } from "../src/layout/rows.ts";
-import { layOut } from "../src/layout/timeline.ts";
+import { layOut, type Day } from "../src/layout/timeline.ts";
 import { placeOf, stepFrom, visible } from "../src/layout/viewport.ts";
 import { photo, shoot } from "./photos.ts";
 
@@ -81,6 +82,91 @@ describe("a timeline", () => {
     const before = { timeline: layOut(photos, measure), photos, measure };
     const narrow = { ...measure, width: 390 };
     expect(layOut(photos, narrow, before)).toEqual(layOut(photos, narrow));
+  });
+});
+
+describe("short days", () => {
+  /** One day for each count of photos, newest first. */
+  function days(...counts: number[]): PhotoSummary[] {
+    return counts.flatMap((count, day) =>
+      Array.from({ length: count }, (_, index) =>
+        photo(`${day} ${index}`, { taken: `2024-05-${30 - day}T09:00:00.000` }),
+      ),
+    );
+  }
+  const place = ({ top, left, width, shared }: Day) => ({ top, left, width, shared });
+
+  test("stand side by side, each as wide as its photos, as far as they fit", () => {
+    const { days: laid, height } = layOut(days(2, 1, 1, 1), measure);
+    expect(laid.map(place)).toEqual([
+      { top: 0, left: 0, width: 575, shared: true },
+      { top: 0, left: 595, width: 285, shared: true },
+      { top: 0, left: 900, width: 285, shared: true },
+      { top: 254, left: 0, width: 1400, shared: false },
+    ]);
+    expect(laid.flatMap((day) => day.rows.map((row) => [row.top, row.height]))).toEqual(
+      Array(4).fill([44, 190]),
+    );
+    expect(height).toBe(254 + 234);
+  });
+
+  test("leave room for the heading of a narrow photo", () => {
+    const upright = days(1, 1).map((each) => ({ ...each, width: 400, height: 600 }));
+    const { days: laid } = layOut(upright, measure);
+    expect(laid.map(({ left, width }) => [left, width])).toEqual([
+      [0, 150],
+      [170, 150],
+    ]);
+  });
+
+  test("alone fill the page with one row, where that makes it not much higher", () => {
+    const filled = layOut(days(4), measure).days[0]!.rows;
+    expect(filled).toHaveLength(1);
+    expect(filled[0]!.height).toBeGreaterThan(190);
+    const last = filled[0]!.tiles.at(-1)!;
+    expect(Math.abs(last.left + last.width - measure.width)).toBeLessThanOrEqual(2);
+    expect(layOut(days(2), measure).days[0]!.rows.map((row) => row.height)).toEqual([190]);
+    expect(layOut(days(30), measure).days[0]!.rows.at(-1)!.height).toBeLessThanOrEqual(190);
+  });
+
+  test("do not stand beside a day of several rows", () => {
+    const { days: laid } = layOut(days(1, 30, 1), measure);
+    expect(laid.map((day) => day.shared)).toEqual([false, false, false]);
+    expect(laid[1]!.top).toBeGreaterThan(laid[0]!.top);
+    expect(laid[2]!.top).toBeGreaterThan(laid[1]!.top);
+  });
+
+  test.each([1, 2, 3])("that come page by page are the same in the end (%i a page)", (step) => {
+    const photos = days(2, 1, 3, 1, 9, 1, 1, 4, 1, 1, 1, 2);
+    let known = photos.slice(0, 0);
+    let timeline = layOut(known, measure);
+    for (let end = step; end < photos.length + step; end += step) {
+      const now = photos.slice(0, end);
+      timeline = layOut(now, measure, { timeline, photos: known, measure });
+      known = now;
+      expect(timeline).toEqual(layOut(now, measure));
+    }
+  });
+
+  test("are in sight together, and every photo of them has its place", () => {
+    const photos = days(1, 1, 1, 30, 1, 2, 1);
+    const timeline = layOut(photos, measure);
+    expect(visible(timeline, 50, 51).map(({ day }) => day.first)).toEqual([0, 1, 2]);
+    const { top } = timeline.days.at(-1)!;
+    expect(visible(timeline, top, top + 100).map(({ day }) => day.first)).toEqual([33, 34, 36]);
+    for (let index = 0; index < photos.length; index++) {
+      expect(placeOf(timeline, index)!.tile.index).toBe(index);
+    }
+  });
+
+  test("are crossed sideways one by one, and passed at once up and down", () => {
+    const timeline = layOut(days(1, 1, 1, 1, 1, 1, 30), measure);
+    expect(timeline.days.filter((day) => day.top === 0)).toHaveLength(4);
+    expect(stepFrom(timeline, 0, "right")).toBe(1);
+    expect([0, 1, 2, 3].map((index) => stepFrom(timeline, index, "down"))).toEqual([4, 5, 5, 5]);
+    expect([4, 5].map((index) => stepFrom(timeline, index, "up"))).toEqual([0, 1]);
+    expect(stepFrom(timeline, 2, "up")).toBe(2);
+    expect(placeOf(timeline, stepFrom(timeline, 5, "down"))!.row).toBe(timeline.days[6]!.rows[0]);
   });
 });
 

@@ -1,10 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
-import { pageQuery, refusal } from "../src/api/client.ts";
 import type { ImportRun, Transfer } from "../src/api/types.ts";
 import { ratingOfKey, toggled } from "../src/rating.ts";
-import { EVERYTHING } from "../src/route.ts";
-import { contestedFields, editedDetail } from "../src/state/edits.ts";
+import { contestedFields, editedDetail, editedSummary, textOf } from "../src/state/edits.ts";
 import { mapBounded, paced } from "../src/state/pace.ts";
 import { share, withImport, withProgress } from "../src/state/transfers.ts";
 import { detailed } from "./photos.ts";
@@ -86,6 +84,16 @@ describe("an edit", () => {
     });
   });
 
+  test("shows in the grid what it shows in the photo", () => {
+    const before = detailed("a", { rating: 1, conflicts: ["rating"] });
+    const edit = { rating: null, title: "Harbour", caption: "Low tide" };
+    const after = editedSummary(before, edit);
+    expect([after.rating, after.title, after.conflicts]).toEqual([null, "Harbour", []]);
+    expect(after).not.toHaveProperty("caption");
+    expect(textOf(editedDetail(before, edit), "caption")).toBe("Low tide");
+    expect(textOf(editedDetail(before, edit), "rating")).toBe("");
+  });
+
   test("the rating comes first among contested fields", () => {
     const fields = { title: contested, gps: contested, rating: contested };
     expect(contestedFields(detailed("a", { fields }))).toEqual(["rating", "title", "gps"]);
@@ -103,32 +111,6 @@ test("keys are ratings, and the star that is lit goes out", () => {
     null,
   ]);
   expect([toggled(3, 3), toggled(3, 4), toggled(null, 1)]).toEqual([0, 4, 1]);
-});
-
-describe("requests", () => {
-  test("ask for no more than the filter says", () => {
-    expect(pageQuery(EVERYTHING, null, 200)).toBe("limit=200");
-    const filter = { q: "a b", rating: 3, camera: "Z 8", conflicts: true };
-    expect(Object.fromEntries(new URLSearchParams(pageQuery(filter, "c=", 5)))).toEqual({
-      limit: "5",
-      q: "a b",
-      rating: "3",
-      camera: "Z 8",
-      conflicts: "true",
-      cursor: "c=",
-    });
-  });
-
-  test("a refusal has the node's own words, whatever it left out", () => {
-    const said = refusal(422, { title: "T", detail: "D", code: "a.b", fix: "F" });
-    expect([said.message, said.code, said.fix, said.status]).toEqual(["D", "a.b", "F", 422]);
-    const silent = refusal(502, null);
-    expect([silent.message, silent.code, silent.fix]).toEqual([
-      "The node answered with status 502.",
-      "http.502",
-      "",
-    ]);
-  });
 });
 
 describe("pace", () => {

@@ -42,6 +42,20 @@ export function aspect({ width, height }: Size): number {
   return Math.min(ASPECT_MAX, Math.max(ASPECT_MIN, width / height));
 }
 
+/** The whole pixels that photos `first` to `end` take in one row of the wished height. */
+export function lineWidth(
+  photos: readonly Size[],
+  first: number,
+  end: number,
+  { rowHeight, gap, width }: Measure,
+): number {
+  let exact = -gap;
+  for (let index = first; index < end && exact <= width; index++) {
+    exact += aspect(photos[index]!) * rowHeight + gap;
+  }
+  return Math.ceil(exact);
+}
+
 /** Lay out photos `first` to `end` (exclusive) as rows, the first one at `top`. */
 export function rows(
   photos: readonly Size[],

@@ -70,17 +70,36 @@ export function stepFrom(timeline: Timeline, index: number, step: Step): number 
   }
 }
 
-function verticalStep(timeline: Timeline, index: number, direction: 1 | -1): number {
+interface Spot {
+  index: number;
+  /** Distance of its middle from the left of the timeline. */
+  middle: number;
+}
+
+/** All photos at the height of the one with this index, those of the days beside it included. */
+function lineOf(timeline: Timeline, index: number): Spot[] {
   const place = placeOf(timeline, index);
-  if (place === null) return index;
-  const edge = direction < 0 ? place.row.tiles[0]!.index - 1 : place.row.tiles.at(-1)!.index + 1;
-  const target = placeOf(timeline, edge);
-  if (target === null) return index;
-  const middle = place.tile.left + place.tile.width / 2;
-  const nearest = target.row.tiles.reduce((best, tile) =>
-    Math.abs(tile.left + tile.width / 2 - middle) < Math.abs(best.left + best.width / 2 - middle)
-      ? tile
-      : best,
+  if (place === null) return [];
+  const { days } = timeline;
+  const from = firstWhere(days, (day) => day.top >= place.day.top);
+  const end = firstWhere(days, (day) => day.top > place.day.top);
+  const beside = place.day.shared ? days.slice(from, end) : [{ ...place.day, rows: [place.row] }];
+  return beside.flatMap((day) =>
+    day.rows[0]!.tiles.map((tile) => ({
+      index: tile.index,
+      middle: day.left + tile.left + tile.width / 2,
+    })),
+  );
+}
+
+function verticalStep(timeline: Timeline, index: number, direction: 1 | -1): number {
+  const here = lineOf(timeline, index);
+  if (here.length === 0) return index;
+  const there = lineOf(timeline, direction < 0 ? here[0]!.index - 1 : here.at(-1)!.index + 1);
+  if (there.length === 0) return index;
+  const { middle } = here[index - here[0]!.index]!;
+  const nearest = there.reduce((best, spot) =>
+    Math.abs(spot.middle - middle) < Math.abs(best.middle - middle) ? spot : best,
   );
   return nearest.index;
 }
