@@ -18,7 +18,7 @@ export interface Row {
 }
 
 export interface Measure {
-  /** Width of the page. */
+  /** Width to fill: of the page, or of a day that stands beside others. */
   width: number;
   /** Height that a row should have, if the photos happen to fit. */
   rowHeight: number;
