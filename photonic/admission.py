@@ -17,7 +17,6 @@ from photonic import limits
 from photonic.crdt.catalog import Catalog
 from photonic.crdt.roster import MEMBER_SCOPES, MEMBERS_ADMIN, Member, Roster
 from photonic.errors import NotAllowed, PhotonicError
-from photonic.gallery import iso_utc
 from photonic.identity import Identity
 from photonic.ids import NodeId, peer_id
 from photonic.keeper import Keeper
@@ -27,6 +26,7 @@ from photonic.p2p.enrol import Granted, read_request, refuse
 from photonic.p2p.frames import send_message
 from photonic.p2p.invitations import TOKEN_BYTES, InvitationBook
 from photonic.p2p.transport import Admission, Stream, Transport
+from photonic.showing import iso_utc
 from photonic.views import InvitationView
 from photonic.world import World
 

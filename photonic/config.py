@@ -144,6 +144,12 @@ class Settings(BaseModel):
         le=limits.WORKERS_MAX,
         description="Processes that read metadata and make previews.",
     )
+    trash_days: int = Field(
+        default=limits.TRASH_DAYS_DEFAULT,
+        ge=1,
+        le=limits.TRASH_DAYS_MAX,
+        description="How long this node keeps the bytes of what is in the trash.",
+    )
     log_level: LogLevel = Field(
         default="info", description="debug, info, warning or error: the least that is logged."
     )

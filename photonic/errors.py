@@ -2,8 +2,8 @@
 
 A class owns its `code`, its `exit_status` (CLI), its `http_status` (REST problem document) and its
 `fix`. Exit statuses are banded by floor and never reused: 10 values, 20 catalog, 30 blobs,
-40 peers, 60 ingest, 80 roles, 85 HTTP, 100 command line. `tests/test_errors.py` proves that they
-are distinct and helpful, and that docs/errors.md lists each.
+40 peers, 60 ingest, 70 index, acts and albums, 80 roles, 85 HTTP, 100 command line.
+`tests/test_errors.py` proves that they are distinct and helpful, and that the docs list each.
 """
 
 from __future__ import annotations
@@ -99,6 +99,13 @@ class EditInvalid(PhotonicError):
     fix = "Correct the field or the value that is named."
 
 
+class UndoRefused(PhotonicError):
+    """A change that cannot be taken back, or of which nothing stands any more."""
+
+    code, exit_status, http_status = "catalog.undo-refused", 28, 409
+    fix = "See what was said of the photo with `photonic log PHOTO`, and edit it instead."
+
+
 class PhotoUnknown(PhotonicError):
     """No photo has this id here."""
 
@@ -110,10 +117,10 @@ class PhotoUnknown(PhotonicError):
 
 
 class JournalDamaged(PhotonicError):
-    """A journal entry that fails its checksum."""
+    """A journal that is damaged again right after it was salvaged."""
 
     code, exit_status, http_status = "catalog.journal-damaged", 24, 500
-    fix = "The rest is intact; what the entry held comes back from any peer that has it."
+    fix = "Replace the disk; what this node held comes back from any peer that has it."
 
 
 class QueryInvalid(PhotonicError):
@@ -121,6 +128,18 @@ class QueryInvalid(PhotonicError):
 
     code, exit_status, http_status = "catalog.query-invalid", 25, 400
     fix = "Correct the filter at the place that is named."
+
+    def __init__(self, message: str, position: int | None = None, length: int = 0) -> None:
+        """`position`, `length`: the characters of the query that are wrong, where known."""
+        super().__init__(message)
+        self.position, self.length = position, length
+
+
+class IndexUnreadable(PhotonicError):
+    """The index cannot be read just now: it is damaged, and is made again from the journal."""
+
+    code, exit_status, http_status = "catalog.index-unreadable", 79, 503
+    fix = "Ask again in a while; nothing is lost, for lists are made from the journal."
 
 
 class NotAllowed(PhotonicError):
@@ -135,6 +154,16 @@ class JournalUnwritable(PhotonicError):
 
     code, exit_status, http_status = "catalog.journal-unwritable", 27, 500
     fix = "Check the disk and the rights of the home folder; nothing was taken in meanwhile."
+
+
+class JournalNewer(PhotonicError):
+    """A journal that a later version of photonic wrote."""
+
+    code, exit_status, http_status = "catalog.journal-newer", 29, 500
+    fix = "Update photonic on this machine; the journal was left as it is."
+
+    def __init__(self, version: int) -> None:
+        super().__init__(f"the catalog's journal is of format {version}")
 
 
 # --- floor 2: blobs --------------------------------------------------------------------------
@@ -340,6 +369,114 @@ class WatchLimited(PhotonicError):
     fix = "Raise fs.inotify.max_user_watches (sysctl); until then new photos are noticed later."
 
 
+# --- floor 5: exports ------------------------------------------------------------------------
+
+
+class ExportInvalid(PhotonicError):
+    """An exported catalog that is torn or was altered; the place is named."""
+
+    code, exit_status, http_status = "export.invalid", 15, 422
+    fix = "Copy the export again from where it was made, or make a new one; import that."
+
+
+class ExportNewer(PhotonicError):
+    """An exported catalog in a format that this version does not know."""
+
+    code, exit_status, http_status = "export.newer", 16, 422
+    fix = "Update photonic on this machine, then import again."
+
+
+class ExportOfOther(PhotonicError):
+    """An exported catalog of another library, where this one has photos already."""
+
+    code, exit_status, http_status = "export.other-library", 17, 409
+    fix = "Import it into a new home folder; with --merge, both libraries become one here."
+
+
+class ExportUnwritable(PhotonicError):
+    """The folder for an export cannot be written."""
+
+    code, exit_status, http_status = "export.unwritable", 18, 507
+    fix = "Choose a new folder on a disk with room; what was begun was taken away again."
+
+
+class CatalogTasksFull(PhotonicError):
+    """Too many exports and imports of the catalog wait already."""
+
+    code, exit_status, http_status = "export.too-many-waiting", 19, 429
+    fix = "Wait until one of those that were asked for has ended."
+
+
+# --- floor 5: acts and albums ----------------------------------------------------------------
+
+
+class AlbumUnknown(PhotonicError):
+    """No album has this id or this name here."""
+
+    code, exit_status, http_status = "albums.unknown", 70, 404
+    fix = "List albums with `photonic albums`; one of another node appears after it has met one."
+
+
+class AlbumAmbiguous(PhotonicError):
+    """A name that several albums share."""
+
+    code, exit_status, http_status = "albums.ambiguous", 71, 409
+    fix = "Name the album by its id; `photonic albums` lists them."
+
+
+class SaidUnknown(PhotonicError):
+    """No change and no act has this id here."""
+
+    code, exit_status, http_status = "history.unknown", 72, 404
+    fix = "See `photonic log`: it tells the id of every change and of every act."
+
+
+class SaidAmbiguous(PhotonicError):
+    """The beginning of an id that several changes share."""
+
+    code, exit_status, http_status = "history.ambiguous", 73, 409
+    fix = "Give more of its digits; `photonic log --json` tells all of them."
+
+
+class EditStopped(PhotonicError):
+    """An edit of many photos that something stopped halfway."""
+
+    code, exit_status, http_status = "edits.stopped", 74, 507
+    fix = "Mend the cause and repeat the edit; `photonic undo ACT` takes back what was written."
+
+    def __init__(self, written: int, act: bytes, cause: PhotonicError) -> None:
+        told = cause.message.rstrip(".")
+        super().__init__(f"{told}; {written:,} photos were changed before, in act {act.hex()}")
+        self.fix = f"{cause.fix} Then repeat it, or take it back: `photonic undo {act.hex()[:12]}`."
+
+
+class RemovalUnconfirmed(PhotonicError):
+    """A removal of so many photos that the other nodes would hold it."""
+
+    code, exit_status, http_status = "trash.unconfirmed", 75, 409
+    fix = "If it is meant, say so: `photonic trash QUERY --confirm`, or `confirm` in the request."
+
+    def __init__(self, count: int, most: int) -> None:
+        super().__init__(f"{count:,} photos are meant; more than {most:,} must be confirmed")
+
+
+class RemovalsHeld(PhotonicError):
+    """Another node removed many photos at once; they stay in sight here."""
+
+    code, exit_status, http_status = "trash.removals-held", 76, 409
+    fix = "If it is meant, `photonic trash confirm NODE`; if not, undo the act (`photonic log`)."
+
+    def __init__(self, who: str, count: int, at: str) -> None:
+        super().__init__(f"{who} put {count:,} photos into the trash, the last at {at}")
+
+
+class PeerUnknown(PhotonicError):
+    """No node has this name."""
+
+    code, exit_status, http_status = "trash.node-unknown", 77, 404
+    fix = "See the nodes and their names with `photonic peers`."
+
+
 # --- floor 6: HTTP ---------------------------------------------------------------------------
 
 
@@ -478,3 +615,20 @@ class ImportCancelled(PhotonicError):
 
     code, exit_status, http_status = "cli.import-cancelled", 107, 503
     fix = "Run the same command again: it goes on with what is missing."
+
+
+class PhotoAmbiguous(PhotonicError):
+    """What names several photos where one is meant."""
+
+    code, exit_status, http_status = "cli.photo-ambiguous", 112, 409
+    fix = "Give more digits of the id, or a query that only one photo matches."
+
+    def __init__(self, text: str, candidates: Sequence[str]) -> None:
+        super().__init__("\n".join([f"{text!r} names several photos:", *candidates]))
+
+
+class NotConfirmed(PhotonicError):
+    """An act that changes many photos, and that nobody said yes to."""
+
+    code, exit_status, http_status = "cli.not-confirmed", 113, 409
+    fix = "Nothing was changed. Answer with y, or give --yes where nobody can be asked."

@@ -64,6 +64,17 @@ class ImportProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class CatalogTaskProgress:
+    """How far an export or import of the whole catalog is; `total` is None until it is known."""
+
+    task: str
+    folder: str
+    done: int
+    total: int | None
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ProblemsChanged:
     """The list of problems in the status is another one now."""
 
@@ -81,6 +92,7 @@ Event = (
     | PeerChanged
     | TransferProgress
     | ImportProgress
+    | CatalogTaskProgress
     | ProblemsChanged
     | Gap
 )

@@ -1,45 +1,61 @@
-"""Photos as people see them: pages, one photo with its versions, edits and decisions.
+"""Photos as people see them: pages, one photo with its versions, single edits and decisions.
 
 Lists come from the index; one photo comes from the catalog itself, so that what an edit returns is
-what is true. Values become views here; nothing of this knows HTTP.
+what is true. Nothing of this knows HTTP.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
 
-import msgspec
 import trio
 
-from photonic.blobs.files import FileStore
+from photonic.catalog_thread import CatalogThread
 from photonic.crdt.catalog import Catalog
 from photonic.crdt.changes import Draft
-from photonic.crdt.clock import stamp_ms
-from photonic.crdt.fields import EDITABLE, GPS, TAGS, Merge, merge_of
-from photonic.crdt.fold import Field, SubjectState
-from photonic.crdt.policy import displayed
-from photonic.crdt.projection import ORIGINAL_KIND, PhotoRow, project, shown_value
-from photonic.crdt.query import Filter, Listed
-from photonic.crdt.roster import Roster
+from photonic.crdt.fields import EDITABLE
+from photonic.crdt.fold import SubjectState
+from photonic.crdt.projection import ORIGINAL_KIND, project
+from photonic.crdt.query import PhotoQuery
+from photonic.edits import Said
 from photonic.errors import BlobMissing, EditInvalid, PhotonicError, PhotoUnknown
-from photonic.ids import PHOTO, BlobId, NodeId, parse_hash, peer_id, photo_subject
-from photonic.ingest.workers import Workers
-from photonic.library import Library
-from photonic.views import (
+from photonic.finder import Finder
+from photonic.ids import BlobId, parse_hash, photo_subject
+from photonic.ingest.examination import Examined
+from photonic.photo_views import (
     ConflictPage,
     ConflictView,
-    FieldView,
-    HolderView,
     OriginalFile,
     PhotoDetail,
     PhotoFilter,
     PhotoPage,
-    PhotoSummary,
     PreviewImage,
-    VersionView,
 )
+from photonic.showing import NameOf, Shown, detail, summary, versions
+
+
+class Originals(Protocol):
+    """What is asked of the store. Blocking."""
+
+    def has(self, blob: BlobId) -> bool: ...
+
+    def path(self, blob: BlobId) -> Path:
+        """Raises BlobMissing."""
+        ...
+
+    def read(self, blob: BlobId) -> bytes:
+        """Raises BlobMissing."""
+        ...
+
+
+class Examiner(Protocol):
+    """What is asked of the workers."""
+
+    async def examine(self, path: Path, name: str) -> Examined:
+        """Raises PhotonicError for a file that cannot be shown."""
+        ...
 
 
 class Gallery:
@@ -47,44 +63,32 @@ class Gallery:
 
     def __init__(
         self,
-        library: Library,
-        store: FileStore,
-        workers: Workers,
-        name_of: Callable[[NodeId], str | None],
+        thread: CatalogThread,
+        query: PhotoQuery,
+        finder: Finder,
+        store: Originals,
+        workers: Examiner,
+        name_of: NameOf,
     ) -> None:
         """`name_of` says what a node is called now; None for one that was never a member."""
-        self._library, self._store, self._workers = library, store, workers
-        self._name_of = name_of
+        self._thread, self._query, self._finder = thread, query, finder
+        self._store, self._workers, self._name_of = store, workers, name_of
 
     async def page(self, wanted: PhotoFilter, limit: int, cursor: str | None) -> PhotoPage:
-        page = await trio.to_thread.run_sync(
-            self._library.query.page, _filter(wanted), limit, cursor
-        )
-        return PhotoPage([_listed(item) for item in page.items], page.next)
+        """Raises QueryInvalid."""
+        page = await self._finder.page(wanted, limit, cursor)
+        return PhotoPage([summary(item) for item in page.items], page.next)
 
     async def photo(self, photo: str) -> PhotoDetail:
         """Raises PhotoUnknown."""
         return await self._change(photo, lambda catalog, state: None)
 
-    async def edit(
-        self,
-        photo: str,
-        sets: Mapping[str, object],
-        *,
-        add_tags: Sequence[str],
-        remove_tags: Sequence[str],
-    ) -> PhotoDetail:
+    async def edit(self, photo: str, said: Said) -> PhotoDetail:
         """Write one change and return the photo as it then is. Raises EditInvalid, NotAllowed."""
-        unknown = sorted(set(sets) - set(EDITABLE))
-        if unknown:
-            raise EditInvalid(f"nobody can set {', '.join(unknown)}; {', '.join(EDITABLE)} can be")
-        adds = {TAGS: tuple(add_tags)} if add_tags else {}
-        removes = {TAGS: tuple(remove_tags)} if remove_tags else {}
-        if not (sets or adds or removes):
-            raise EditInvalid("the edit says nothing")
+        said.check()
 
         def write(catalog: Catalog, state: SubjectState) -> None:
-            catalog.write([Draft(state.subject, dict(sets), adds, removes)])
+            catalog.write([Draft(state.subject, said.sets, said.adds, said.removes)])
 
         return await self._change(photo, write)
 
@@ -110,34 +114,36 @@ class Gallery:
         """Do `work` on a photo that is known, and return the photo as it is when it is durable."""
         subject = photo_subject(_photo_id(photo))
 
-        def run(catalog: Catalog) -> tuple[SubjectState, PhotoRow, frozenset[NodeId], Roster]:
+        def run(catalog: Catalog) -> Shown:
             before = catalog.state(subject)
-            if project(before) is None:
+            if project(before, catalog.display) is None:
                 raise PhotoUnknown(photo)
             work(catalog, before)
             state = catalog.state(subject)
-            row = project(state)
+            row = project(state, catalog.display)
             if row is None:
                 raise PhotoUnknown(photo)
-            return state, row, catalog.holders(row.original.blob), catalog.roster
+            members = list(catalog.roster.members)
+            return Shown(state, row, catalog.display, members, catalog.holders(row.original.blob))
 
-        state, row, holders, roster = await self._library.keeper.call(run)
-        is_held = await trio.to_thread.run_sync(self._store.has, row.original.blob)
-        return self._detail(state, row, holders, list(roster.members), is_held)
+        shown = await self._thread.call(run)
+        is_held = await trio.to_thread.run_sync(self._store.has, shown.row.original.blob)
+        listed = await trio.to_thread.run_sync(self._query.photo, shown.row.photo)
+        removal_held = listed is not None and listed.row.removal_held
+        return detail(shown, self._name_of, is_held=is_held, removal_held=removal_held)
 
     async def conflicts(self, limit: int, cursor: str | None) -> ConflictPage:
         """Return the contested fields of the newest contested photos; `limit` counts photos."""
-        wanted = Filter(conflicts_only=True)
-        page = await trio.to_thread.run_sync(self._library.query.page, wanted, limit, cursor)
+        page = await self._finder.page(PhotoFilter(conflicts_only=True), limit, cursor)
 
         def states(catalog: Catalog) -> list[SubjectState]:
             subjects = [photo_subject(BlobId(item.row.photo)) for item in page.items]
             return [catalog.state(subject) for subject in subjects]
 
-        found = await self._library.keeper.call(states)
+        found = await self._thread.call(states)
         return ConflictPage(
             [
-                ConflictView(_listed(item), name, self._versions(state.fields[name]))
+                ConflictView(summary(item), name, versions(state.fields[name], self._name_of))
                 for item, state in zip(page.items, found, strict=True)
                 for name in state.contested()
             ],
@@ -147,10 +153,10 @@ class Gallery:
     async def original(self, photo: str) -> OriginalFile:
         """Raises PhotoUnknown, BlobMissing."""
         name = _photo_id(photo)
-        listed = await trio.to_thread.run_sync(self._library.query.photo, name)
+        listed = await trio.to_thread.run_sync(self._query.photo, name)
         if listed is None:
             raise PhotoUnknown(photo)
-        blobs = await trio.to_thread.run_sync(self._library.query.blobs, name)
+        blobs = await trio.to_thread.run_sync(self._query.blobs, name)
         blob = next(BlobId(row.blob) for row in blobs if row.kind == ORIGINAL_KIND)
         path = await trio.to_thread.run_sync(self._store.path, blob)
         return OriginalFile(
@@ -160,8 +166,8 @@ class Gallery:
     async def preview(self, photo: str, edge_px: int) -> PreviewImage:
         """Return a stored preview, or one made from the original now. Raises BlobMissing."""
         name = _photo_id(photo)
-        row = await self._library.keeper.call(
-            lambda catalog: project(catalog.state(photo_subject(name)))
+        row = await self._thread.call(
+            lambda catalog: project(catalog.state(photo_subject(name)), catalog.display)
         )
         if row is None:
             raise PhotoUnknown(photo)
@@ -186,61 +192,6 @@ class Gallery:
             raise BlobMissing(original)
         return PreviewImage(fitting[0].data, f"{original.hex()}-{edge_px}")
 
-    # --- views -------------------------------------------------------------------------------
-
-    def _detail(
-        self,
-        state: SubjectState,
-        row: PhotoRow,
-        holders: frozenset[NodeId],
-        members: Sequence[NodeId],
-        is_held: bool,
-    ) -> PhotoDetail:
-        names = dict.fromkeys((*EDITABLE, *(name for name in state.fields if _is_shown(name))))
-        return PhotoDetail(
-            id=row.photo.hex(),
-            name=row.name,
-            taken=row.taken,
-            rating=row.rating if isinstance(row.rating, int) else None,
-            media_type=row.facts.media_type,
-            bytes=row.original.size_bytes,
-            width=row.facts.width,
-            height=row.facts.height,
-            held=is_held,
-            conflicts=list(row.conflicts),
-            label=row.label,
-            title=row.title,
-            fields={name: self._field(state, row, name) for name in names},
-            holders=[
-                HolderView(peer_id(node), self._name_of(node), node in holders)
-                for node in sorted(members)
-            ],
-            facts=msgspec.to_builtins(row.facts),
-            tags=list(row.tags),
-        )
-
-    def _field(self, state: SubjectState, row: PhotoRow, name: str) -> FieldView:
-        field = state.fields.get(name)
-        if field is None:
-            embedded = getattr(row.facts, "position" if name == GPS else name, None)
-            return FieldView(_plain(shown_value(state, name, embedded)), False, [])
-        shown = displayed(name, field)
-        return FieldView(
-            _plain(shown.value) if shown else None, field.is_contested, self._versions(field)
-        )
-
-    def _versions(self, field: Field) -> list[VersionView]:
-        return [
-            VersionView(
-                change=version.change.hex(),
-                value=_plain(version.value),
-                author=peer_id(version.author),
-                author_name=self._name_of(version.author),
-                at=iso_utc(stamp_ms(version.at)),
-            )
-            for version in field.versions
-        ]
-
 
 def _photo_id(photo: str) -> BlobId:
     try:
@@ -249,63 +200,9 @@ def _photo_id(photo: str) -> BlobId:
         raise PhotoUnknown(photo) from None
 
 
-def _filter(wanted: PhotoFilter) -> Filter:
-    return Filter(
-        text=wanted.q,
-        rating_min=wanted.rating_min,
-        camera=wanted.camera,
-        lens=wanted.lens,
-        taken_from=wanted.taken_from,
-        taken_to=wanted.taken_to,
-        media=wanted.media,
-        tag=wanted.tag,
-        held=wanted.held,
-        conflicts_only=wanted.conflicts_only,
-    )
-
-
-def _listed(item: Listed) -> PhotoSummary:
-    row = item.row
-    return PhotoSummary(
-        id=row.photo.hex(),
-        name=row.name,
-        taken=row.taken,
-        rating=row.rating,
-        media_type=row.media_type,
-        bytes=row.size_bytes,
-        width=row.width,
-        height=row.height,
-        held=item.is_held,
-        conflicts=row.conflicts.split(),
-        label=row.label,
-        title=row.title,
-    )
-
-
-def _is_shown(name: str) -> bool:
-    return merge_of(PHOTO, name) is Merge.CONTESTED
-
-
 def _version(state: SubjectState, field: str, change: str) -> Any:
-    versions = state.fields[field].versions if field in state.fields else ()
-    for version in versions:
+    versions_of = state.fields[field].versions if field in state.fields else ()
+    for version in versions_of:
         if version.change.hex() == change:
             return version.value
     raise EditInvalid(f"{change} is no version of {field}; it may have been settled meanwhile")
-
-
-def _plain(value: Any) -> Any:
-    """Make a value fit for JSON: bytes as hex digits, structs as objects."""
-    if isinstance(value, bytes):
-        return value.hex()
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return msgspec.to_builtins(value)
-
-
-def iso_utc(moment_ms: int) -> str:
-    """Return a moment as ISO 8601 with milliseconds, in UTC."""
-    moment = datetime.fromtimestamp(moment_ms / 1000, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -24,14 +24,9 @@ LIBRARY_BYTES = 16
 # the libp2p peer ID specification, "Ed25519 keys are inlined".
 _PEER_ID_PREFIX = bytes.fromhex("0024080112 20".replace(" ", ""))
 
-PHOTO, MEMBER, LIBRARY, ALBUM, POLICY, JOB = (
-    "photo",
-    "member",
-    "library",
-    "album",
-    "policy",
-    "job",
-)
+PHOTO, ALBUM, SHOOT, STACK, JOB = "photo", "album", "shoot", "stack", "job"
+REMOVALS = "removals"  # what was decided about the removals of one node; its key is the node
+MEMBER, LIBRARY, POLICY = "member", "library", "policy"
 
 
 class Subject(NamedTuple):
@@ -52,6 +47,11 @@ def digest(data: bytes | bytearray | memoryview) -> bytes:
 def photo_subject(original: BlobId) -> Subject:
     """Return the subject of the photo whose first imported original is `original`."""
     return Subject(PHOTO, original)
+
+
+def album_subject(album: bytes) -> Subject:
+    """Return the subject of an album; its id is random, so that two albums may share a name."""
+    return Subject(ALBUM, album)
 
 
 def member_subject(node: NodeId) -> Subject:

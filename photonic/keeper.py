@@ -2,7 +2,8 @@
 
 Jobs that wait are run together and made durable by one commit (group commit); only then does each
 caller get its answer and the world hear of it. So nobody ever acts on what is not on disk (I3),
-and a slow fsync never stalls the event loop.
+and a slow fsync never stalls the event loop. Where nothing waits, the index catches up and the
+journal is looked after, in small pieces.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -19,15 +20,15 @@ from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 
 from photonic import limits
-from photonic.crdt.catalog import Catalog, Committed
+from photonic.crdt.catalog import Catalog
+from photonic.crdt.commits import Committed
 from photonic.crdt.index import PhotoIndex
-from photonic.crdt.journal import Journal
-from photonic.crdt.projection import PhotoRow, project
-from photonic.crdt.shards import ROOT, shard_of
 from photonic.errors import PhotonicError
 from photonic.identity import Identity
-from photonic.ids import PHOTO, BlobId, LibraryId, Subject
+from photonic.ids import BlobId, LibraryId, Subject
+from photonic.journal.journal import Journal
 from photonic.layout import Layout
+from photonic.projector import Projector
 from photonic.world import World
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,20 @@ class _Job:
     error: BaseException | None = None
 
 
+@dataclass(slots=True)
+class _Opened:
+    """One library as it is open now."""
+
+    journal: Journal
+    catalog: Catalog
+    projector: Projector
+
+    def close(self) -> None:
+        self.projector.close()
+        self.catalog.close()
+        self.journal.close()
+
+
 class Keeper:
     """One library's catalog and index, kept by one thread."""
 
@@ -51,17 +66,21 @@ class Keeper:
         library: LibraryId,
         identity: Identity,
         world: World,
-        is_stored: Callable[[BlobId], bool],
+        stored: Callable[[Collection[BlobId]], Collection[BlobId]],
         on_commit: Callable[[Committed], None],
     ) -> None:
-        """`is_stored` is asked on the thread; `on_commit` is called on the event loop."""
+        """`stored` is asked on the thread; `on_commit` is called on the event loop."""
         self._layout, self._library, self._identity = layout, library, identity
-        self._world, self._is_stored, self._on_commit = world, is_stored, on_commit
+        self._world, self._stored, self._on_commit = world, stored, on_commit
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._slots = trio.Semaphore(limits.KEEPER_JOBS_MAX)
         self.index = PhotoIndex(layout.index(library))
         self._is_behind = False  # the index lacks something that the journal has
-        self.damaged: list[str] = []  # journal entries that failed their checksum
+        self.damaged: list[str] = []  # what the journal held and cannot give any more
+        self.notes: list[str] = []  # what a person should know of the journal's opening
+        self._scrub_at_s = world.clock.monotonic_s() + limits.SCRUB_FIRST_S
+        self._batches = 0
+        self.progress = (0, 0)  # shards that the index lags behind, of how many
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Open the catalog and keep it until cancelled; jobs that were accepted are finished."""
@@ -98,25 +117,61 @@ class Keeper:
     # --- on the thread -----------------------------------------------------------------------
 
     def _work(self, token: trio.lowlevel.TrioToken, opened: _Job) -> None:
-        journal = None
         try:
-            journal = Journal(self._layout.journal(self._library))
-            catalog = Catalog(self._library, self._identity, journal, self._world)
-            self._catch_up(catalog, journal)
+            library = self._open()
         except BaseException as error:  # noqa: BLE001 - told to whoever waits for the opening
-            if journal is not None:
-                journal.close()
             opened.error = error
             token.run_sync_soon(opened.done.set)
             return
         token.run_sync_soon(opened.done.set)
-        while (batch := self._next_batch()) is not None:
-            self._run_batch(catalog, journal, batch, token)
-        journal.close()
+        try:
+            while (batch := self._next_batch(library, token)) is not None:
+                self._run_batch(library, batch, token)
+                if library.journal.must_reopen:
+                    library.close()
+                    library = self._open()
+        finally:
+            library.close()
 
-    def _next_batch(self) -> list[_Job] | None:
-        """Wait for a job, take all that wait with it; None when it is time to end."""
-        job = self._jobs.get()
+    def _open(self) -> _Opened:
+        journal = Journal(self._layout.journal(self._library))
+        try:
+            directory = self._layout.directory(self._library)
+            catalog = Catalog(self._library, self._identity, journal, self._world, directory)
+            clock = self._world.clock
+            projector = Projector(
+                catalog, journal, self.index, self._identity.node, self._stored, clock
+            )
+            projector.catch_up()
+        except BaseException:
+            journal.close()
+            raise
+        self.notes = list(journal.notes)
+        for note in self.notes:
+            log.warning("the journal: %s", note)
+        library = _Opened(journal, catalog, projector)
+        self._look_at(library)
+        return library
+
+    def _look_at(self, library: _Opened) -> None:
+        self.damaged = [str(fault) for fault in library.journal.damaged]
+        self.progress = library.projector.progress
+
+    def _next_batch(self, library: _Opened, token: trio.lowlevel.TrioToken) -> list[_Job] | None:
+        """Wait for a job, take all that wait with it; None when it is time to end.
+
+        While nobody waits, do what can be done in small pieces.
+        """
+        wait_s = 0.0 if self.progress[0] else limits.IDLE_S
+        while True:
+            try:
+                job = self._jobs.get(timeout=wait_s)
+                break
+            except queue.Empty:
+                has_more = self._do_a_piece(library, token)
+                wait_s = 0.0 if has_more else limits.UPKEEP_INTERVAL_S
+                if not has_more and library.projector.is_waiting:
+                    wait_s = limits.INDEX_BUILDING_LOOK_S
         if job is None:
             return None
         batch = [job]
@@ -128,27 +183,55 @@ class Keeper:
             batch.append(job)
         return batch
 
+    def _do_a_piece(self, library: _Opened, token: trio.lowlevel.TrioToken) -> bool:
+        """Do a little of what nobody waits for; False if nothing is left to do."""
+        try:
+            shown = library.projector.step()
+            if shown is None and library.projector.review():
+                return True
+            if shown is None:
+                return self._look_after(library, token)
+            self._look_at(library)
+        except Exception:
+            log.exception("what nobody waits for failed; it is tried again later")
+            return False
+        if shown:
+            token.run_sync_soon(self._on_commit, _shown_anew(shown))
+        return True
+
+    def _look_after(self, library: _Opened, token: trio.lowlevel.TrioToken) -> bool:
+        now_s = self._world.clock.monotonic_s()
+        scrubs = now_s >= self._scrub_at_s
+        has_more = library.catalog.housekeep(scrubs=scrubs)
+        if library.catalog.has_staged:  # what damage took away is written again
+            self._run_batch(library, [], token)
+        if has_more:
+            return True
+        if scrubs:
+            self._scrub_at_s = now_s + limits.SCRUB_INTERVAL_S
+            self._look_at(library)
+        return False
+
     def _run_batch(
-        self,
-        catalog: Catalog,
-        journal: Journal,
-        batch: list[_Job],
-        token: trio.lowlevel.TrioToken,
+        self, library: _Opened, batch: list[_Job], token: trio.lowlevel.TrioToken
     ) -> None:
         for job in batch:
             try:
-                job.result = job.work(catalog)
+                job.result = job.work(library.catalog)
             except BaseException as error:  # noqa: BLE001 - it is the caller's
                 job.error = error
         committed = Committed()
         try:
-            committed = catalog.flush()
+            committed = library.catalog.flush()
         except PhotonicError as error:
             for job in batch:
                 job.error = job.error or error
         else:
-            self._try_project(catalog, journal, committed)
-        self.damaged = [str(fault) for fault in journal.damaged]
+            self._try_project(library, committed)
+        self._batches += 1
+        if self._batches % limits.BATCHES_PER_MERGE == 0:  # under load nobody is ever idle
+            library.catalog.housekeep(scrubs=False)
+        self._look_at(library)
         token.run_sync_soon(self._deliver, batch, committed)
 
     def _deliver(self, batch: list[_Job], committed: Committed) -> None:
@@ -157,68 +240,24 @@ class Keeper:
         for job in batch:
             job.done.set()
 
-    # --- the index ---------------------------------------------------------------------------
-
-    def _catch_up(self, catalog: Catalog, journal: Journal) -> None:
-        """Project what the journal has and the index has not: after a crash, or all of it."""
-        if self.index.journal_number > journal.last_number:
-            self.index.clear()  # the journal is an older copy than the index
-        for shard in journal.shards_since(self.index.journal_number):
-            if shard != ROOT:
-                self._write_shard(catalog, shard)
-        self.index.apply((), (), frozenset(), journal.last_number)
-
-    def _try_project(self, catalog: Catalog, journal: Journal, committed: Committed) -> None:
+    def _try_project(self, library: _Opened, committed: Committed) -> None:
         """Bring the index after the journal. What fails is made good before the next batch.
 
         The callers are not told: what they asked for is durable, and that is what they asked.
         """
         try:
+            if self.index.is_damaged:
+                self.index.remake()
+                self._is_behind = True
             if self._is_behind:
-                self._catch_up(catalog, journal)
+                library.projector.catch_up()
                 self._is_behind = False
-            else:
-                self._project(catalog, journal, committed)
+            elif committed.announcements:
+                library.projector.follow(committed)
         except Exception:
             log.exception("the index could not be written; it is caught up with the next change")
             self._is_behind = True
 
-    def _project(self, catalog: Catalog, journal: Journal, committed: Committed) -> None:
-        if not committed.announcements:
-            return
-        if committed.refold_all:
-            for shard in range(ROOT):
-                committed.subjects |= dict.fromkeys(catalog.subjects(shard))
-                self._write_shard(catalog, shard)
-        self._write_holders(catalog, committed.blobs)
-        self._write(catalog, committed.subjects, journal.last_number)
 
-    def _write_shard(self, catalog: Catalog, shard: int) -> None:
-        self._write(catalog, catalog.subjects(shard), self.index.journal_number)
-        self._write_holders(catalog, catalog.held_blobs(shard))
-        catalog.trim()
-
-    def _write_holders(self, catalog: Catalog, blobs: Iterable[BlobId]) -> None:
-        self.index.apply_holders({blob: catalog.holders(blob) for blob in blobs})
-
-    def _write(self, catalog: Catalog, subjects: Iterable[Subject], number: int) -> None:
-        rows, gone = [], []
-        for subject in sorted(subjects, key=shard_of):
-            if subject.kind != PHOTO:
-                continue
-            row = self._row(catalog, subject)
-            if row is None:
-                gone.append(BlobId(subject.key))
-            else:
-                rows.append(row)
-        held = frozenset(
-            blob.ref.blob for row in rows for blob in row.blobs if self._is_stored(blob.ref.blob)
-        )
-        self.index.apply(rows, gone, held, number)
-
-    def _row(self, catalog: Catalog, subject: Subject) -> PhotoRow | None:
-        try:
-            return project(catalog.state(subject))
-        except Exception:  # one photo that somebody wrote nonsense into must not hide the others
-            log.exception("%s cannot be shown", subject)
-            return None
+def _shown_anew(subjects: list[Subject]) -> Committed:
+    return Committed(subjects=dict.fromkeys(subjects))

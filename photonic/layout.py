@@ -4,7 +4,7 @@
     keys/node               the node's private key
     keys/library-ID         the library's authority, where it was founded
     libraries/ID/journal.db every change: the catalog
-    libraries/ID/index.db   derived from the journal; may be deleted
+    libraries/ID/index.db   derived from the journal; may be deleted, as may directory.db
     libraries/ID/seen.db    which files were taken in; may be deleted
     blobs/                  originals, previews and sidecars, one plain file each
     peers.json              where members were last reached
@@ -63,6 +63,9 @@ class Layout:
 
     def index(self, library: LibraryId) -> Path:
         return self.home / "libraries" / library.hex() / "index.db"
+
+    def directory(self, library: LibraryId) -> Path:
+        return self.home / "libraries" / library.hex() / "directory.db"
 
     def read_record(self) -> LibraryRecord | None:
         """Return the library of this home, or None if it keeps none yet. Raises HomeUnusable."""

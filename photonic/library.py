@@ -8,6 +8,7 @@ them is made good at the next start (`reconcile`).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import anyio
 import trio
@@ -16,13 +17,14 @@ from anyio.abc import TaskStatus
 
 from photonic import limits
 from photonic.blobs.files import FileStore
-from photonic.crdt.catalog import Catalog, Committed
-from photonic.crdt.fields import ORIGINAL
+from photonic.crdt.catalog import Catalog
+from photonic.crdt.commits import Committed
+from photonic.crdt.fields import ORIGINAL, TRASHED
 from photonic.crdt.index import blob_ref
 from photonic.crdt.projection import ORIGINAL_KIND
 from photonic.crdt.query import PhotoQuery
 from photonic.drafts import amendment, introduction
-from photonic.errors import PhotonicError
+from photonic.errors import BlobMissing, PhotonicError
 from photonic.events import Event, HoldingsChanged, SubjectsChanged
 from photonic.identity import Identity
 from photonic.ids import BlobId, NodeId, photo_subject
@@ -33,6 +35,10 @@ from photonic.p2p.planner import Want
 from photonic.photos import BlobRef, Marks, NewPhoto, Sidecar
 from photonic.roles.role import Role
 from photonic.world import World
+
+_COMPARED_AT_ONCE = 1_000  # blobs
+_COMPARED_AT_START_MAX = 20_000  # photos; a larger library is compared while the node serves
+_KEY_BYTES = 8  # of a blob's id, by which the index is in order
 
 
 class Library:
@@ -53,7 +59,7 @@ class Library:
         self.record, self.identity, self.role, self.store = record, identity, role, store
         self._world, self._announce, self._on_commit = world, announce, on_commit
         self.keeper = Keeper(
-            layout, record.library, identity, world, store.has, self._note_committed
+            layout, record.library, identity, world, store.has_many, self._note_committed
         )
         self.query = PhotoQuery(self.keeper.index.engine)
 
@@ -63,7 +69,13 @@ class Library:
             await trio.to_thread.run_sync(self.store.rebuild)
         async with anyio.create_task_group() as tasks:
             await tasks.start(self.keeper.run)
-            await self.reconcile()
+            if (
+                await trio.to_thread.run_sync(self.keeper.index.photo_count)
+                > _COMPARED_AT_START_MAX
+            ):
+                tasks.start_soon(self.reconcile)
+            else:
+                await self.reconcile()
             task_status.started()
 
     def _note_committed(self, committed: Committed) -> None:
@@ -78,30 +90,40 @@ class Library:
         self._on_commit(committed)
 
     async def reconcile(self) -> None:
-        """Make index and holdings agree with what the store has: after a crash, or a restore."""
-        index = self.keeper.index
-        stored = await trio.to_thread.run_sync(lambda: {ref.blob for ref in self.store.refs()})
+        """Make index and holdings agree with what the store has: after a crash, or a restore.
 
-        def work(catalog: Catalog) -> None:
-            needed = index.blobs()
-            believed = index.held_blobs()
-            lost = believed - stored
-            index.mark_held(lost, is_held=False)
-            index.mark_held((needed & stored) - believed)
-            claimed = index.claimed_by(self.identity.node)
-            held = index.originals() & stored
-            said = dict.fromkeys(held - claimed, True) | dict.fromkeys(claimed - stored, False)
-            catalog.hold({BlobId(blob): is_held for blob, is_held in said.items()})
+        Page by page, in bounded memory; what comes or goes meanwhile is said by whoever does it.
+        """
+        index, behind = self.keeper.index, b""
+        while rows := await trio.to_thread.run_sync(index.held_after, behind, _COMPARED_AT_ONCE):
+            blobs = [BlobId(blob) for blob, _, _ in rows]
+            behind = blobs[-1][:_KEY_BYTES]
+            await self.keeper.call(partial(self._compare, rows))
 
-        await self.keeper.call(work)
+    def _compare(self, rows: Sequence[tuple[bytes, str, bool]], catalog: Catalog) -> None:
+        index, me = self.keeper.index, self.identity.node
+        stored = self.store.has_many([BlobId(blob) for blob, _, _ in rows])
+        index.mark_held([blob for blob, _, held in rows if held and blob not in stored], False)
+        index.mark_held([blob for blob, _, held in rows if not held and blob in stored])
+        originals = [BlobId(blob) for blob, kind, _ in rows if kind == ORIGINAL_KIND]
+        said = {blob: catalog.directory.holding(blob, me) or False for blob in originals}
+        catalog.hold(
+            {blob: blob in stored for blob, is_said in said.items() if is_said != (blob in stored)}
+        )
 
     # --- PhotoSink ---------------------------------------------------------------------------
 
     async def known(self, photo: BlobId) -> bool:
-        """Whether the photo is in the catalog and its original in this store."""
+        """Whether the photo is in the catalog, and its original in this store or in the trash.
+
+        A file that lies in a watched folder must not bring back what somebody threw away.
+        """
+        listed = await trio.to_thread.run_sync(self.query.photo, photo)
+        if listed is not None and listed.row.trashed:
+            return True
         if not await trio.to_thread.run_sync(self.store.has, photo):
             return False
-        return await trio.to_thread.run_sync(self.query.photo, photo) is not None
+        return listed is not None
 
     async def add(self, photos: Sequence[NewPhoto]) -> None:
         """Write a change for each photo that the catalog lacks, and hold them all. Durable.
@@ -111,6 +133,7 @@ class Library:
         now_ms = self._world.clock.now_ms()
 
         def work(catalog: Catalog) -> None:
+            self._require_stored([photo.original.blob for photo in photos])
             fresh, known = list[NewPhoto](), list[NewPhoto]()
             for photo in {photo.original.blob: photo for photo in photos}.values():
                 state = catalog.state(photo_subject(photo.original.blob))
@@ -141,6 +164,48 @@ class Library:
             catalog.write([draft])
         return draft is not None
 
+    def is_in_trash(self, catalog: Catalog, photo: BlobId) -> bool:
+        """Whether everybody who said anything of it wants a photo in the trash."""
+        field = catalog.state(photo_subject(photo)).fields.get(TRASHED)
+        return field is not None and all(version.value is True for version in field.versions)
+
+    def _require_stored(self, blobs: Sequence[BlobId]) -> None:
+        """Raise BlobMissing for what left the store (the trash) since its bytes were seen there."""
+        there = self.store.has_many(blobs)
+        for blob in blobs:
+            if blob not in there:
+                raise BlobMissing(blob)
+
+    async def drop(self, photo: BlobId) -> int:
+        """Drop the blobs of a photo in the trash that no other one names; return their bytes.
+
+        The catalog is asked once more, for somebody may have taken the photo out; and it says that
+        the original is dropped before it is, so that nobody relies on it.
+        """
+        rows = await trio.to_thread.run_sync(self.query.blobs, photo)
+        mine = [row for row in rows if row.held and not self.query.is_shared(BlobId(row.blob))]
+        names = [BlobId(row.blob) for row in mine]
+        originals = [BlobId(row.blob) for row in mine if row.kind == ORIGINAL_KIND]
+
+        def say(catalog: Catalog) -> bool:
+            if not names or not self.is_in_trash(catalog, photo):
+                return False
+            catalog.hold(dict.fromkeys(originals, False))
+            self.keeper.index.mark_held(names, is_held=False)
+            return True
+
+        def go(catalog: Catalog) -> int:
+            """Unlink on the catalog's thread, where nobody can take the photo back meanwhile."""
+            if not self.is_in_trash(catalog, photo):
+                return 0
+            if any(catalog.directory.holding(blob, self.identity.node) for blob in originals):
+                return 0
+            for name in names:
+                self.store.discard(name)
+            return sum(row.size_bytes for row in mine)
+
+        return await self.keeper.call(go) if await self.keeper.call(say) else 0
+
     def _read_marks(self, sidecar: BlobId) -> Marks | None:
         """Return what a stored sidecar says, None if it is not here or no sidecar."""
         try:
@@ -170,6 +235,7 @@ class Library:
         """Say, durably, that this node holds what has just been stored."""
 
         def work(catalog: Catalog) -> None:
+            self._require_stored([ref.blob for ref in refs])
             originals = self.keeper.index.mark_held([ref.blob for ref in refs])
             catalog.hold(dict.fromkeys(originals, True))
 

@@ -10,7 +10,7 @@ KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 FRAME_BYTES_MAX = 8 * MIB  # one length-prefixed message, after decompression too
 OUTBOX_PUSHES_MAX, OUTBOX_ANSWERS_MAX = 64, 256  # messages waiting for one peer's stream
 OUTBOX_BYTES_MAX = 64 * MIB  # of answers
-PUSH_UPDATE_BYTES_MAX = 1 * MIB  # larger updates are left to anti-entropy
+PUSH_UPDATE_BYTES_MAX = 64 * KIB  # larger updates are left to anti-entropy
 HELLO_TIMEOUT_S = 10.0
 HELLO_PAUSE_S = 1.0  # between two words about how this node is
 REQUEST_TIMEOUT_S = 30.0
@@ -23,7 +23,7 @@ DIAL_STAGGER_S = 0.1
 RECONNECT_MIN_S, RECONNECT_MAX_S = 0.5, 60.0
 SYNC_INTERVAL_S = 30.0
 SYNC_AFTER_DROP_S = 0.5
-SYNC_WINDOW = 24  # documents asked for at one time
+SYNC_WINDOW = 12  # documents asked for at one time
 ADDRESSES_PER_PEER_MAX = 16
 PEERS_MAX, PEERS_KNOWN_MAX = 64, 256  # connected; with an address
 DISCOVERED_MAX = 256  # nodes on this network whose announcement is remembered
@@ -57,14 +57,59 @@ GUEST_AGE_S_MAX = 2 * ENROL_TIMEOUT_S  # then a stranger is cut
 SHARDS = 256
 CHANGE_BYTES_MAX = 64 * KIB
 CHANGE_PARENTS_MAX = 256
+KIND_CHARS_MAX, KEY_BYTES_MAX = 32, 128  # of a subject
 FIELDS_PER_CHANGE_MAX = 256
 TEXT_CHARS_MAX = 16_384
 UPDATE_BYTES_MAX = 6 * MIB
 AUTHORS_MAX = 10_000  # nodes that are heard of, members or not
-SHARD_ENTRIES_LOADED_MAX = 200_000  # in memory; the rest live in the journal
-JOURNAL_UPDATES_PER_SNAPSHOT = 256
+DOCUMENT_BYTES_LOADED_MAX = 64 * MIB  # in memory, about; the rest live in the journal
+UPDATE_PART_BYTES_MAX = 256 * KIB  # of one document, sent in one message; then it goes on
+DOCUMENT_KEY_BYTES_MAX, DOCUMENT_CLOCK_MAX = 128, 1 << 31  # of an entry; of one client
+SIGNATURE_THREADS_MAX, SIGNATURES_PER_THREAD_MIN = 4, 8  # fewer are not worth a thread
+TWINS_PER_UPDATE_MAX = 256  # blocks under one key; a document's time goes with their square
+ENTRIES_PER_MESSAGE_MAX = 256  # changes that are sent plainly, where documents cannot agree
+CHANGES_PER_SHARD_MAX = 1_000_000
+UPDATES_REMEMBERED_MAX = 4_096  # by hash: what comes twice is not judged twice
+CLIENTS_PER_UPDATE_MAX = 24_576  # more than fit into a part; each costs whoever takes it in
+VECTOR_BYTES_MAX = 1 * MIB  # a longer state vector is not sent; changes are compared by id then
+DAMAGES_SHOWN_MAX = 100  # that were made good, kept to be told
+SEGMENT_BYTES_MAX = 512 * KIB  # of one merged entry of the journal; half of it is full
+JOURNAL_UPDATES_PER_SEGMENT = 64  # entries behind a document's newest full one; then a merge
+JOURNAL_MERGED_MAX = 256  # entries in one merge, so that its pause is bounded
+JOURNAL_WAL_PAGES = 1_000  # of 4 KiB in the log; then they go to their places in the file
+JOURNAL_WAL_BYTES_KEPT = 16 * MIB  # of the log's file after a long commit
+JOURNAL_DAMAGED_KEPT, JOURNAL_SET_ASIDE_MAX = 64, 3  # unsound entries; whole damaged files
 JOURNAL_BATCH_MAX = 2_000
 KEEPER_JOBS_MAX = 4_096  # jobs waiting for the catalog's thread
+IDLE_S = 0.2  # without a job, before the catalog's thread does what nobody waits for
+UPKEEP_INTERVAL_S, SCRUB_INTERVAL_S = 60.0, 6 * 3600.0  # between looks; between whole passes
+SCRUB_FIRST_S = 300.0  # after the start
+BATCHES_PER_MERGE = 16
+INDEX_REBUILD_CHANGES_MIN = 20_000  # that an index lacks, before it is made anew as a whole
+FLOOD_SUBJECTS_MIN, FLOOD_SUBJECTS_MAX = 100, 20_000  # in one commit; in a row, before ...
+FLOOD_CALM_S = 2.0  # ... they are indexed only when no such commit came for so long
+INDEX_BUILDING_LOOK_S = 0.5
+STALE_PIECE = 200  # subjects projected again between two other jobs
+STALE_SHARDS_AT_ONCE, STALE_CHANGES_AT_ONCE = 256, 20_000  # less than these at the start itself
+BRAKE_PHOTOS_MIN, BRAKE_PHOTOS_MAX, BRAKE_PERCENT = 20, 200, 5  # removed by one node within ...
+BRAKE_WINDOW_MS = 3_600_000
+QUERY_TERMS_MAX, QUERY_DEPTH_MAX = 128, 16  # conditions; parentheses in one another
+QUERY_TERMS_EXPANDED_MAX = 512  # with the queries of the albums that it names ...
+QUERY_DEPTH_EXPANDED_MAX = 64  # ... in the place of their names
+NODE_ID_CHARS_MAX = 128
+TRASH_DAYS_MAX = 36_500
+TRASH_DAYS_DEFAULT = 30  # a photo in the trash can be taken back this long, at least
+EDIT_WINDOW_PHOTOS = 50_000  # of one act, chosen at a time and ordered by shard
+EDIT_PHOTOS_AT_ONCE = 100  # of one act, written in one go
+EDIT_IDS_MAX = 10_000  # photos that one request names
+ACTS_READ_AT_ONCE = 20  # from the catalog, in one go
+FACET_VALUES_MAX = 1_000  # of one kind, that are listed
+UNDO_KEPT_SHOWN_MAX = 100  # photos that an answer names, of which nothing could be undone
+QUERY_COUNT_MAX = 100_000  # photos that are counted; above, only if the index knows the number
+INDEX_RUN_BYTES, INDEX_LOAD_PHOTOS = 8 * MIB, 2_000  # sorted in memory; put down at once
+FACETS_MAX = 1_000  # values of one facet that are listed
+ACT_COUNT_MAX = 100_000  # changes of one act that are counted for a list of acts
+ALBUMS_MAX, ALBUM_NAME_CHARS_MAX = 10_000, 256  # that are listed
 
 # Blobs.
 CHUNK_BYTES_MIN, CHUNK_BYTES_AVG, CHUNK_BYTES_MAX = 64 * KIB, 256 * KIB, 1 * MIB
@@ -96,6 +141,7 @@ SERVE_AHEAD_CHUNKS_MAX = 3  # read from disk before the wire took them
 WANTS_MAX = 2_048  # wanted blobs in view at one time
 TRANSFER_TICK_S = 0.5  # how often retries and slow peers are looked at
 WANTS_REFRESH_MIN_S, WANTS_REFRESH_S = 0.1, 30.0
+WANTS_PAUSE_FACTOR = 10  # times what asking took, before asking again
 TRANSFER_THREADS_MAX = 4  # more only fight for the interpreter
 TRANSFER_PROGRESS_INTERVAL_S = 0.5
 PEER_FAILURES_EXPONENT_MAX = 10
@@ -135,6 +181,15 @@ WATCH_RESCAN_S = 300.0  # events are a hint, the scan is the truth
 SEEN_FILES_MAX = 1_000_000  # files known not to have changed, over restarts
 SHOOT_GAP_S = 4 * 3600
 
+# Exports of the catalog.
+EXPORT_FILE_BYTES_MAX = 64 * MIB  # of lines; then the next file begins
+EXPORT_LINE_BYTES_MAX = 8 * MIB
+EXPORT_SUBJECTS_AT_ONCE = 200  # read from the catalog in one go
+EXPORT_NAME_BYTES_MAX = 200  # of a sidecar's file name without its suffix, and of a folder's
+CATALOG_IMPORT_CHANGES_AT_ONCE = 1_000  # made durable together
+CATALOG_IMPORT_BYTES_AT_ONCE = 4 * MIB
+CATALOG_TASKS_WAITING_MAX, CATALOG_TASKS_SHOWN_MAX = 16, 32
+
 # HTTP and events.
 PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX = 100, 1_000
 REQUEST_BODY_BYTES_MAX = 1 * MIB
@@ -149,7 +204,7 @@ HTTP_PIECE_BYTES = 256 * KIB  # of an original, read and sent at a time
 EVENT_HEARTBEAT_S = 15.0
 EVENT_RETRY_MS = 1_000  # what a browser waits before it listens again
 EVENT_IDS_MAX = 500  # photo ids in one server-sent event
-QUERY_CHARS_MAX = 256
+QUERY_CHARS_MAX = 1_024
 CURSOR_CHARS_MAX = 1_024
 TAG_CHARS_MAX = 256
 PATH_CHARS_MAX = 4_096
@@ -164,8 +219,10 @@ LOG_BYTES_MAX = 8 * MIB  # one log file; older ones are numbered
 LOG_FILES_KEPT = 3
 STOP_S, STOP_HARD_S = 3.0, 4.0  # from the signal: tasks are cancelled, then the process ends
 CLI_CONNECT_TIMEOUT_S, CLI_REQUEST_TIMEOUT_S = 3.0, 60.0
+CLI_LONG_REQUEST_TIMEOUT_S = 3_600.0  # for an edit of very many photos
 CLI_EVENT_SILENCE_S = 5.0  # without an event this long, progress is asked for
 LS_PHOTOS_DEFAULT = 50
+SHORT_ID_DIGITS = 12  # of a photo, a change or an act, as the command line tells it
 
 assert CHUNK_BYTES_MIN < CHUNK_BYTES_AVG < CHUNK_BYTES_MAX
 assert CHUNK_BYTES_MAX + 64 * KIB <= FRAME_BYTES_MAX, "a chunk travels in one frame"
@@ -177,8 +234,10 @@ assert SMALL_BLOB_BYTES + 64 * KIB <= FRAME_BYTES_MAX, "a small blob travels in 
 assert SMALL_BLOB_BYTES <= BIG_CHUNK_BYTES_MAX < BIG_BLOB_BYTES
 assert FETCH_WINDOW_BYTES <= FETCH_BYTES_IN_FLIGHT_MAX
 assert CHUNK_LIST_BYTES_MAX + 64 * KIB <= FRAME_BYTES_MAX, "a chunk list travels in one frame"
-assert PUSH_UPDATE_BYTES_MAX < UPDATE_BYTES_MAX < FRAME_BYTES_MAX
-assert CHANGE_BYTES_MAX <= PUSH_UPDATE_BYTES_MAX
+assert UPDATE_BYTES_MAX < FRAME_BYTES_MAX
+assert CHANGE_BYTES_MAX + KIB <= UPDATE_PART_BYTES_MAX < UPDATE_BYTES_MAX
+assert PUSH_UPDATE_BYTES_MAX < UPDATE_PART_BYTES_MAX, "what a round brings is not pushed on"
+assert ENTRIES_PER_MESSAGE_MAX * CHANGE_BYTES_MAX > UPDATE_PART_BYTES_MAX
 assert 4 * SYNC_WINDOW < OUTBOX_ANSWERS_MAX, "no honest round fills an outbox"
 assert UPDATE_BYTES_MAX < OUTBOX_BYTES_MAX
 assert RECONNECT_MIN_S < RECONNECT_MAX_S
@@ -186,6 +245,7 @@ assert PEERS_MAX * CONNECTIONS_PER_PEER_MAX <= CONNECTIONS_MAX
 assert STREAM_WINDOW_BYTES * SERVED_STREAMS_PER_PEER_MAX < CONNECTION_UNREAD_BYTES_MAX
 assert STREAM_WINDOW_BYTES >= 256 * KIB, "the multiplexer's own first window"
 assert STREAMS_PER_GUEST_MAX * 256 * KIB <= GUEST_UNREAD_BYTES_MAX
+assert 3 * (QUERY_DEPTH_MAX + 2) <= QUERY_DEPTH_EXPANDED_MAX, "what is read can be expanded"
 assert SHARDS & (SHARDS - 1) == 0, "the shard is the first bits of a hash"
 assert PAGE_ITEMS_DEFAULT <= PAGE_ITEMS_MAX
 assert len(PREVIEW_EDGES_PX) * PREVIEW_BYTES_MAX + 1 * MIB <= FRAME_BYTES_MAX, "a worker's answer"

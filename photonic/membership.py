@@ -14,12 +14,12 @@ import msgspec
 from photonic.crdt.catalog import Catalog
 from photonic.crdt.changes import Draft
 from photonic.crdt.fields import CERTIFICATE, LIBRARY_NAME
-from photonic.crdt.journal import Journal
+from photonic.crdt.keys import ROOT
 from photonic.crdt.roster import ADMIN_SCOPES, MEMBER_SCOPES, Certificate
-from photonic.crdt.shards import ROOT
 from photonic.errors import CodeRefused, InviterUnreachable, NotAllowed, PeerUnreachable
 from photonic.identity import Identity
 from photonic.ids import LIBRARY, LibraryId, NodeId, Subject, library_id, member_subject
+from photonic.journal.journal import Journal
 from photonic.layout import Layout, LibraryRecord
 from photonic.p2p.enrol import EnrolRequest, Granted, ask_to_join
 from photonic.p2p.invitations import Code
@@ -60,10 +60,15 @@ def admit_member(
 ) -> None:
     """Stage the certificate of a new member; of one that has the same already, nothing.
 
-    Raises NotAllowed if this node is no admin.
+    A member that is invited again keeps what it might do before: whether a change counts is judged
+    by its author's certificate, so a narrower one would take its whole past out of the catalog. To
+    end somebody's rights is what a revocation with its cut is for. Raises NotAllowed if this node
+    is no admin.
     """
     known = catalog.roster.members.get(node)
-    wanted = Certificate(name, role, tuple(scopes))
+    before = known.certificate.scopes if known is not None else ()
+    scopes = tuple(dict.fromkeys((*before, *scopes)))
+    wanted = Certificate(name, role, scopes)
     if known is not None and known.cut is not None:
         raise NotAllowed("this node was revoked; it joins again with a new home folder")
     if known is None or known.certificate != wanted:

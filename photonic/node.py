@@ -7,7 +7,7 @@ its constructor. `Node.run` owns every task: when it returns, none is left.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,17 @@ from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from photonic.admission import Admissions
+from photonic.albums import Albums
 from photonic.blobs.files import FileStore
+from photonic.catalog_tasks import CatalogTasks
 from photonic.config import Settings
-from photonic.crdt.catalog import Committed
+from photonic.crdt.commits import Committed
+from photonic.edits import Edits, Said
 from photonic.errors import JournalDamaged, LibraryNotEmpty
 from photonic.events import EventLog
+from photonic.finder import Finder
 from photonic.gallery import Gallery
+from photonic.histories import Histories
 from photonic.identity import Identity
 from photonic.ids import NodeId, parse_peer_id, peer_id
 from photonic.ingest.importer import Importer
@@ -46,10 +51,13 @@ from photonic.p2p.peers import PeerBook
 from photonic.p2p.sessions import Sessions
 from photonic.p2p.transfers import Transfers
 from photonic.p2p.transport import PeerDown, PeerUp
+from photonic.policies import Policies
 from photonic.problems import Problems
 from photonic.roles.presets import ROLES
 from photonic.supervise import keep_running
+from photonic.trash import Trash
 from photonic.views import (
+    CatalogTaskView,
     ConflictPage,
     DoctorView,
     ImportView,
@@ -110,7 +118,8 @@ class Node:
         self.seen = Seen(layout.index(record.library).with_name("seen.db"), world.clock)
         importer = Importer(self.store, self.workers, self.library, self.problems, self.seen)
         self.intake = Intake(importer, world, self.events.announce, self.problems)
-        self.gallery = Gallery(self.library, self.store, self.workers, self._name_of)
+        self.tasks = self._make_tasks()
+        self._make_services()
         self.observatory = Observatory(
             settings,
             self.role,
@@ -130,6 +139,37 @@ class Node:
         self._ended = trio.Event()
         self.http_address = settings.http  # with the port that was chosen, once it serves
         self.next_record: LibraryRecord | None = None  # set when the node goes on as another member
+
+    def _make_services(self) -> None:
+        """Make what answers for photos."""
+        keeper, query, world = self.library.keeper, self.library.query, self.world
+        self.finder = Finder(query, world.clock)
+        self.edits = Edits(keeper, self.finder, world.entropy)
+        self.history = Histories(keeper, query, self.edits, self._name_of)
+        self.albums = Albums(keeper, query, self.finder, world.entropy)
+        self.policies = Policies(keeper)
+        self.trash = Trash(
+            keeper,
+            query,
+            self.edits,
+            self.identity.node,
+            world.clock,
+            self._name_of,
+            self.library.drop,
+            self.settings.trash_days,
+        )
+        self.gallery = Gallery(keeper, query, self.finder, self.store, self.workers, self._name_of)
+
+    def _make_tasks(self) -> CatalogTasks:
+        return CatalogTasks(
+            self.library.keeper.call,
+            self.identity,
+            self.world,
+            self.events.announce,
+            self.library.reconcile,
+            node_name=self.settings.name,
+            library_name=self.record.name,
+        )
 
     # --- running -----------------------------------------------------------------------------
 
@@ -179,6 +219,7 @@ class Node:
             "transfers": partial(self.transfers.run, task_status=anyio.TASK_STATUS_IGNORED),
             "telling peers": self._keep_telling,
             "postponed imports": self.intake.keep_retrying,
+            "the trash": self.trash.run,
         }
         if self.settings.discovery:
             services["discovery"] = partial(
@@ -189,6 +230,7 @@ class Node:
         for name, service in services.items():
             tasks.start_soon(keep_running, name, service, self.problems)
         tasks.start_soon(self.intake.run)
+        tasks.start_soon(self.tasks.run)
 
     async def _end_on(self, stop: trio.Event) -> None:
         await stop.wait()
@@ -276,15 +318,8 @@ class Node:
     async def photo(self, photo: str) -> PhotoDetail:
         return await self.gallery.photo(photo)
 
-    async def edit(
-        self,
-        photo: str,
-        sets: Mapping[str, object],
-        *,
-        add_tags: Sequence[str] = (),
-        remove_tags: Sequence[str] = (),
-    ) -> PhotoDetail:
-        return await self.gallery.edit(photo, sets, add_tags=add_tags, remove_tags=remove_tags)
+    async def edit(self, photo: str, said: Said) -> PhotoDetail:
+        return await self.gallery.edit(photo, said)
 
     async def resolve(
         self, photo: str, field: str, *, change: str | None = None, value: object = None
@@ -347,3 +382,12 @@ class Node:
 
     async def stop(self) -> None:
         self._ended.set()
+
+    async def start_catalog_export(self, folder: str) -> CatalogTaskView:
+        return await self.tasks.start_export(Path(folder))
+
+    async def start_catalog_import(self, folder: str, *, merge: bool) -> CatalogTaskView:
+        return await self.tasks.start_import(Path(folder), merges=merge)
+
+    async def catalog_tasks(self) -> list[CatalogTaskView]:
+        return self.tasks.views()

@@ -17,9 +17,8 @@ from photonic.config import Settings
 from photonic.crdt.catalog import Catalog
 from photonic.crdt.projection import ORIGINAL_KIND
 from photonic.crdt.query import Totals
-from photonic.errors import StoreFull
+from photonic.errors import RemovalsHeld, StoreFull
 from photonic.events import PeerChanged
-from photonic.gallery import iso_utc
 from photonic.ids import NodeId, peer_id
 from photonic.intake import Intake
 from photonic.library import Library
@@ -31,6 +30,7 @@ from photonic.p2p.transfers import Transfers
 from photonic.p2p.transport import PeerDown, PeerUp, Transport
 from photonic.problems import Problems
 from photonic.roles.role import Role
+from photonic.showing import iso_utc
 from photonic.status import Facts, mode, state
 from photonic.views import (
     DoctorView,
@@ -120,15 +120,14 @@ class Observatory:
             conflicts=totals.contested,
             peers=facts.connected,
             holdings=HoldingsView(wanted, totals.held, totals.held_bytes),
-            problems=[
-                ProblemView(p.code, p.message, p.fix, p.path or None) for p in self._problems.list()
-            ],
+            problems=[*self._problem_views(), *await self._removals_held()],
             transfers=self._transfer_views(),
             imports=self._intake.views(),
             listen=self.listen(),
             http=self.http,
             version=__version__,
             wants=await self._wants(),
+            catalog=self._catalog(),
         )
 
     def _problem_views(self) -> list[ProblemView]:
@@ -139,6 +138,18 @@ class Observatory:
         if stuck is not None:
             views.append(ProblemView(stuck.code, stuck.message, stuck.fix, None))
         return views
+
+    async def _removals_held(self) -> list[ProblemView]:
+        """Say whose removals the brake holds here, and what to do about it."""
+        held = await trio.to_thread.run_sync(self._library.query.held_removals)
+        problems = [
+            RemovalsHeld(self._who(author), count, iso_utc(at_ms)) for author, count, at_ms in held
+        ]
+        return [ProblemView(p.code, p.message, p.fix, None) for p in problems]
+
+    def _who(self, node: NodeId) -> str:
+        member = self._admissions.member(node)
+        return member.certificate.name if member else peer_id(node)
 
     def _transfer_views(self) -> list[TransferView]:
         return [
@@ -165,6 +176,15 @@ class Observatory:
             "blobs_wanted": totals.wanted,
             "blobs_held": totals.held,
         }
+
+    def _catalog(self) -> dict[str, object]:
+        """What the catalog is busy with: shards to index, documents that peers differ in."""
+        left, of = self._library.keeper.progress
+        syncing = {
+            peer_id(node): {"left": progress.left, "of": progress.of}
+            for node, progress in self._sessions.progress().items()
+        }
+        return {"indexing": {"left": left, "of": of}, "syncing": syncing}
 
     def listen(self) -> list[str]:
         """Where others reach this node, as multiaddresses with its peer ID."""
@@ -231,11 +251,10 @@ class Observatory:
     async def doctor(self) -> list[DoctorView]:
         """Check what can go wrong, and say what to do about what did."""
         refused = await self._library.keeper.call(Catalog.quarantined)
-        damaged = self._library.keeper.damaged
         status = await self.status()
         free = await trio.to_thread.run_sync(self._world.files.free_bytes, self._settings.home)
         checks = [
-            DoctorView("journal", not damaged, "; ".join(damaged) or "every entry read is sound"),
+            *await self._catalog_checks(),
             DoctorView(
                 "room",
                 free > limits.DISK_RESERVE_BYTES,
@@ -270,3 +289,49 @@ class Observatory:
             DoctorView(problem.code, False, f"{problem.path or ''} {problem.message}", problem.fix)
             for problem in status.problems
         ]
+
+    async def _catalog_checks(self) -> list[DoctorView]:
+        """What is wrong with the catalog's own files, and whether it is complete."""
+        keeper = self._library.keeper
+
+        def look(catalog: Catalog) -> tuple[int, list[str], int]:
+            return (
+                sum(catalog.upkeep.lacking.values()),
+                list(catalog.upkeep.recovered),
+                catalog.returned,
+            )
+
+        lacking, recovered, returned = await keeper.call(look)
+        query = self._library.query
+        authors = await trio.to_thread.run_sync(query.authors)
+        twice = await trio.to_thread.run_sync(query.repeated_numbers, 10)
+        missing = {node: last - count for node, (count, last) in authors.items() if last > count}
+        told = [*keeper.damaged, *keeper.notes, *recovered]
+        return [
+            DoctorView(
+                "journal",
+                not keeper.damaged,
+                "; ".join(told) or "every entry read is sound",
+                f"{lacking:,} changes are lacking; they come from a node that has them."
+                if keeper.damaged
+                else "",
+            ),
+            DoctorView(
+                "rollback",
+                not returned,
+                f"{returned} changes of this node came back from others: its folder is an older"
+                " copy" if returned else "this node knows all that it told others",
+                "Nothing is lost; what was said since the copy is merged." if returned else "",
+            ),
+            DoctorView(
+                "numbers",
+                not missing,
+                "; ".join(f"{count:,} changes of {self._who(node)} have not come yet"
+                          for node, count in missing.items())
+                or (f"{len(twice)} numbers were given twice, by nodes that were put back to an"
+                    " older copy; both changes count" if twice
+                    else "all changes up to the last of each node are here"),
+                "They come by themselves when a node that has them is connected."
+                if missing else "",
+            ),
+        ]  # fmt: skip

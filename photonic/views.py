@@ -8,17 +8,53 @@ and changes are named by 64 hex digits, nodes by their libp2p peer ID.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, Protocol
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry
 
+from photonic.albums import Albums
+from photonic.edits import Edits, Said
 from photonic.events import EventLog
-
-MediaKind = Literal["raw", "image", "video"]
-
+from photonic.finder import Finder
+from photonic.histories import Histories
+from photonic.photo_views import (
+    ActPage,
+    ActView,
+    AlbumList,
+    AlbumView,
+    BulkEditView,
+    ConflictPage,
+    ConflictView,
+    FacetsView,
+    FacetView,
+    FieldChangeView,
+    FieldView,
+    HeldRemovals,
+    HeldRemovalsView,
+    HolderView,
+    KeptView,
+    MediaKind,
+    MonthView,
+    OriginalFile,
+    PhotoCount,
+    PhotoDetail,
+    PhotoFilter,
+    PhotoLog,
+    PhotoPage,
+    PhotoSummary,
+    PreviewImage,
+    PurgeView,
+    SaidView,
+    TimelineView,
+    TrashedView,
+    TrashPage,
+    UndoView,
+    VersionView,
+)
+from photonic.policies import Policies
+from photonic.trash import Trash
 
 # --- the node --------------------------------------------------------------------------------
 
@@ -85,6 +121,24 @@ class ImportView:
 
 
 @dataclass(frozen=True, slots=True)
+class CatalogTaskView:
+    """How far an export or an import of the whole catalog is.
+
+    `done` of `total`: shards of an export, changes of an import; None until it is known. `counts`
+    of an export are what it holds (when it is finished), of an import `changes` (read), `fresh`,
+    `known` and `left_out` ones. `problem`: why it ended before its end.
+    """
+
+    task: str  # export, import
+    folder: str
+    done: int
+    total: int | None
+    counts: dict[str, int]
+    finished: bool
+    problem: ProblemView | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StatusView:
     """The state of this node in one object; `photos`, `conflicts` and `peers` are counts."""
 
@@ -101,6 +155,8 @@ class StatusView:
     http: str
     version: str
     wants: dict[str, object]  # what the role wants, in its own words
+    # What the catalog is busy with: "indexing" and "syncing", each left and of.
+    catalog: dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,126 +197,6 @@ class DoctorView:
     fix: str = ""
 
 
-# --- photos ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class PhotoSummary:
-    """A photo in a list. `held`: this node has the original. `conflicts`: contested fields."""
-
-    id: str
-    name: str
-    taken: str | None
-    rating: int | None
-    media_type: str
-    bytes: int
-    width: int | None
-    height: int | None
-    held: bool
-    conflicts: list[str]
-    label: str | None
-    title: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class VersionView:
-    """One value of a field that no later change supersedes."""
-
-    change: str
-    value: object
-    author: str
-    author_name: str | None
-    at: str
-
-
-@dataclass(frozen=True, slots=True)
-class FieldView:
-    """One field: the value that is shown, and every version of it."""
-
-    value: object
-    contested: bool
-    versions: list[VersionView]
-
-
-@dataclass(frozen=True, slots=True)
-class HolderView:
-    node: str
-    name: str | None
-    held: bool
-
-
-@dataclass(frozen=True, slots=True)
-class PhotoDetail(PhotoSummary):
-    """One photo with its versions, who holds it, and what the file says about itself."""
-
-    fields: dict[str, FieldView]
-    holders: list[HolderView]
-    facts: dict[str, object]
-    tags: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class ConflictView:
-    """One contested field of one photo."""
-
-    photo: PhotoSummary
-    field: str
-    versions: list[VersionView]
-
-
-@dataclass(frozen=True, slots=True)
-class PhotoPage:
-    """A page of photos, newest first; `next` is the cursor of the next page, None at the end."""
-
-    items: list[PhotoSummary]
-    next: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class ConflictPage:
-    items: list[ConflictView]
-    next: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class PhotoFilter:
-    """Which photos to list: all that is given must hold.
-
-    `taken_from` and `taken_to` are ISO 8601 in the camera's local time, both inclusive; a shorter
-    one stands for its whole period ("2024-05" is all of May).
-    """
-
-    q: str = ""  # free text, over names too
-    rating_min: int | None = None
-    camera: str | None = None
-    lens: str | None = None
-    taken_from: str | None = None
-    taken_to: str | None = None
-    media: MediaKind | None = None
-    conflicts_only: bool = False
-    held: bool | None = None
-    tag: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OriginalFile:
-    """A verified original on this node's disk. `etag` is its blob id, 64 hex digits."""
-
-    path: Path
-    media_type: str
-    name: str
-    size_bytes: int
-    etag: str
-
-
-@dataclass(frozen=True, slots=True)
-class PreviewImage:
-    """A JPEG; `etag` is another one whenever the bytes are others."""
-
-    data: bytes
-    etag: str
-
-
 # --- who answers -----------------------------------------------------------------------------
 
 
@@ -276,6 +212,24 @@ class LocalNode(Protocol):
     @property
     def metrics(self) -> CollectorRegistry: ...
 
+    @property
+    def finder(self) -> Finder: ...
+
+    @property
+    def edits(self) -> Edits: ...
+
+    @property
+    def history(self) -> Histories: ...
+
+    @property
+    def albums(self) -> Albums: ...
+
+    @property
+    def policies(self) -> Policies: ...
+
+    @property
+    def trash(self) -> Trash: ...
+
     async def status(self) -> StatusView: ...
 
     async def photos(self, filters: PhotoFilter, limit: int, cursor: str | None) -> PhotoPage:
@@ -284,14 +238,7 @@ class LocalNode(Protocol):
 
     async def photo(self, photo: str) -> PhotoDetail: ...
 
-    async def edit(
-        self,
-        photo: str,
-        sets: Mapping[str, object],
-        *,
-        add_tags: Sequence[str] = (),
-        remove_tags: Sequence[str] = (),
-    ) -> PhotoDetail:
+    async def edit(self, photo: str, said: Said) -> PhotoDetail:
         """Write one change; a value of None clears the field. Durable when it returns."""
         ...
 
@@ -330,3 +277,69 @@ class LocalNode(Protocol):
     async def stop(self) -> None:
         """Begin a clean stop and return; the stop itself comes after the answer is out."""
         ...
+
+    # --- exports and imports of the whole catalog --------------------------------------------
+
+    async def start_catalog_export(self, folder: str) -> CatalogTaskView:
+        """Begin to export into `folder`, new or empty, and return at once.
+
+        Raises ExportUnwritable, CatalogTasksFull.
+        """
+        ...
+
+    async def start_catalog_import(self, folder: str, *, merge: bool) -> CatalogTaskView:
+        """Begin to import an export and return at once.
+
+        Raises FolderUnknown, ExportInvalid, ExportNewer, CatalogTasksFull.
+        """
+        ...
+
+    async def catalog_tasks(self) -> list[CatalogTaskView]: ...
+
+
+__all__ = [
+    "ActPage",
+    "ActView",
+    "AlbumList",
+    "AlbumView",
+    "BulkEditView",
+    "CatalogTaskView",
+    "ConflictPage",
+    "ConflictView",
+    "DoctorView",
+    "FacetView",
+    "FacetsView",
+    "FieldChangeView",
+    "FieldView",
+    "HeldRemovals",
+    "HeldRemovalsView",
+    "HolderView",
+    "HoldingsView",
+    "ImportView",
+    "InvitationView",
+    "KeptView",
+    "LibraryView",
+    "LocalNode",
+    "MediaKind",
+    "MonthView",
+    "NodeView",
+    "OriginalFile",
+    "PeerView",
+    "PhotoCount",
+    "PhotoDetail",
+    "PhotoFilter",
+    "PhotoLog",
+    "PhotoPage",
+    "PhotoSummary",
+    "PreviewImage",
+    "ProblemView",
+    "PurgeView",
+    "SaidView",
+    "StatusView",
+    "TimelineView",
+    "TransferView",
+    "TrashPage",
+    "TrashedView",
+    "UndoView",
+    "VersionView",
+]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from photonic.crdt.shards import shard_of
 from photonic.ids import ChangeId, Subject
 from simulations.cluster import Cluster
 
@@ -23,9 +22,8 @@ class Ledger:
             known = self._durable.setdefault(name, {})
             here: set[ChangeId] = set()
             for subject in subjects:
-                shard = node.catalog._shards.get(shard_of(subject))
-                changes = shard.by_subject.get(subject, {})
-                here.update(changes)
+                changes = {signed.id for signed in node.catalog.changes(subject)}
+                here |= changes
                 known.update(dict.fromkeys(changes, subject))
                 heads = node.catalog.state(subject).heads
                 if changes and not heads:

@@ -9,12 +9,13 @@ from itertools import count
 
 import msgspec
 
-from photonic.crdt.catalog import Announcement, Catalog
+from photonic.crdt.catalog import Catalog
 from photonic.crdt.changes import Draft
+from photonic.crdt.commits import Announcement
 from photonic.crdt.fields import CERTIFICATE, LIBRARY_NAME, NAME, ORIGINAL
-from photonic.crdt.journal import Journal
+from photonic.crdt.keys import ROOT
+from photonic.crdt.replica import CatalogReplica
 from photonic.crdt.roster import ADMIN_SCOPES, Certificate
-from photonic.crdt.shards import ROOT
 from photonic.crdt.sync import Message, Push, Reconciler
 from photonic.identity import Identity
 from photonic.ids import (
@@ -27,6 +28,7 @@ from photonic.ids import (
     member_subject,
     photo_subject,
 )
+from photonic.journal.journal import Journal
 from simulations.world import VirtualClock, simulated_world
 
 
@@ -133,7 +135,8 @@ class Cluster:
     def _reconciler(self, name: str, peer: str) -> Reconciler:
         node = self.nodes[name]
         if peer not in node.reconcilers:
-            node.reconcilers[peer] = Reconciler(node.catalog, self.nodes[peer].identity.node)
+            replica = CatalogReplica(node.catalog)
+            node.reconcilers[peer] = Reconciler(replica, self.nodes[peer].identity.node)
         return node.reconcilers[peer]
 
     def _push(self, name: str, announcements: list[Announcement], origin: str = "") -> None:

@@ -25,6 +25,7 @@ BANDS = {
     30: "Blobs",
     40: "Peers and enrolment",
     60: "Ingest",
+    70: "Index, acts and albums",
     80: "Roles",
     85: "HTTP",
     100: "Command line",

@@ -18,6 +18,8 @@ from tests.source import CODE_FOLDERS, Source, sources
 # The floor of each folder, and of the files directly in photonic/ that are not the node's.
 FOLDERS = {
     "crdt": 1,
+    "journal": 1,
+    "search": 1,
     "blobs": 2,
     "p2p": 3,
     "roles": 4,
@@ -39,7 +41,12 @@ IMPORTERS = {
     "zeroconf": {"photonic/p2p/discovery.py"},
     "watchfiles": {"photonic/ingest/watch.py"},
     "pyexiv2": {"photonic/ingest/metadata.py"},
-    "sqlmodel": {"photonic/crdt/index.py", "photonic/crdt/query.py"},
+    "sqlmodel": {"photonic/crdt/index.py", "photonic/crdt/tables.py"},
+    "sqlalchemy": {
+        "photonic/crdt/index.py",
+        "photonic/crdt/query.py",
+        "photonic/crdt/tables.py",
+    },
 }
 
 # Decisions without an event loop: beside floors 0 and 1, these machines and plans of higher floors.

@@ -41,7 +41,7 @@ def run(home: Path, work: Callable[[Keeper], Awaitable[None]]) -> None:
     )
 
     async def main() -> None:
-        keeper = Keeper(layout, record.library, identity, WORLD, lambda _: False, lambda _: None)
+        keeper = Keeper(layout, record.library, identity, WORLD, lambda _: (), lambda _: None)
         with trio.fail_after(30):
             async with anyio.create_task_group() as tasks:
                 await tasks.start(keeper.run)

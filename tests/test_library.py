@@ -47,6 +47,7 @@ class Shelf:
             layout, identity, name="Test", role="central", node_name="node", world=world
         )
         self.store = FileStore.open(layout.blobs, world)
+        self.store.put(b"original")  # the bytes of REF
         self.changes = 0
 
         def count(event: object) -> None:

@@ -14,7 +14,21 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from photonic.api import admin, conflicts, events, media, peers, photos, problem_documents
+from photonic.api import (
+    admin,
+    albums,
+    catalog,
+    conflicts,
+    events,
+    history,
+    media,
+    peers,
+    photos,
+    policies,
+    problem_documents,
+    search,
+    trash,
+)
 from photonic.api.feed import Feed
 from photonic.api.guard import Guard
 from photonic.api.metrics import HttpMetrics, Measured
@@ -26,6 +40,12 @@ from photonic.world import Entropy, SystemEntropy
 
 API_VERSION = "1.0.0"
 PREFIX = "/api/v1"
+
+# In this order, for /photos/count is no photo's id.
+PARTS = (
+    search, photos, media, conflicts, history, trash, albums, policies, peers, events, catalog,
+    admin,
+)  # fmt: skip
 
 
 class Face(FastAPI):
@@ -66,7 +86,7 @@ class Face(FastAPI):
             },
         )
         api = APIRouter(prefix=PREFIX)
-        for part in (photos, media, conflicts, peers, events, admin):
+        for part in PARTS:
             api.include_router(part.routes)
         api.include_router(admin.probes, generate_unique_id_function=lambda route: route.name)
         self.include_router(api)

@@ -24,6 +24,7 @@ from photonic.api.feed import Feed
 from photonic.api.problem_documents import Answers, problem_responses
 from photonic.errors import TooManyListeners
 from photonic.events import (
+    CatalogTaskProgress,
     Event,
     Gap,
     HoldingsChanged,
@@ -42,8 +43,9 @@ _sse = partial(ServerSentEvent, sep="\n")  # the default is CR LF, which simple 
 _EXAMPLE = f'id: 1f2e3d4c.17\nevent: photos\ndata: {{"ids":["{"ab" * 32}"],"local":true}}\n\n'
 _STREAM: Answers = {
     200: {
-        "description": "Events `photos`, `holdings`, `peer`, `transfer`, `import`, `problems` and "
-        "`gap`, their data in JSON; a comment now and then when nothing happens.",
+        "description": "Events `photos`, `holdings`, `peer`, `transfer`, `import`, "
+        "`catalog-task`, `problems` and `gap`, their data in JSON; a comment now and then when "
+        "nothing happens.",
         "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
     }
 }
@@ -65,6 +67,9 @@ def told(event: Event) -> list[tuple[str, dict[str, Any]]]:
         case ImportProgress(folder, found, imported, known, failed, finished):
             counts = {"found": found, "imported": imported, "known": known, "failed": failed}
             return [("import", {"folder": folder, **counts, "finished": finished})]
+        case CatalogTaskProgress(task, folder, done, total, finished):
+            far = {"done": done, "total": total, "finished": finished}
+            return [("catalog-task", {"task": task, "folder": folder, **far})]
         case ProblemsChanged(count):
             return [("problems", {"count": count})]
         case Gap():

@@ -6,23 +6,44 @@ from dataclasses import asdict, is_dataclass
 from typing import Any
 
 from photonic.views import (
+    ActPage,
+    ActView,
+    AlbumList,
+    AlbumView,
+    BulkEditView,
+    CatalogTaskView,
     ConflictPage,
     ConflictView,
     DoctorView,
+    FacetsView,
+    FacetView,
+    FieldChangeView,
     FieldView,
+    HeldRemovals,
+    HeldRemovalsView,
     HolderView,
     HoldingsView,
     ImportView,
     InvitationView,
+    KeptView,
     LibraryView,
+    MonthView,
     NodeView,
     PeerView,
+    PhotoCount,
     PhotoDetail,
+    PhotoLog,
     PhotoPage,
     PhotoSummary,
     ProblemView,
+    PurgeView,
+    SaidView,
     StatusView,
+    TimelineView,
     TransferView,
+    TrashedView,
+    TrashPage,
+    UndoView,
     VersionView,
 )
 
@@ -34,6 +55,14 @@ _LEIA = "12D3KooWHHzSeKaY8xuZVzkLbKFfvNgPPeKhFBGrMbNzbm5akpqu"
 LIBRARY = LibraryView(id="5f" * 16, name="Harbour")
 IMPORT = ImportView(
     folder="/media/card/DCIM", found=212, imported=180, known=30, failed=2, finished=False
+)
+CATALOG_TASK = CatalogTaskView(
+    task="export",
+    folder="/backup/catalog-2024-05-17",
+    done=257,
+    total=257,
+    counts={"photos": 1843, "changes": 2210, "albums": 12, "sidecars": 640},
+    finished=True,
 )
 STATUS = StatusView(
     node=NodeView(id=_YODA, name="studio", role="central", state="syncing", mode="home"),
@@ -66,6 +95,7 @@ STATUS = StatusView(
     http="http://127.0.0.1:8640",
     version="0.1.0",
     wants={"originals": "all", "previews": "all"},
+    catalog={"indexing": {"left": 12, "of": 256}, "syncing": {_LEIA: {"left": 30, "of": 514}}},
 )
 _SUMMARY = PhotoSummary(
     id=_PHOTO_ID,
@@ -80,6 +110,9 @@ _SUMMARY = PhotoSummary(
     conflicts=["rating"],
     label="green",
     title="Morning at the harbour",
+    flag="pick",
+    trashed=False,
+    removal_held=False,
 )
 _VERSIONS = [
     VersionView(
@@ -95,11 +128,80 @@ PHOTO = PhotoDetail(
     holders=[HolderView(node=_YODA, name="studio", held=True)],
     facts={"camera_model": "NIKON D750", "lens": "24-70mm f/2.8", "iso": 100, "aperture": 8.0},
     tags=["harbour"],
+    albums=["a1" * 16],
 )
 PHOTO_PAGE = PhotoPage(items=[_SUMMARY], next=_CURSOR)
 CONFLICT_PAGE = ConflictPage(
     items=[ConflictView(photo=_SUMMARY, field="rating", versions=_VERSIONS)], next=_CURSOR
 )
+COUNT = PhotoCount(count=1843, exact=True)
+TIMELINE = TimelineView(months=[MonthView("2024-05", 212), MonthView("2024-04", 87)], count=299)
+FACETS = FacetsView(
+    cameras=[FacetView("NIKON D750", 1204, 'camera:"NIKON D750"')],
+    lenses=[FacetView("24-70mm f/2.8", 913, 'lens:"24-70mm f/2.8"')],
+    tags=[FacetView("travel/iceland", 212, "tag:travel/iceland")],
+    labels=[FacetView("green", 40, "label:green")],
+    ratings=[FacetView("5", 12, "rating:5")],
+    flags=[FacetView("pick", 80, "flag:pick")],
+    kinds=[FacetView("raw", 1500, "kind:raw")],
+    folders=[FacetView("2024/05-17", 212, "folder:2024/05-17")],
+)
+BULK_EDIT = BulkEditView(count=212, act="3c" * 16, dry_run=False)
+_HELD = HeldRemovalsView(node=_LEIA, name="field", count=312, at="2024-05-18T10:00:00.000Z")
+HELD_REMOVALS = HeldRemovals(items=[_HELD])
+TRASH_PAGE = TrashPage(
+    items=[
+        TrashedView(
+            photo=_SUMMARY,
+            author=_YODA,
+            author_name="studio",
+            at="2024-05-18T10:00:00.000Z",
+            purge_at="2024-06-17T10:00:00.000Z",
+        )
+    ],
+    next=_PHOTO_ID,
+    held=[_HELD],
+)
+PURGE = PurgeView(photos=12, bytes=301_989_888)
+_SAID = SaidView(
+    change="5e" * 32,
+    act="3c" * 16,
+    author=_YODA,
+    author_name="studio",
+    at="2024-05-18T10:00:00.000Z",
+    counts=True,
+    first=False,
+    fields=[
+        FieldChangeView(field="rating", kind="set", old=2, new=4, stands=True),
+        FieldChangeView(field="label", kind="set", old="red", new="green", stands=False),
+    ],
+)
+PHOTO_LOG = PhotoLog(photo=_PHOTO_ID, name="DSC_0107.NEF", items=[_SAID], next="5e" * 32)
+ACT_PAGE = ActPage(
+    items=[
+        ActView(
+            id="3c" * 16,
+            act="3c" * 16,
+            author=_YODA,
+            author_name="studio",
+            at="2024-05-18T10:00:00.000Z",
+            kind="photo",
+            subject=_PHOTO_ID,
+            name="DSC_0107.NEF",
+            count=212,
+            fields=["rating", "tags"],
+        )
+    ],
+    next=_CURSOR,
+)
+UNDO = UndoView(
+    act="4d" * 16,
+    undone=211,
+    kept_count=1,
+    kept=[KeptView(_PHOTO_ID, "DSC_0107.NEF", "all that it said was changed since")],
+)
+ALBUM = AlbumView(id="b2" * 16, name="Best of 2024", query="rating:5 taken:2024", conflicts=[])
+ALBUM_LIST = AlbumList(items=[ALBUM])
 PEER = PeerView(
     id=_LEIA,
     name="field",

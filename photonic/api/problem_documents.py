@@ -24,6 +24,7 @@ from photonic.errors import (
     NotFound,
     OriginRefused,
     PhotonicError,
+    QueryInvalid,
     RequestInvalid,
     RequestTimeout,
 )
@@ -50,6 +51,10 @@ class Problem(BaseModel):
     detail: str = Field(examples=["body.rating: Input should be less than or equal to 5"])
     code: str = Field(examples=["http.request-invalid"])
     fix: str = Field(examples=["Correct each parameter that is named."])
+    position: int | None = Field(
+        default=None, description="Of a query: the first character that is wrong, from 0."
+    )
+    length: int | None = Field(default=None, description="How many characters are wrong there.")
     errors: list[WrongParameter] | None = Field(
         default=None, description="Every wrong parameter, where the request is what is wrong."
     )
@@ -81,6 +86,8 @@ def problem_of(error: PhotonicError, errors: Sequence[WrongParameter] = ()) -> P
         detail=error.message or title_of(type(error)),
         code=error.code,
         fix=error.fix,
+        position=error.position if isinstance(error, QueryInvalid) else None,
+        length=(error.length or None) if isinstance(error, QueryInvalid) else None,
         errors=list(errors) or None,
     )
 

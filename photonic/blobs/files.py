@@ -7,7 +7,7 @@ top of them. Not here: packing of small blobs, object storage, eviction.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
@@ -72,7 +72,7 @@ class FileStore:
     def held(self, blob: BlobId) -> Held | None:
         with self._lock:
             recent = self._recent.get(blob)
-        if recent is not None:
+        if recent is not None and self._shelf.final(blob).exists():
             return recent[0]
         # Most questions are about blobs that are not here, and a look at the file system is
         # cheaper than one into the ledger, at which threads queue up.
@@ -80,6 +80,16 @@ class FileStore:
 
     def has(self, blob: BlobId) -> bool:
         return self.held(blob) is not None
+
+    def has_many(self, blobs: Collection[BlobId]) -> frozenset[BlobId]:
+        """Return those of `blobs` that are held: one question for many."""
+        entered = self._ledger.held_among(list(blobs))
+        return frozenset(blob for blob in entered if self._shelf.final(blob).exists())
+
+    def discard(self, blob: BlobId) -> None:
+        """Drop a blob for good; absent is fine. Whoever calls has told others that it goes."""
+        self._world.files.remove(self._shelf.final(blob))  # first: a crash leaves no stray bytes
+        self._forget(blob)
 
     def size(self, blob: BlobId) -> int:
         return self._known(blob).ref.size_bytes

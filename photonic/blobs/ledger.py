@@ -139,6 +139,19 @@ class Ledger:
         )
         return _held(blob, *rows[0]) if rows else None
 
+    def held_among(self, blobs: Sequence[BlobId]) -> set[BlobId]:
+        """Return those of `blobs` that are held."""
+        found: set[BlobId] = set()
+        for start in range(0, len(blobs), _PAGE_ROWS // 2):
+            some = blobs[start : start + _PAGE_ROWS // 2]
+            rows = self._read(
+                f"SELECT blob FROM blobs WHERE blob IN ({','.join('?' * len(some))})"  # noqa: S608
+                " AND verified_at_ms IS NOT NULL",
+                *some,
+            )
+            found.update(BlobId(blob) for (blob,) in rows)
+        return found
+
     def entry(self, blob: BlobId) -> tuple[Held, ChunkList] | None:
         """Return all that is entered of a held blob."""
         rows = self._read(

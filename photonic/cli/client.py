@@ -17,7 +17,7 @@ import httpx
 import msgspec
 
 from photonic import limits
-from photonic.errors import NodeAnswerInvalid, NodeNotRunning, PhotonicError
+from photonic.errors import NodeAnswerInvalid, NodeNotRunning, PhotonicError, QueryInvalid
 from photonic.home import NODE_FILE
 
 API = "/api/v1"
@@ -50,13 +50,7 @@ class NodeClient:
     def __init__(self, base_url: str, home: Path) -> None:
         self._home = home
         # The environment's proxies are for the world; the node is on this machine.
-        self._http = httpx.Client(
-            base_url=base_url + API,
-            trust_env=False,
-            timeout=httpx.Timeout(
-                limits.CLI_REQUEST_TIMEOUT_S, connect=limits.CLI_CONNECT_TIMEOUT_S
-            ),
-        )
+        self._http = httpx.Client(base_url=base_url + API, trust_env=False)
 
     def __enter__(self) -> Self:
         return self
@@ -77,9 +71,21 @@ class NodeClient:
         """Return the JSON at `path`, which begins with a slash."""
         return self._ask("GET", path, query=query)
 
-    def post(self, path: str, body: Mapping[str, object]) -> Answer:
-        """Send `body` as JSON to `path` and return the answer."""
-        return self._ask("POST", path, body=body)
+    def post(self, path: str, body: Mapping[str, object], *, is_long: bool = False) -> Answer:
+        """Send `body` as JSON to `path` and return the answer, which `is_long` in coming or not."""
+        return self._ask("POST", path, body=body, is_long=is_long)
+
+    def patch(self, path: str, body: Mapping[str, object]) -> Answer:
+        """Send `body` as JSON to `path` and return what is there then."""
+        return self._ask("PATCH", path, body=body)
+
+    def put(self, path: str, body: Mapping[str, object]) -> Answer:
+        """Send `body` as JSON in place of what is at `path` and return what is there then."""
+        return self._ask("PUT", path, body=body)
+
+    def delete(self, path: str) -> Answer:
+        """Delete what is at `path` and return what it was."""
+        return self._ask("DELETE", path)
 
     def changes(self) -> Iterator[None]:
         """Yield whenever the node announced something, and at least every few seconds.
@@ -108,12 +114,17 @@ class NodeClient:
         *,
         query: Mapping[str, str | int | bool] | None = None,
         body: Mapping[str, object] | None = None,
+        is_long: bool = False,
     ) -> Answer:
+        patience_s = limits.CLI_LONG_REQUEST_TIMEOUT_S if is_long else limits.CLI_REQUEST_TIMEOUT_S
+        timeout = httpx.Timeout(patience_s, connect=limits.CLI_CONNECT_TIMEOUT_S)
         with self._reachable():
             try:
-                response = self._http.request(method, path, params=query, json=body)
+                response = self._http.request(
+                    method, path, params=query, json=body, timeout=timeout
+                )
             except httpx.ReadTimeout as error:
-                silence = f"it gave no answer for {limits.CLI_REQUEST_TIMEOUT_S:.0f} s"
+                silence = f"it gave no answer for {patience_s:.0f} s"
                 raise NodeNotRunning(str(self._home), silence) from error
         if response.is_error:
             raise _told_error(response)
@@ -175,6 +186,8 @@ def _told_error(response: httpx.Response) -> PhotonicError:
         return NodeAnswerInvalid(f"HTTP {response.status_code} {code}: {detail}")
     error = kind.__new__(kind)
     Exception.__init__(error, detail)
+    if isinstance(error, QueryInvalid):
+        error.position, error.length = told.get("position"), told.get("length") or 0
     if told.get("fix"):
         error.fix = str(told["fix"])
     return error

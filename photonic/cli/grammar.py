@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from photonic.cli.invocation import Invocation
-from photonic.cli.loading import VERBS, load_verb
+from photonic.cli.loading import QUERY_VERBS, VERBS, load_verb
 from photonic.cli.options import common_options
 from photonic.errors import UsageInvalid
 
@@ -49,6 +49,8 @@ class Verbs(TyperGroup):
         verb.command(cmd_name)(load_verb(cmd_name))
         command = typer.main.get_command(verb)
         command.params.extend(_common_parameters())
+        if cmd_name in QUERY_VERBS:
+            command.context_settings["ignore_unknown_options"] = True
         return command
 
 

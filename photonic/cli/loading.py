@@ -28,11 +28,22 @@ VERBS = {
     "join": "join",
     "import": "importing",
     "ls": "ls",
+    "log": "log",
+    "undo": "undo",
+    "edit": "edit",
+    "trash": "trash",
+    "albums": "albums",
+    "policy": "policy",
     "status": "status",
     "peers": "peers",
     "doctor": "doctor",
+    "export-catalog": "exporting",
+    "import-catalog": "restoring",
     "version": "version",
 }
+
+# Verbs that take a query, which may begin with a minus: `photonic ls -flag:reject`.
+QUERY_VERBS = frozenset(("ls", "log", "edit", "trash"))
 
 
 class Node(Protocol):

@@ -1,4 +1,4 @@
-"""`photonic ls`: list photos, newest first, with the filters of the catalog."""
+"""`photonic ls`: list the photos that a query finds."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 
 from photonic import limits
 from photonic.cli import output
+from photonic.cli.choosing import query_of
 from photonic.cli.client import Answer, NodeClient, connect
 from photonic.cli.options import invocation_of
 from photonic.cli.tables import print_table
@@ -17,12 +18,21 @@ _HEADINGS = ("taken", "name", "rating", "size#", "bytes#", "here", "contested", 
 
 def run(
     context: typer.Context,
-    text: Annotated[str, typer.Argument(help="Text in names, titles and captions.")] = "",
+    text: Annotated[
+        str,
+        typer.Argument(
+            metavar="QUERY", help='Words and conditions: "rating>=3 taken:2024-05 -flag:reject".'
+        ),
+    ] = "",
+    sort: Annotated[
+        str | None,
+        typer.Option("--sort", help="taken or added: newest first; --sort=-taken: oldest first."),
+    ] = None,
     rating: Annotated[
         int | None, typer.Option("--rating", min=-1, max=5, help="At least this many stars.")
     ] = None,
-    camera: Annotated[str | None, typer.Option("--camera", help="Part of its name.")] = None,
-    lens: Annotated[str | None, typer.Option("--lens", help="Part of its name.")] = None,
+    camera: Annotated[str | None, typer.Option("--camera", help="Its whole name.")] = None,
+    lens: Annotated[str | None, typer.Option("--lens", help="Its whole name.")] = None,
     tag: Annotated[str | None, typer.Option("--tag", help="Has this tag.")] = None,
     taken_from: Annotated[
         str | None, typer.Option("--from", metavar="DATE", help="Taken then or later: 2024-05.")
@@ -46,7 +56,8 @@ def run(
 ) -> None:
     """List photos."""
     given = {
-        "q": text or None,
+        "q": query_of(text) or None,
+        "sort": sort,
         "rating": rating,
         "camera": camera,
         "lens": lens,
@@ -98,5 +109,5 @@ def _row(photo: Answer) -> tuple[object, ...]:
         output.readable_bytes(photo["bytes"]),
         "yes" if photo["held"] else "no",
         ", ".join(photo["conflicts"]),
-        photo["id"][:12],
+        photo["id"][: limits.SHORT_ID_DIGITS],
     )

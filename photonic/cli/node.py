@@ -67,6 +67,10 @@ def run(
     workers: Annotated[
         int | None, typer.Option("--workers", help="Processes that read photos.")
     ] = None,
+    trash_days: Annotated[
+        int | None,
+        typer.Option("--trash-days", help="How long bytes stay that are in the trash."),
+    ] = None,
     log_level: Annotated[
         str | None, typer.Option("--log-level", help="debug, info, warning or error.")
     ] = None,
@@ -89,6 +93,7 @@ def run(
             "join": join,
             "discovery": False if no_discovery else None,
             "workers": workers,
+            "trash_days": trash_days,
             "log_level": log_level,
             "log_format": log_format,
         }

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from photonic.errors import ConfigInvalid, PhotonicError
+from photonic.errors import ConfigInvalid, PhotonicError, QueryInvalid
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
@@ -36,6 +36,13 @@ def print_pairs(pairs: Mapping[str, object]) -> None:
         print_line(f"{word:<{width}}  {value}")
 
 
+def confirm(question: str) -> bool:
+    """Ask a person on standard error; anything but yes is no, and so is the end of the input."""
+    sys.stderr.write(clean(f"{question} [y/N] "))
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def note(text: str) -> None:
     """Tell a person something beside the answer, on standard error."""
     sys.stderr.write(clean(text) + "\n")
@@ -48,10 +55,12 @@ def show_error(error: PhotonicError, *, as_json: bool) -> None:
         line: dict[str, Any] = {"code": error.code, "message": error.message, "fix": error.fix}
         if problems:
             line["problems"] = problems
+        if isinstance(error, QueryInvalid) and error.position is not None:
+            line |= {"position": error.position, "length": error.length}
         sys.stderr.write(json.dumps(line) + "\n")
         return
     red, plain = ("\x1b[31m", "\x1b[0m") if _shows_colours() else ("", "")
-    for text in problems or [error.message]:
+    for text in problems or error.message.split("\n"):
         sys.stderr.write(f"{red}{clean(text)}{plain}\n")
     sys.stderr.write(f"→ {clean(error.fix)}\n")
 

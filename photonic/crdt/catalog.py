@@ -11,134 +11,152 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 
 from photonic import limits
-from photonic.crdt.changes import Change, Draft, SignedChange, admit, seal
-from photonic.crdt.clock import HybridClock
+from photonic.crdt.author import Author
+from photonic.crdt.changes import Draft, SignedChange, seal
+from photonic.crdt.commits import Announcement, Committed
+from photonic.crdt.digests import Digests
+from photonic.crdt.directory import Directory
 from photonic.crdt.document import DocumentFault, is_empty
-from photonic.crdt.door import admit_changes, admit_holdings
-from photonic.crdt.fold import EMBEDDED, SubjectState, fold
-from photonic.crdt.journal import CHANGES, HOLDINGS, Entry, Journal, Quarantined, ShardDigest
+from photonic.crdt.documents import Documents, holding_entries, in_pieces
+from photonic.crdt.door import admit_changes, admit_holdings, admit_plain, judge_holdings
+from photonic.crdt.echoes import Echoes
+from photonic.crdt.fold import SubjectState, fold
+from photonic.crdt.keys import HELD, ROOT, change_key, parse_holding_key, shard_of, shard_of_key
+from photonic.crdt.policy import DISPLAY_POLICY, Display, display_of
 from photonic.crdt.roster import Roster, build_roster
-from photonic.crdt.shards import (
-    ROOT,
-    SHARD_COUNT,
-    Shard,
-    ShardCache,
-    change_key,
-    holding_entries,
-    shard_of,
-)
+from photonic.crdt.updates import for_peers, new_entries, without_deletes
+from photonic.crdt.upkeep import Upkeep
 from photonic.errors import (
     ChangeInvalid,
+    JournalDamaged,
     JournalUnwritable,
     NotAllowed,
     StoreFull,
     UpdateRefused,
 )
 from photonic.identity import Identity
-from photonic.ids import BlobId, ChangeId, LibraryId, NodeId, Subject, digest, photo_subject
+from photonic.ids import BlobId, LibraryId, NodeId, Subject
+from photonic.journal.journal import CHANGES, HOLDINGS, Entry, Journal, Quarantined
 from photonic.world import World
 
-_SEQ, _STAMP, _HEARD_OF = "seq", "stamp", "heard-of"
-_NOTHING = bytes(32)
-
-
-@dataclass(frozen=True, slots=True)
-class Announcement:
-    """A durable update that connected peers should hear of; not the one who sent it."""
-
-    shard: int
-    document: int
-    data: bytes
-    origin: NodeId | None
-
-
-@dataclass(slots=True)
-class Committed:
-    """What a flush made durable."""
-
-    announcements: list[Announcement] = field(default_factory=list)
-    subjects: dict[Subject, NodeId | None] = field(default_factory=dict)  # and who brought it
-    changes: list[ChangeId] = field(default_factory=list)
-    blobs: set[BlobId] = field(default_factory=set)  # whose holders changed
-    roster_changed: bool = False
-    refold_all: bool = False  # rights changed for an author whose changes are already here
+_HEARD_OF = "heard-of"
 
 
 class Catalog:
-    """See the module. Implements `sync.Replica`."""
+    """See the module. `crdt/replica.py` shows it to peers."""
 
     def __init__(
-        self, library: LibraryId, identity: Identity, journal: Journal, world: World
+        self,
+        library: LibraryId,
+        identity: Identity,
+        journal: Journal,
+        world: World,
+        directory: Path | None = None,
     ) -> None:
+        """`directory` is where the derived directory is kept; None keeps it in memory."""
         self.library, self._identity, self._journal, self._world = library, identity, journal, world
-        self._digests = journal.digests()
-        self._shards = ShardCache(library, journal, self._note_loaded)
-        self._seq = int.from_bytes(journal.fact(_SEQ) or b"", "big")
-        stamp = int.from_bytes(journal.fact(_STAMP) or b"", "big")
-        self._clock = HybridClock(world.clock, stamp)
+        self._staged: list[Announcement] = []
+        self._pending = Committed()
+        self._author = Author(identity.node, journal.fact, world.clock)
+        self._echoes = Echoes()
         heard_of = journal.fact(_HEARD_OF) or b""
         # Everybody whose changes or holdings are here, members or not (yet): if their rights
         # change, what they said must be folded again.
         self._heard_of = {NodeId(heard_of[i : i + 32]) for i in range(0, len(heard_of), 32)}
-        self._staged: list[Announcement] = []
-        self._pending = Committed()
+        self._has_heard_more = False  # than the journal knows of
+        self.returned = 0  # own changes that a peer gave back: this folder is an older copy
+        self.directory = Directory(directory, library, journal)
+        self.digests = Digests(journal.digests())
+        self.documents = Documents(self._updates, self._new_client_id)
+        suspect = sorted(journal.suspect)
+        self.upkeep = Upkeep(
+            journal, self.directory, self.documents, self.digests, self._write_entries
+        )
+        for signed in (s for number in suspect for s in self.directory.shard(number)):
+            self._author.note(signed)  # the last number may be lost with the rest
         self.roster: Roster = self._build_roster()
+        self.display: Display = self._build_display()
 
-    def _note_loaded(self, shard: Shard) -> None:
-        """Tell peers what is really there: what a damaged entry held is asked for again.
+    def close(self) -> None:
+        """Close what the catalog opened: not the journal."""
+        self.directory.close()
 
-        A document whose journal has grown long is compacted here, where memory and journal are
-        known to say the same; not while something is damaged, for that would hide it.
-        """
-        if shard.ids or shard.holders or shard.number in self._digests:
-            self._digests[shard.number] = shard.digest
-        for document in (CHANGES, HOLDINGS):
-            count = self._journal.entry_count(shard.number, document)
-            if count > limits.JOURNAL_UPDATES_PER_SNAPSHOT and not self._journal.damaged:
-                snapshot = shard.document(document).snapshot()
-                with suppress(sqlite3.Error):  # no room: it stays long, and is tried again
-                    self._journal.compact(shard.number, document, snapshot)
+    def _updates(self, number: int, document: int) -> list[bytes]:
+        """Return all that a document is made of: what the journal has, and what is staged."""
+        place = (number, document)
+        staged = [item.data for item in self._staged if (item.shard, item.document) == place]
+        return [*self._journal.updates(number, document), *staged]
+
+    def _new_client_id(self) -> int:
+        return int.from_bytes(self._world.entropy.token(7), "big") >> 3 or 1  # Yjs has 53 bits
 
     # --- reading -----------------------------------------------------------------------------
 
+    def changes(self, subject: Subject) -> list[SignedChange]:
+        """Return every change of a subject, effective or not."""
+        return self.directory.changes(subject)
+
     def state(self, subject: Subject) -> SubjectState:
         """Return what is known of a subject; a state without fields if nothing is."""
-        shard = self._shards.get(shard_of(subject))
-        return fold(subject, shard.by_subject.get(subject, {}).values(), self._is_effective)
+        return fold(subject, self.changes(subject), self.is_effective)
 
     def subjects(self, number: int) -> list[Subject]:
         """Return all subjects of a shard."""
-        return list(self._shards.get(number).subjects())
+        return self.directory.subjects(number)
 
     def holders(self, blob: BlobId) -> frozenset[NodeId]:
         """Return the members that say they hold an original: a hint, never proof."""
-        shard = self._shards.get(shard_of(photo_subject(blob)))
         return frozenset(
             node
-            for node, is_held in shard.holders.get(blob, {}).items()
+            for node, is_held in self.directory.holders(blob).items()
             if is_held and node in self.roster.members and self.roster.members[node].cut is None
         )
 
     def held_blobs(self, number: int) -> list[BlobId]:
         """Return the originals of a shard of which some node said something."""
-        return list(self._shards.get(number).holders)
+        return list(dict.fromkeys(blob for blob, _, _ in self.directory.holdings(number)))
 
     def founding_updates(self) -> list[tuple[int, bytes]]:
         """Return the root documents whole, as (document, update): what a new member begins with."""
-        shard = self._shards.get(ROOT)
-        return [(CHANGES, shard.changes.snapshot()), (HOLDINGS, shard.holdings.snapshot())]
+        changes, holdings = (self.documents.get(ROOT, kind) for kind in (CHANGES, HOLDINGS))
+        return [
+            (CHANGES, for_peers(changes.snapshot())),
+            (HOLDINGS, without_deletes(holdings.snapshot())),
+        ]
 
-    def _is_effective(self, signed: SignedChange) -> bool:
+    def root_digest(self) -> bytes:
+        """Return what everything here adds up to: equal on nodes that have the same."""
+        return self.digests.root()
+
+    def quarantined(self) -> list[Quarantined]:
+        """Return the refused updates that were kept, newest first."""
+        return self._journal.quarantined()
+
+    @property
+    def has_staged(self) -> bool:
+        """Whether something waits for a flush."""
+        return bool(self._staged)
+
+    def housekeep(self, *, scrubs: bool = True) -> bool:
+        """Do one small piece of the journal's upkeep; False when there is none left for now."""
+        return not self._staged and self.upkeep.step(scrubs=scrubs)
+
+    def is_effective(self, signed: SignedChange) -> bool:
+        """Whether a change counts: its author had the right to make it."""
         return self.roster.allows(signed)
 
     def _build_roster(self) -> Roster:
-        root = self._shards.get(ROOT)
-        return build_roster(
-            self.library, [change for some in root.by_subject.values() for change in some.values()]
-        )
+        subjects = self.directory.subjects(ROOT)
+        said = (signed for subject in subjects for signed in self.directory.changes(subject))
+        return build_roster(self.library, said)
+
+    def _build_display(self) -> Display:
+        roles = {node: member.certificate.role for node, member in self.roster.members.items()}
+        return display_of(self.state(DISPLAY_POLICY), roles)
 
     # --- writing -----------------------------------------------------------------------------
 
@@ -153,109 +171,133 @@ class Catalog:
 
         `identity` and `seq` are those of the library's authority where it signs (founding).
         """
-        author, number = identity or self._identity, seq or self._next_seq
+        author, number = identity or self._identity, seq or self._author.next_number
         made: list[SignedChange] = []
-        fresh: dict[int, dict[str, bytes]] = {}
+        mine: dict[Subject, list[SignedChange]] = {}  # what later drafts of a subject must see
+        first = self._author.number
         try:
             for draft in drafts:
-                shard = self._shards.get(shard_of(draft.subject))
-                change = self._change(draft, author.node, number)
+                before = mine.setdefault(draft.subject, [])
+                known = [*self.changes(draft.subject), *before]
+                state = fold(draft.subject, known, self.is_effective)
+                change = self._author.change(draft, state, author.node, number)
                 signed = seal(author, self.library, change)
-                if identity is None and not self.roster.allows(signed):
+                if identity is None and not self.is_effective(signed):
                     raise NotAllowed(f"this node may not change a {draft.subject.kind}")
-                shard.note_change(signed)  # so that the next draft of the subject sees it
-                fresh.setdefault(shard.number, {})[change_key(signed.id)] = signed.data
+                before.append(signed)
                 made.append(signed)
         except BaseException:
-            for shard_number in fresh:
-                self._reload(shard_number)
+            self._author.go_back(first)
             raise
-        for shard_number, entries in fresh.items():
-            update = self._shards.get(shard_number).changes.insert(entries)
-            self._stage(Announcement(shard_number, CHANGES, update, None))
-        self._note_changes(made, None)
+        self._write_entries(signed for signed in made if self._note_fresh(signed, None))
         return made
 
-    def _change(self, draft: Draft, author: NodeId, seq: Callable[[], int]) -> Change:
-        state = self.state(draft.subject)
-        removes = {
-            name: {
-                value: (*sorted(state.tags.get(name, {}).get(value, ())), EMBEDDED)
-                for value in values
-            }
-            for name, values in draft.removes.items()
-        }
-        return Change(
-            kind=draft.subject.kind,
-            key=draft.subject.key,
-            parents=tuple(sorted(state.heads)[: limits.CHANGE_PARENTS_MAX]),
-            author=author,
-            seq=seq(),
-            at=self._clock.next(),
-            sets=dict(draft.sets),
-            adds={name: tuple(values) for name, values in draft.adds.items()},
-            removes=removes,
-        )
+    def next_number(self) -> int:
+        """Return the number of this node's next change, for whoever signs it and adopts it."""
+        return self._author.next_number()
 
-    def _next_seq(self) -> int:
-        self._seq += 1
-        return self._seq
+    def _write_entries(self, some: Iterable[SignedChange], origin: NodeId | None = None) -> None:
+        """Stage changes as entries that this node writes, in updates of a bounded length."""
+        entries: dict[int, dict[str, bytes]] = {}
+        for signed in some:
+            number = shard_of(signed.change.subject)
+            entries.setdefault(number, {})[change_key(signed.id)] = signed.data
+        for number, mine in entries.items():
+            for piece in in_pieces(mine):
+                update = self.documents.write(number, CHANGES, piece)
+                self._staged.append(Announcement(number, CHANGES, update, origin))
 
     def hold(self, held: Mapping[BlobId, bool]) -> None:
         """Stage what this node says of its own originals: held, or dropped."""
-        by_shard: dict[int, dict[BlobId, bool]] = {}
+        first: dict[int, dict[BlobId, bool]] = {}
+        again: dict[int, dict[BlobId, bool]] = {}
         for blob, is_held in held.items():
-            shard = self._shards.get(shard_of(photo_subject(blob)))
-            if shard.holders.get(blob, {}).get(self._identity.node, False) != is_held:
-                by_shard.setdefault(shard.number, {})[blob] = is_held
-        for number, some in by_shard.items():
-            shard = self._shards.get(number)
-            entries = holding_entries(self._identity.node, some)
-            self._stage(Announcement(number, HOLDINGS, shard.holdings.insert(entries), None))
-            self._note_holdings(shard, entries)
+            before = self.directory.holding(blob, self._identity.node)
+            if (before or False) != is_held:
+                some = first if before is None else again
+                some.setdefault(shard_of_key(blob), {})[blob] = is_held
+        for said, write in ((first, self.documents.write), (again, self.documents.overwrite)):
+            for number, mine in said.items():
+                for piece in in_pieces(holding_entries(self._identity.node, mine)):
+                    update = write(number, HOLDINGS, piece)
+                    self._staged.append(Announcement(number, HOLDINGS, update, None))
+                    self._note_holdings(number, piece)
 
     # --- the door ----------------------------------------------------------------------------
 
     def receive(self, shard: int, document: int, update: bytes, peer: bytes) -> bool:
         """Take in a peer's update, whole or not at all; False if it was refused.
 
-        A refused update is quarantined with its reason, and the shard is as it was before.
+        A refused update is quarantined with its reason, and nothing is another thing than before.
         """
-        if is_empty(update):
+        if is_empty(update) or self._echoes.is_known(shard, document, update):
             return True
         try:
-            self._admit(self._shards.get(shard), document, update, NodeId(peer))
+            if len(update) > limits.UPDATE_BYTES_MAX:
+                raise UpdateRefused(f"an update of {len(update):,} bytes is longer than one may be")
+            take = self._receive_changes if document == CHANGES else self._receive_holdings
+            take(shard, update, NodeId(peer))
         except (ChangeInvalid, UpdateRefused, DocumentFault) as error:
-            self._reload(shard)
-            at_ms = self._world.clock.now_ms()
-            with suppress(sqlite3.Error):  # no room to keep it; it stays refused
-                self._journal.quarantine(Quarantined(peer, str(error), at_ms, update))
+            if document == HOLDINGS or isinstance(error, DocumentFault):  # it may have seen some
+                self.documents.forget(shard, document)
+            self._quarantine(peer, str(error), update)
             return False
+        self._echoes.note(shard, document, update)
         return True
 
-    def _admit(self, shard: Shard, document: int, update: bytes, peer: NodeId) -> None:
-        if len(update) > limits.UPDATE_BYTES_MAX:
-            raise UpdateRefused(f"an update of {len(update):,} bytes is longer than one may be")
-        target = shard.document(document)
-        before = target.vector()
-        delta = target.apply(update)
-        if document == HOLDINGS:
-            entries = admit_holdings(delta)
-            self._note_holdings(shard, entries)
-            is_news = bool(entries)
-        else:
-            deletes = target.deletes_since(before)
-            admitted = admit_changes(self.library, shard.number, delta, deletes=deletes)
-            is_news = bool(admitted)
-            fresh = [signed for signed in admitted if signed.id not in shard.ids]
-            for signed in fresh:
-                shard.note_change(signed)
-                self._clock.observe(signed.change.at)
-                if signed.change.author == self._identity.node:  # we were rolled back, it seems
-                    self._seq = max(self._seq, signed.change.seq)
-            self._note_changes(fresh, peer)
-        if is_news or target.vector() != before:
-            self._stage(Announcement(shard.number, document, update, peer))
+    def _quarantine(self, peer: bytes, reason: str, data: bytes) -> None:
+        at_ms = self._world.clock.now_ms()
+        with suppress(sqlite3.Error):  # no room to keep it; it stays refused
+            self._journal.quarantine(Quarantined(peer, reason, at_ms, data))
+
+    def _receive_changes(self, number: int, update: bytes, peer: NodeId) -> None:
+        admitted = admit_changes(
+            self.library, number, update, partial(self.directory.entry, number)
+        )
+        if admitted.fresh:
+            self.documents.note(number, CHANGES, admitted.update)
+        else:  # known changes in new blocks, or nothing new: only the document can tell
+            document = self.documents.get(number, CHANGES)
+            before = document.vector()
+            self.documents.note(number, CHANGES, admitted.update)
+            if document.vector() == before:
+                return
+        for signed in admitted.fresh:
+            self._author.note(signed)
+            if signed.change.author == self._identity.node:
+                self.returned += 1  # others know what we do not: this is an older copy
+            self._note_fresh(signed, peer)
+        self._staged.append(Announcement(number, CHANGES, admitted.update, peer))
+
+    def _receive_holdings(self, number: int, update: bytes, peer: NodeId) -> None:
+        taken, entries = admit_holdings(number, update), new_entries(update)
+        if entries and all(self.directory.is_new_holding(key) for key in entries):
+            self.documents.note(number, HOLDINGS, taken)
+        else:  # something is overwritten, or known: only the document can tell
+            delta = self.documents.get(number, HOLDINGS).apply(taken)
+            taken, entries = delta.update, judge_holdings(number, delta)
+        untrue = self._note_holdings(number, entries)
+        if not is_empty(taken):
+            self._staged.append(Announcement(number, HOLDINGS, taken, peer))
+        self.hold(untrue)  # nobody else knows what is in this node's store
+
+    def adopt(self, changes: Sequence[bytes], peer: bytes) -> int:
+        """Take in changes as their authors signed them, outside of any update: all or none.
+
+        Returns how many were new. Two nodes that adopt the same change write it under one key
+        each; the documents keep one of the two. Raises ChangeInvalid.
+        """
+        admitted = admit_plain(self.library, changes)
+        fresh = [
+            signed
+            for signed in {signed.id: signed for signed in admitted}.values()
+            if self.directory.change(shard_of(signed.change.subject), signed.id) is None
+        ]
+        for signed in fresh:
+            self._author.note(signed)
+            self._note_fresh(signed, NodeId(peer))
+        self._write_entries(fresh, NodeId(peer))
+        return len(fresh)
 
     # --- durability --------------------------------------------------------------------------
 
@@ -265,111 +307,87 @@ class Catalog:
         If the disk refuses, nothing of the stage happened: documents go back to the journal.
         """
         if not self._staged:
-            self._shards.trim(frozenset())
+            self.trim()
             return Committed()
-        touched = {item.shard for item in self._staged}
-        digests = {number: self._shards.get(number).digest for number in touched}
-        facts = {
-            _SEQ: self._seq.to_bytes(8, "big"),
-            _STAMP: self._clock.next().to_bytes(8, "big"),
-            _HEARD_OF: b"".join(sorted(self._heard_of)),
-        }
-        need_bytes = sum(len(item.data) for item in self._staged)
+        touched = {(item.shard, item.document) for item in self._staged}
+        facts = self._author.facts()
+        if self._has_heard_more:
+            facts = {**facts, _HEARD_OF: b"".join(sorted(self._heard_of))}
         try:
             self._journal.commit(
                 (Entry(item.shard, item.document, item.data) for item in self._staged),
-                digests,
+                self.digests.some({number for number, _ in touched}),
                 facts,
             )
-        except sqlite3.Error as error:
+        except (sqlite3.Error, JournalDamaged, JournalUnwritable) as error:
+            need_bytes = sum(len(item.data) for item in self._staged)
             self._rollback(touched)
             if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
                 raise StoreFull("the catalog's journal", need_bytes, 0) from error
             raise JournalUnwritable(f"the catalog's journal cannot be written: {error}") from error
+        self._author.note_durable()
+        self._has_heard_more = False
+        with suppress(sqlite3.Error):  # then it keeps in memory what it could not write
+            self.directory.settle()
         committed, self._pending = self._pending, Committed()
         committed.announcements, self._staged = self._staged, []
-        self._digests.update(digests)
-        if any(item.shard == ROOT and item.document == CHANGES for item in committed.announcements):
+        if (ROOT, CHANGES) in touched:
             self._note_roster(committed)
-        self._shards.trim(frozenset())
+        self.trim()
         return committed
 
     def _note_roster(self, committed: Committed) -> None:
         before, self.roster = self.roster, self._build_roster()
         committed.roster_changed = self.roster != before
-        changed = {
-            node
-            for node in self.roster.members.keys() | before.members.keys()
-            if self.roster.members.get(node) != before.members.get(node)
-        }
-        is_crowded = len(self._heard_of) >= limits.AUTHORS_MAX
-        committed.refold_all = bool((changed and is_crowded) or changed & self._heard_of)
-
-    def quarantined(self) -> list[Quarantined]:
-        """Return the refused updates that are kept aside, newest first."""
-        return self._journal.quarantined()
-
-    def _rollback(self, touched: Iterable[int]) -> None:
-        self._staged, self._pending = [], Committed()
-        for number in touched:
-            self._shards.forget(number)
-
-    def _reload(self, number: int) -> None:
-        """Bring a shard back to the journal and what is staged, without what just failed."""
-        self._shards.forget(number)
-        shard = self._shards.get(number)
-        for item in self._staged:
-            if item.shard != number:
-                continue
-            delta = shard.document(item.document).apply(item.data)
-            for key, data in {**delta.added, **delta.overwritten}.items():
-                if item.document == CHANGES:
-                    shard.note_change(admit(self.library, data))
-                else:
-                    shard.note_holding(key, data)
-
-    def _stage(self, item: Announcement) -> None:
-        self._staged.append(item)
-
-    def _note_changes(self, some: Iterable[SignedChange], origin: NodeId | None) -> None:
-        for signed in some:
-            self._hear_of(NodeId(signed.change.author))
-            self._pending.subjects[signed.change.subject] = origin
-            self._pending.changes.append(signed.id)
-
-    def _note_holdings(self, shard: Shard, entries: Mapping[str, bytes]) -> None:
-        for key, value in entries.items():
-            blob, node = shard.note_holding(key, value)
-            self._hear_of(node)
-            self._pending.blobs.add(blob)
-
-    def _hear_of(self, node: NodeId) -> None:
+        nodes = self.roster.members.keys() | before.members.keys()
+        changed = {node for node in nodes if self.roster.rights(node) != before.rights(node)}
         if len(self._heard_of) < limits.AUTHORS_MAX:
-            self._heard_of.add(node)
+            changed &= self._heard_of
+        committed.refold = frozenset(changed)
+        shown, self.display = self.display, self._build_display()
+        committed.display_changed = self.display != shown
+
+    def _rollback(self, touched: Iterable[tuple[int, int]]) -> None:
+        self._staged, self._pending = [], Committed()
+        self._author.go_back()
+        self._echoes.clear()
+        self.directory.drop_stage()
+        for place in touched:
+            self.documents.forget(*place)
+        self.digests.reset(self._journal.digests())
+        self.upkeep.redo()
 
     def trim(self) -> None:
-        """Let go of shards that are over the bound: for long walks over all of them."""
-        self._shards.trim(frozenset(item.shard for item in self._staged))
+        """Let go of documents that are over the bound."""
+        self.documents.trim(frozenset((item.shard, item.document) for item in self._staged))
 
-    # --- sync.Replica ------------------------------------------------------------------------
+    def _note_fresh(self, signed: SignedChange, origin: NodeId | None) -> bool:
+        """Take in a change that is to become durable; False if it is known."""
+        if not self.directory.stage(signed):
+            return False
+        self.digests.add_change(shard_of(signed.change.subject), signed.id)
+        self._hear_of(NodeId(signed.change.author))
+        self._pending.subjects[signed.change.subject] = origin
+        self._pending.fresh.append(signed)
+        return True
 
-    def document_digests(self) -> dict[tuple[int, int], bytes]:
-        nothing = ShardDigest(_NOTHING, _NOTHING, 0)
-        return {
-            (number, document): self._digests.get(number, nothing).of(document)
-            for number in range(SHARD_COUNT)
-            for document in (CHANGES, HOLDINGS)
-        }
+    def _note_holdings(self, number: int, entries: Mapping[str, bytes]) -> dict[BlobId, bool]:
+        """Take in what nodes say; return what of it is said of this node, and is not true."""
+        untrue: dict[BlobId, bool] = {}
+        for key, value in entries.items():
+            blob, node = parse_holding_key(key)
+            before, after = self.directory.holding(blob, node), value == HELD
+            if before == after:
+                continue
+            if node == self._identity.node and before is not None:
+                untrue[blob] = before
+            self.digests.set_holding(number, blob, node, before, after)
+            self.directory.stage_holding(blob, node, after)
+            self._hear_of(node)
+            self._pending.blobs.add(blob)
+        return untrue
 
-    def root_digest(self) -> bytes:
-        return digest(b"".join(self.document_digests().values()))
-
-    def vector(self, shard: int, document: int) -> bytes:
-        return self._shards.get(shard).document(document).vector()
-
-    def missing_for(self, shard: int, document: int, vector: bytes) -> bytes:
-        """Return what a replica with `vector` lacks; nothing if that is no vector."""
-        try:
-            return self._shards.get(shard).document(document).missing_for(vector)
-        except DocumentFault:
-            return b""
+    def _hear_of(self, node: NodeId) -> None:
+        if node not in self._heard_of and len(self._heard_of) < limits.AUTHORS_MAX:
+            self._heard_of.add(node)
+            self._has_heard_more = True

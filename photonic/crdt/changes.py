@@ -20,6 +20,8 @@ from photonic.identity import SIGNATURE_BYTES, Identity, is_signed_by
 from photonic.ids import HASH_BYTES, ChangeId, LibraryId, NodeId, Subject, digest
 
 DOMAIN = b"photonic change 1\0"
+ACT_BYTES = 16
+_INTEGER_END = 1 << 63
 
 
 class Change(msgspec.Struct, frozen=True, array_like=True):
@@ -34,6 +36,7 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
     sets: dict[str, Any] = {}
     adds: dict[str, tuple[str, ...]] = {}
     removes: Mapping[str, Mapping[str, tuple[bytes, ...]]] = {}  # value -> the adds that it ends
+    act: bytes = b""  # 16 bytes that changes made by one act of a person share; undone together
 
     @property
     def subject(self) -> Subject:
@@ -56,6 +59,7 @@ class Draft:
     sets: Mapping[str, Any] = field(default_factory=dict)
     adds: Mapping[str, Sequence[str]] = field(default_factory=dict)
     removes: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    act: bytes = b""
 
 
 _decoder = msgspec.msgpack.Decoder(Change)
@@ -73,14 +77,36 @@ def seal(identity: Identity, library: LibraryId, change: Change) -> SignedChange
     return SignedChange(ChangeId(digest(signed)), change, identity.sign(signed) + body)
 
 
+def signed_bytes(library: LibraryId, data: bytes) -> bytes:
+    """Return what the signature at the head of `data` is a signature of."""
+    return DOMAIN + library + data[SIGNATURE_BYTES:]
+
+
 def read(library: LibraryId, data: bytes) -> SignedChange:
     """Parse a change that is known to be sound: one from our own journal. No signature check."""
     try:
         change = _decoder.decode(memoryview(data)[SIGNATURE_BYTES:])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
         raise ChangeInvalid(f"not a change: {error}") from error
-    signed = DOMAIN + library + data[SIGNATURE_BYTES:]
-    return SignedChange(ChangeId(digest(signed)), change, data)
+    return SignedChange(ChangeId(digest(signed_bytes(library, data))), change, data)
+
+
+def inspect(library: LibraryId, data: bytes) -> SignedChange:
+    """Parse a foreign change and judge its shape, but not yet its signature.
+
+    Raises ChangeInvalid. The caller must ask `is_signed` before it believes anything.
+    """
+    if not SIGNATURE_BYTES < len(data) <= limits.CHANGE_BYTES_MAX:
+        raise ChangeInvalid(f"{len(data):,} bytes cannot be a change")
+    found = read(library, data)
+    _check(found.change)
+    return found
+
+
+def is_signed(library: LibraryId, signed: SignedChange) -> bool:
+    """Whether the signature is that of the author. May be called from any thread."""
+    author, data = NodeId(signed.change.author), signed.data
+    return is_signed_by(author, data[:SIGNATURE_BYTES], signed_bytes(library, data))
 
 
 def admit(library: LibraryId, data: bytes) -> SignedChange:
@@ -89,12 +115,8 @@ def admit(library: LibraryId, data: bytes) -> SignedChange:
     Whether its author was *allowed* to make it is not asked here but in `fold`, for that depends
     on what a node knows of the roster. Raises ChangeInvalid.
     """
-    if not SIGNATURE_BYTES < len(data) <= limits.CHANGE_BYTES_MAX:
-        raise ChangeInvalid(f"{len(data):,} bytes cannot be a change")
-    found = read(library, data)
-    _check(found.change)
-    signed = DOMAIN + library + data[SIGNATURE_BYTES:]
-    if not is_signed_by(NodeId(found.change.author), data[:SIGNATURE_BYTES], signed):
+    found = inspect(library, data)
+    if not is_signed(library, found):
         raise ChangeInvalid("the signature is not that of the author")
     return found
 
@@ -102,21 +124,36 @@ def admit(library: LibraryId, data: bytes) -> SignedChange:
 def _check(change: Change) -> None:
     """Judge the shape. Raises ChangeInvalid."""
     fields = len(change.sets) + len(change.adds) + len(change.removes)
-    problems = {
-        "an author is a public key": len(change.author) != HASH_BYTES,
-        "a subject has a kind and a key": not (0 < len(change.kind) <= 32 and len(change.key) > 0),
-        "a key has at most 128 bytes": len(change.key) > 128,
-        "a parent is a change id": any(len(p) != HASH_BYTES for p in change.parents),
-        "too many parents": len(change.parents) > limits.CHANGE_PARENTS_MAX,
-        "a number starts from 1": not 1 <= change.seq < 1 << 63,
-        "a time is a hybrid clock": not 0 <= change.at < 1 << 63,
-        "too many fields": fields > limits.FIELDS_PER_CHANGE_MAX,
-        "a change says something": fields == 0,
-    }
-    wrong = [problem for problem, is_so in problems.items() if is_so]
-    if wrong:
-        raise ChangeInvalid("; ".join(wrong))
+    is_right = (
+        len(change.author) == HASH_BYTES
+        and 0 < len(change.kind) <= limits.KIND_CHARS_MAX
+        and 0 < len(change.key) <= limits.KEY_BYTES_MAX
+        and len(change.parents) <= limits.CHANGE_PARENTS_MAX
+        and all(len(parent) == HASH_BYTES for parent in change.parents)
+        and 1 <= change.seq < _INTEGER_END
+        and 0 <= change.at < _INTEGER_END
+        and 0 < fields <= limits.FIELDS_PER_CHANGE_MAX
+        and len(change.act) in (0, ACT_BYTES)
+    )
+    if not is_right:
+        raise ChangeInvalid(_what_is_wrong(change, fields))
     try:
         _encoder.encode(change.sets)  # `fold` compares values by this: each must have one
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise ChangeInvalid(f"a value cannot be compared: {error}") from error
+
+
+def _what_is_wrong(change: Change, fields: int) -> str:
+    problems = {
+        "an author is a public key": len(change.author) != HASH_BYTES,
+        "a kind has 1 to 32 letters": not 0 < len(change.kind) <= limits.KIND_CHARS_MAX,
+        "a key has 1 to 128 bytes": not 0 < len(change.key) <= limits.KEY_BYTES_MAX,
+        "a parent is a change id": any(len(p) != HASH_BYTES for p in change.parents),
+        "too many parents": len(change.parents) > limits.CHANGE_PARENTS_MAX,
+        "a number starts from 1": not 1 <= change.seq < _INTEGER_END,
+        "a time is a hybrid clock": not 0 <= change.at < _INTEGER_END,
+        "too many fields": fields > limits.FIELDS_PER_CHANGE_MAX,
+        "a change says something": fields == 0,
+        "an act has a name of 16 bytes": len(change.act) not in (0, ACT_BYTES),
+    }
+    return "; ".join(problem for problem, is_so in problems.items() if is_so)

@@ -1,21 +1,33 @@
 """One pycrdt document that is a flat map from text keys to bytes. The single importer of pycrdt.
 
 What it is for: finding and carrying what one replica has and another lacks. It knows nothing of
-what the bytes mean. What it is not: a store (the journal keeps updates) or a judge (the caller
-looks at the `Delta` and throws the document away if an entry must not be there; a document that
-refused or faulted must be loaded again from the journal).
+what the bytes mean. What it is not: a store (the journal keeps updates) or a judge: foreign bytes
+pass the door (`door.py`) before they come here, and a document that faulted must be loaded again
+from the journal.
 
-Every loaded document gets a client id of its own, for reusing one after losing un-journaled state
-would make replicas diverge silently (invariant I4).
+A document writes under a client id that nobody wrote under before, for reusing one after losing
+un-journaled state would make replicas diverge silently (invariant I4).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pycrdt import Doc, Map, MapEvent
+from pycrdt import Doc, Map
+
+from photonic import limits
+from photonic.crdt.union import union
+from photonic.crdt.updates import (
+    UpdateInvalid,
+    is_out_of_bounds,
+    parse,
+    reachable,
+    read_vector,
+    within_bounds,
+    without_deletes,
+)
 
 _ROOT = "c"
 EMPTY_UPDATE = b"\x00\x00"
@@ -32,44 +44,75 @@ class Delta:
     added: Mapping[str, bytes]
     overwritten: Mapping[str, bytes]  # new values of keys that had another value
     removed: frozenset[str]
+    update: bytes  # what was new here and was taken in: what the journal and other peers need
+    is_whole: bool  # False if something was left out, for it stands behind a gap
 
 
 class MapDocument:
     """A replicated map. Not thread-safe: one thread owns it."""
 
-    def __init__(self, updates: Iterable[bytes] = ()) -> None:
-        """Load from journaled updates. Raises DocumentFault."""
-        self._doc: Doc[Any] = Doc()
-        self._map: Map[Any] = self._doc.get(_ROOT, type=Map)
-        self._events: list[Mapping[str, Mapping[str, Any]]] = []
-        for update in updates:
-            self._absorb(update)
-        self._subscription = self._map.observe(self._note)
+    def __init__(self, updates: Sequence[bytes] = (), client_id: int | None = None) -> None:
+        """Load from journaled updates, in whatever order. Raises DocumentFault.
 
-    def _note(self, event: MapEvent) -> None:
-        self._events.append(event.keys)  # type: ignore[attr-defined]
+        `client_id` has 53 bits at most, and is a new one drawn by chance if it is None.
+        """
+        self._events: list[Mapping[str, Mapping[str, Any]]] = []
+        self._open(updates, client_id)
+
+    def _open(self, updates: Sequence[bytes], client_id: int | None) -> None:
+        self._doc: Doc[Any] = Doc(client_id=client_id)
+        self._map: Map[Any] = self._doc.get(_ROOT, type=Map)
+        reach: dict[int, int] = {}
+        waiting = [update for update in updates if not self._absorb(update, reach)[1]]
+        if waiting:  # what one of them waits for may be in another; the rest a peer will bring
+            self._absorb(merge(waiting), reach)
+        # What Rust holds must not lead back to this object: the two would live for ever.
+        events = self._events
+        self._subscription = self._map.observe(lambda event: events.append(event.keys))
+
+    @property
+    def client_id(self) -> int:
+        return self._doc.client_id
+
+    def __len__(self) -> int:
+        return len(self._map)
 
     def entries(self) -> dict[str, bytes]:
         """Return a copy of the whole map. Raises DocumentFault if a value is not bytes."""
         return {key: _as_bytes(value) for key, value in (self._map.to_py() or {}).items()}
 
     def insert(self, entries: Mapping[str, bytes]) -> bytes:
-        """Write `entries` in one transaction and return the update that carries them."""
+        """Write `entries` in one transaction and return the update that carries them.
+
+        As all that is announced and journaled, it comes without deletes (see `updates.py`). Where a
+        member forged blocks under the client id of this document, so far out that no door lets the
+        next one through, it goes on under a new client id.
+        """
+        for key, value in entries.items():
+            assert 0 < len(key.encode()) <= limits.DOCUMENT_KEY_BYTES_MAX, "no peer takes it in"
+            assert len(value) <= limits.CHANGE_BYTES_MAX, "no peer takes it in"
+        update = self._write(entries)
+        if is_out_of_bounds(parse(update)):
+            self._open([within_bounds(self.snapshot())], None)
+            update = self._write(entries)
+        return update
+
+    def _write(self, entries: Mapping[str, bytes]) -> bytes:
         before = self._doc.get_state()
         with self._doc.transaction():
             for key, value in entries.items():
                 self._map[key] = value
         self._events.clear()
-        return self._doc.get_update(before)
+        return without_deletes(self._doc.get_update(before))
 
     def apply(self, update: bytes) -> Delta:
         """Take in a foreign update and say what it did. Raises DocumentFault.
 
-        An update that leaves a gap is applied as far as it goes; the vector stays at the prefix
-        without gap, and the next round of anti-entropy heals it.
+        What stands behind a gap is left out (see `reachable`); the next round of anti-entropy
+        brings it again, for the vector does not count it.
         """
         self._events.clear()
-        self._absorb(update)
+        taken, is_whole = self._absorb(update, read_vector(self.vector()))
         if list(self._doc.keys()) != [_ROOT]:
             raise DocumentFault("the update writes outside the map")
         added: dict[str, bytes] = {}
@@ -84,7 +127,7 @@ class MapDocument:
                 elif entry["oldValue"] != entry["newValue"]:
                     overwritten[key] = _as_bytes(entry["newValue"])
         self._events.clear()
-        return Delta(added, overwritten, frozenset(removed))
+        return Delta(added, overwritten, frozenset(removed), taken, is_whole)
 
     def vector(self) -> bytes:
         """Return the state vector: what this replica has, as a peer needs to know it."""
@@ -97,19 +140,34 @@ class MapDocument:
         except BaseException as error:  # noqa: BLE001 - a panic is one; see _fault
             raise _fault(error) from None
 
-    def deletes_since(self, vector: bytes) -> bool:
-        """Whether anything was ever deleted here. Yjs sends what was deleted whole, at the end."""
-        return not self.missing_for(vector).endswith(b"\0")
-
     def snapshot(self) -> bytes:
         """Return one update that carries everything."""
         return self._doc.get_update()
 
-    def _absorb(self, update: bytes) -> None:
+    def _absorb(self, update: bytes, reach: dict[int, int]) -> tuple[bytes, bool]:
+        """Take in what can be; return that, and whether nothing had to be left out."""
         try:
-            self._doc.apply_update(update)
+            part, is_all = reachable(update, reach)
+            if not is_empty(part):
+                self._doc.apply_update(part)
         except BaseException as error:  # noqa: BLE001 - a panic is one; see _fault
             raise _fault(error) from None
+        return part, is_all
+
+
+def merge(updates: Sequence[bytes]) -> bytes:
+    """Return one update with all entries of `updates`. Raises DocumentFault.
+
+    An update has one block in each place. Where a member forged an entry in the place of another,
+    that other one is written again, under a client id of its own.
+    """
+    try:
+        merged, displaced = union([parse(update) for update in updates])
+        if displaced:
+            merged, _ = union([parse(merged), parse(MapDocument().insert(displaced))])
+    except UpdateInvalid as error:
+        raise DocumentFault(f"not an update: {error}") from None
+    return merged
 
 
 def is_empty(update: bytes) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 
-from photonic.ids import ALBUM, LIBRARY, MEMBER, PHOTO
+from photonic.ids import ALBUM, LIBRARY, MEMBER, PHOTO, REMOVALS, SHOOT, STACK
 
 
 class Merge(enum.Enum):
@@ -20,26 +20,37 @@ class Merge(enum.Enum):
 
 
 # Photo fields. Shapes of the values are in docs/catalog-format.md.
-ORIGINAL = "original"  # photos.BlobRef as a list: blob, size in bytes, chunk list
-RATING, LABEL, TITLE, CAPTION, GPS = "rating", "label", "title", "caption", "gps"
-TAGS = "tags"
+ORIGINAL = "original"  # photos.BlobRef as a list: blob, size in bytes, chunk list[, taken]
+RATING, LABEL, FLAG = "rating", "label", "flag"
+TITLE, CAPTION, GPS = "title", "caption", "gps"
+TAGS, ALBUMS = "tags", "albums"  # sets of text; an album is named by the hex digits of its id
+SHOOT_OF, STACK_OF = "shoot", "stack"  # a person's word against the automatic grouping
+TRASHED = "trashed"  # true while the photo is in the trash; see crdt/brake.py for bursts of it
 NAME, FOLDER, FACTS = "name", "folder", "facts"
 IMPORTED = "imported_ms"
 PREVIEW_PREFIX = "preview/"  # preview/256, preview/1600: width, height, BlobRef
 SIDECAR_PREFIX = "sidecar/"  # sidecar/xmp: BlobRef
 
-# Member and library fields.
+# Fields of other subjects.
 CERTIFICATE, REVOKED = "certificate", "revoked"
 LIBRARY_NAME = "name"
+CONFIRMED = "confirmed"  # removals: the stamp up to which a node's removals are meant
+ALBUM_NAME, ALBUM_QUERY, ALBUM_GONE = "name", "query", "gone"
+GROUP_NAME = "name"  # of a shoot or a stack
 
 _TABLE: dict[tuple[str, str], Merge] = {
     (PHOTO, ORIGINAL): Merge.CONTESTED,
     (PHOTO, RATING): Merge.CONTESTED,
     (PHOTO, LABEL): Merge.CONTESTED,
+    (PHOTO, FLAG): Merge.CONTESTED,
     (PHOTO, TITLE): Merge.CONTESTED,
     (PHOTO, CAPTION): Merge.CONTESTED,
     (PHOTO, GPS): Merge.CONTESTED,
     (PHOTO, TAGS): Merge.TAGS,
+    (PHOTO, ALBUMS): Merge.TAGS,
+    (PHOTO, SHOOT_OF): Merge.CONTESTED,
+    (PHOTO, STACK_OF): Merge.CONTESTED,
+    (PHOTO, TRASHED): Merge.CONTESTED,
     (PHOTO, NAME): Merge.FACT,
     (PHOTO, FOLDER): Merge.FACT,
     (PHOTO, FACTS): Merge.FACT,
@@ -47,15 +58,23 @@ _TABLE: dict[tuple[str, str], Merge] = {
     (MEMBER, CERTIFICATE): Merge.FACT,
     (MEMBER, REVOKED): Merge.FACT,
     (LIBRARY, LIBRARY_NAME): Merge.FACT,
-    (ALBUM, "photos"): Merge.TAGS,
+    (ALBUM, ALBUM_NAME): Merge.CONTESTED,
+    (ALBUM, ALBUM_QUERY): Merge.CONTESTED,
+    (ALBUM, ALBUM_GONE): Merge.CONTESTED,
+    (REMOVALS, CONFIRMED): Merge.FACT,
+    (SHOOT, GROUP_NAME): Merge.CONTESTED,
+    (STACK, GROUP_NAME): Merge.CONTESTED,
 }
 
-EDITABLE = (RATING, LABEL, TITLE, CAPTION, GPS)
+EDITABLE = (RATING, LABEL, FLAG, TITLE, CAPTION, GPS)
 """The registers that a person edits through REST, the page and the command line."""
 
 
 def merge_of(kind: str, field: str) -> Merge:
-    """Return how `field` of a subject of `kind` merges."""
+    """Return how `field` of a subject of `kind` merges.
+
+    Policies, jobs and whatever a newer photonic brings need no rows: their registers contest.
+    """
     if kind == PHOTO and field.startswith(PREVIEW_PREFIX):
         return Merge.FACT
     return _TABLE.get((kind, field), Merge.CONTESTED)

@@ -4,24 +4,30 @@ The order, repetition and route of arrival do not matter (invariant I1), and no 
 vanishes unless a change that had seen it wrote the same field (I2). A write is superseded if a
 *descendant* writes the same field; what is left are the field's versions. Several versions with
 different values are contested, and all of them are in the state.
+
+`fold` goes from nothing, `extend` goes on from a state by one change. Both give equal states.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 
 from photonic.crdt.changes import SignedChange
 from photonic.crdt.fields import Merge, merge_of
+from photonic.crdt.lineage import Lineage
 from photonic.ids import ChangeId, NodeId, Subject
 
 _canonical = msgspec.msgpack.Encoder(order="deterministic")
 
 EMBEDDED = ChangeId(bytes(32))
 """Stands for "as the file itself says" where a remove names the adds that it ends."""
+
+Adds = Mapping[str, Mapping[str, frozenset[ChangeId]]]  # field -> value -> changes
+IsEffective = Callable[[SignedChange], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,8 @@ class Field:
 
     @property
     def is_contested(self) -> bool:
+        if len(self.versions) == 1:
+            return False
         return len({_canonical.encode(version.value) for version in self.versions}) > 1
 
 
@@ -52,8 +60,9 @@ class SubjectState:
     subject: Subject
     heads: frozenset[ChangeId] = frozenset()
     fields: Mapping[str, Field] = field(default_factory=dict)
-    tags: Mapping[str, Mapping[str, frozenset[ChangeId]]] = field(default_factory=dict)
-    ended_embedded: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    tags: Adds = field(default_factory=dict)  # the living adds of each set
+    ended: Adds = field(default_factory=dict)  # every add that some remove saw
+    lineage: Lineage = field(default_factory=Lineage)
 
     def contested(self) -> tuple[str, ...]:
         """Return the names of the fields that need someone's decision, sorted."""
@@ -61,7 +70,7 @@ class SubjectState:
             sorted(
                 name
                 for name, entry in self.fields.items()
-                if merge_of(self.subject.kind, name) is Merge.CONTESTED and entry.is_contested
+                if entry.is_contested and merge_of(self.subject.kind, name) is Merge.CONTESTED
             )
         )
 
@@ -70,11 +79,16 @@ class SubjectState:
         entry = self.fields.get(name)
         return entry.versions[0].value if entry else default
 
+    def ended_embedded(self, name: str) -> frozenset[str]:
+        """Return the values of a set that the file itself has and somebody took away."""
+        ended = self.ended.get(name, {})
+        return frozenset(value for value, seen in ended.items() if EMBEDDED in seen)
+
 
 def fold(
     subject: Subject,
     changes: Iterable[SignedChange],
-    is_effective: Callable[[SignedChange], bool] = lambda _: True,
+    is_effective: IsEffective = lambda _: True,
 ) -> SubjectState:
     """Return the state that `changes` (all of `subject`) add up to.
 
@@ -83,95 +97,125 @@ def fold(
     """
     by_id = {change.id: change for change in changes}
     assert all(change.change.subject == subject for change in by_id.values())
-    ancestors = _ancestors(by_id)
-    effective = [change for change in by_id.values() if is_effective(change)]
-    bits = {change.id: 1 << position for position, change in enumerate(by_id.values())}
-    covered = 0
-    for change in effective:
-        covered |= ancestors[change.id]
+    lineage = Lineage.of({name: signed.change.parents for name, signed in by_id.items()})
+    effective = [signed for signed in by_id.values() if is_effective(signed)]
+    adds, ended = _sets(effective)
     return SubjectState(
         subject,
-        frozenset(change.id for change in effective if not bits[change.id] & covered),
-        _registers(effective, ancestors, bits),
-        *_tags(effective),
+        lineage.latest(signed.id for signed in effective),
+        _registers(effective, lineage),
+        _living(adds, ended),
+        ended,
+        lineage,
     )
 
 
-def _ancestors(by_id: Mapping[ChangeId, SignedChange]) -> dict[ChangeId, int]:
-    """Return each change's ancestors as a bit set over the order of `by_id`, itself not in it.
+def extend(
+    state: SubjectState, signed: SignedChange, is_effective: IsEffective = lambda _: True
+) -> SubjectState:
+    """Return the state with one change more: what `fold` makes of all of them together.
 
-    Parents that are not here (partial delivery) are left out; the next fold knows them.
-    Iterative, for a chain of edits may be longer than Python's stack.
+    The change may be a repeated one, and may come before its ancestors or after its descendants.
     """
-    bits = {name: 1 << position for position, name in enumerate(by_id)}
-    known: dict[ChangeId, int] = {}
-    for start in by_id:
-        stack = [start]
-        while stack:
-            name = stack[-1]
-            if name in known:
-                stack.pop()
-                continue
-            parents = [ChangeId(p) for p in by_id[name].change.parents if p in by_id]
-            missing = [p for p in parents if p not in known]
-            if missing:
-                stack.extend(missing)
-                continue
-            found = 0
-            for parent in parents:
-                found |= known[parent] | bits[parent]
-            known[name] = found
-            stack.pop()
-    return known
+    assert signed.change.subject == state.subject
+    if signed.id in state.lineage:
+        return state
+    lineage = state.lineage.extended(signed.id, signed.change.parents)
+    fields = dict(state.fields)
+    heads = set(state.heads)
+    tags, ended = state.tags, state.ended
+    if is_effective(signed):
+        heads.add(signed.id)
+        for name in signed.change.sets:
+            known = fields[name].versions if name in fields else ()
+            fields[name] = Field((*known, _version(signed, name)))
+        more_adds, more_ended = _sets([signed])
+        ended = _united(ended, more_ended)
+        tags = _living(_united(tags, more_adds), ended)
+    if lineage.is_knotted(signed.id):
+        # A link that was missing joins what seemed apart: any field may have lost a version.
+        fields = {name: _latest(entry.versions, lineage) for name, entry in fields.items()}
+    else:
+        for name in signed.change.sets.keys() & fields.keys():
+            fields[name] = _latest(fields[name].versions, lineage)
+    return replace(
+        state,
+        heads=lineage.latest(heads),
+        fields=dict(sorted(fields.items())),
+        tags=tags,
+        ended=ended,
+        lineage=lineage,
+    )
 
 
-def _registers(
-    effective: Iterable[SignedChange],
-    ancestors: Mapping[ChangeId, int],
-    bits: Mapping[ChangeId, int],
-) -> dict[str, Field]:
-    writers: dict[str, list[SignedChange]] = {}
-    for change in effective:
-        for name in change.change.sets:
-            writers.setdefault(name, []).append(change)
-    fields = {}
-    for name, some in sorted(writers.items()):
-        superseded = 0
-        for writer in some:
-            superseded |= ancestors[writer.id]
-        fields[name] = Field(
-            tuple(
-                Version(w.id, w.change.sets[name], NodeId(w.change.author), w.change.at)
-                for w in sorted(some, key=lambda w: (w.change.at, w.id), reverse=True)
-                if not bits[w.id] & superseded
-            )
-        )
-    return fields
+def _version(signed: SignedChange, name: str) -> Version:
+    change = signed.change
+    return Version(signed.id, change.sets[name], NodeId(change.author), change.at)
 
 
-def _tags(
-    effective: Iterable[SignedChange],
-) -> tuple[dict[str, dict[str, frozenset[ChangeId]]], dict[str, frozenset[str]]]:
-    """Return the living adds of each set, and what was ended of what files themselves say."""
+def _latest(versions: Iterable[Version], lineage: Lineage) -> Field:
+    """Leave out the versions that have a descendant among the others.
+
+    To look among the versions is enough: what superseded a write and was superseded itself has a
+    descendant among them, which is one of the first write, too.
+    """
+    by_change = {version.change: version for version in versions}
+    left = (by_change[name] for name in lineage.latest(by_change))
+    return Field(tuple(sorted(left, key=lambda v: (v.at, v.change), reverse=True)))
+
+
+def _registers(effective: Iterable[SignedChange], lineage: Lineage) -> dict[str, Field]:
+    writes: dict[str, list[Version]] = {}
+    for signed in effective:
+        for name in signed.change.sets:
+            writes.setdefault(name, []).append(_version(signed, name))
+    return {name: _latest(versions, lineage) for name, versions in sorted(writes.items())}
+
+
+def _sets(effective: Iterable[SignedChange]) -> tuple[Adds, Adds]:
+    """Return what was added to each set, by which changes, and which of these adds were ended."""
     adds: dict[str, dict[str, set[ChangeId]]] = {}
-    ended: dict[str, dict[str, set[bytes]]] = {}
-    for change in effective:
-        for name, values in change.change.adds.items():
+    ended: dict[str, dict[str, set[ChangeId]]] = {}
+    for signed in effective:
+        for name, values in signed.change.adds.items():
             for value in values:
-                adds.setdefault(name, {}).setdefault(value, set()).add(change.id)
-        for name, removed in change.change.removes.items():
+                adds.setdefault(name, {}).setdefault(value, set()).add(signed.id)
+        for name, removed in signed.change.removes.items():
             for value, seen in removed.items():
-                ended.setdefault(name, {}).setdefault(value, set()).update(seen)
-    living = {
+                known = ended.setdefault(name, {}).setdefault(value, set())
+                known.update(ChangeId(add) for add in seen)
+    return _frozen(adds), _frozen(ended)
+
+
+def _frozen(sets: Mapping[str, Mapping[str, Iterable[ChangeId]]]) -> Adds:
+    return {
+        name: {value: frozenset(made) for value, made in sorted(values.items())}
+        for name, values in sorted(sets.items())
+    }
+
+
+def _united(left: Adds, right: Adds) -> Adds:
+    if not right:
+        return left
+    names = sorted(left.keys() | right.keys())
+    return {
         name: {
-            value: frozenset(left)
-            for value, made in sorted(values.items())
-            if (left := made - ended.get(name, {}).get(value, set()))
+            value: left.get(name, {}).get(value, frozenset())
+            | right.get(name, {}).get(value, frozenset())
+            for value in sorted(left.get(name, {}).keys() | right.get(name, {}).keys())
         }
-        for name, values in sorted(adds.items())
+        for name in names
     }
-    embedded = {
-        name: frozenset(value for value, seen in values.items() if EMBEDDED in seen)
-        for name, values in sorted(ended.items())
+
+
+def _living(adds: Adds, ended: Adds) -> Adds:
+    if not ended:
+        return adds
+    return {
+        name: {
+            value: left
+            for value, made in values.items()
+            if (left := made - ended.get(name, {}).get(value, frozenset()))
+        }
+        for name, values in adds.items()
     }
-    return living, embedded

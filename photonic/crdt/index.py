@@ -1,302 +1,284 @@
-"""The index: photos as rows, for lists and filters. Derived from the catalog and disposable (I9).
+"""The index: photos as rows, for lists, searches and counts. Derived and disposable (I9).
 
-It is written after the journal and remembers the journal entry up to which it is true; a start
-after a crash projects the shards that are newer again. Losing the file costs a rebuild, nothing
-else, so it need not be fsynced. Blocking: one thread owns it.
+It is written after the journal and remembers the journal entry up to which it is true, and which
+shards are to be projected again. Losing the file costs a rebuild, nothing else. Nothing looks
+through the whole of it at a start: damage shows when it is read, and then it is made again.
+Blocking: one thread owns it; `query.py` reads it on others.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-import msgspec
-from sqlalchemy import Engine, Index, event, text
-from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import DatabaseError
-from sqlalchemy.pool import StaticPool
-from sqlmodel import Field, Session, SQLModel, col, create_engine, delete, func, select, update
+from sqlalchemy import Engine, event
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.pool import PoolProxiedConnection, StaticPool
+from sqlmodel import create_engine
 
-from photonic.crdt.projection import ORIGINAL_KIND, PREVIEW_KIND, BlobRow, PhotoRow
+from photonic.crdt.batches import AlbumRow, Batch, EditRow, write_albums, write_edits
+from photonic.crdt.migrations import migrate
+from photonic.crdt.rows import BlobTable, blob_ref, tags_of, unpacked
+from photonic.crdt.shelf import Shelf
+from photonic.crdt.tables import REMOVAL_HELD
 from photonic.ids import BlobId
-from photonic.photos import BlobRef, PhotoFacts
+from photonic.search.words import path_key, tag_key
 
-SCHEMA_VERSION = 1
-_ROWS_AT_ONCE = 500  # SQLite bounds the parameters of a statement
-
-
-class PhotoTable(SQLModel, table=True):
-    """One photo as it is listed."""
-
-    __tablename__ = "photo"
-    __table_args__ = (Index("photo_timeline", "sorted_by", "photo"),)
-    photo: bytes = Field(primary_key=True)
-    name: str
-    folder: str
-    taken: str | None
-    sorted_by: str
-    rating: int | None = Field(index=True)
-    label: str | None
-    title: str | None
-    caption: str | None
-    kind: str
-    media_type: str
-    size_bytes: int
-    width: int | None
-    height: int | None
-    camera: str | None = Field(index=True)
-    lens: str | None
-    conflicts: str = Field(index=True)  # names between spaces, "" for none
-    facts: bytes  # msgpack of PhotoFacts
-
-
-class BlobTable(SQLModel, table=True):
-    """One blob that a photo needs, and whether this node's store has it."""
-
-    __tablename__ = "blob"
-    __table_args__ = (Index("blob_wanted", "held", "kind", "sorted_by"),)
-    blob: bytes = Field(primary_key=True)
-    photo: bytes = Field(primary_key=True, index=True)
-    kind: str
-    edge_px: int
-    size_bytes: int
-    chunks: bytes
-    held: bool
-    sorted_by: str
-
-
-class TagTable(SQLModel, table=True):
-    """One tag of one photo."""
-
-    __tablename__ = "tag"
-    photo: bytes = Field(primary_key=True)
-    tag: str = Field(primary_key=True, index=True)
-
-
-class HolderTable(SQLModel, table=True):
-    """One member that says it holds one original."""
-
-    __tablename__ = "holder"
-    blob: bytes = Field(primary_key=True)
-    node: bytes = Field(primary_key=True)
-
-
-class MetaTable(SQLModel, table=True):
-    """What the index knows of itself."""
-
-    __tablename__ = "meta"
-    name: str = Field(primary_key=True)
-    value: int
+JOURNAL = "journal"
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_PRAGMAS = (
+    "journal_mode = WAL",
+    "synchronous = NORMAL",  # a crash costs the last batches, never the file
+    "secure_delete = OFF",
+    "busy_timeout = 5000",
+    "temp_store = MEMORY",
+    "journal_size_limit = 67108864",
+)
+_WRITER_CACHE_KIB, _READER_CACHE_KIB = 65_536, 8_192
+_READERS_MAX = 8
 
 
 class PhotoIndex:
-    """Writes the index. `query.py` reads it."""
+    """Writes the index. `query.PhotoQuery` reads it."""
 
     def __init__(self, path: Path | None) -> None:
-        """Open or create the index at `path`; None keeps it in memory. An older one is dropped."""
+        """Open or create the index at `path`; None keeps it in memory.
+
+        An older one is brought up to date, or emptied where it cannot be; a damaged one is dropped.
+        `journal_number` tells how much is there.
+        """
+        self._path = path
+        self._writing = threading.RLock()
+        self._connection: PoolProxiedConnection | None = None
+        self.is_damaged = False
+        self._marks: dict[bytes, bool] | None = None  # that a new file must hear of, too
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
+        self.engine = _engine(path, self._note_error)
         try:
-            self.engine = _engine(path)
-        except DatabaseError:
+            self._open()
+        except sqlite3.DatabaseError:
             if path is None:
                 raise
-            for damaged in path.parent.glob(path.name + "*"):
-                damaged.unlink()  # derived: it is made again from the journal
-            self.engine = _engine(path)
-        SQLModel.metadata.create_all(self.engine)
-        if self._meta("schema") not in (None, SCHEMA_VERSION):
-            SQLModel.metadata.drop_all(self.engine)
-            SQLModel.metadata.create_all(self.engine)
-        with Session(self.engine) as session:
-            session.merge(MetaTable(name="schema", value=SCHEMA_VERSION))
-            session.commit()
+            self.remake()
+
+    def _open(self) -> None:
+        connection = self._connection = self.engine.raw_connection()
+        try:
+            db = connection.driver_connection
+            assert isinstance(db, sqlite3.Connection)
+            migrate(db)
+            db.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
+            self._db, self._shelf = db, Shelf(db)
+        except BaseException:
+            self._let_go()
+            raise
+        self.is_damaged = False
+
+    def _let_go(self) -> None:
+        """Close every connection to the file as it is now."""
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection = None
+        self.engine.dispose()
 
     def close(self) -> None:
-        self.engine.dispose()
+        with self._writing:
+            if self._connection is not None:
+                self._connection.close()
+            self.engine.dispose()
+
+    def remake(self) -> None:
+        """Throw the file away and begin with an empty one; readers go on with the new one."""
+        with self._writing:
+            if self._path is None:
+                self.clear()
+                return
+            self._let_go()
+            for part in self._path.parent.glob(self._path.name + "*"):
+                part.unlink()
+            self._open()
+
+    def replace(self, made: Path) -> None:
+        """Put another file in the place of this one; readers go on with the new one."""
+        with self._writing:
+            assert self._path is not None, "an index in memory has no file"
+            self._let_go()
+            for ending in ("-wal", "-shm"):
+                self._path.with_name(self._path.name + ending).unlink(missing_ok=True)
+            made.replace(self._path)
+            self._open()
+
+    @property
+    def path(self) -> Path | None:
+        return self._path
+
+    def _note_error(self, error: BaseException | None) -> None:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF in _DAMAGE:
+            self.is_damaged = True
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Shelf]:
+        with self._writing:
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield self._shelf
+                self._shelf.write()
+                self._db.execute("COMMIT")
+            except BaseException as error:
+                self._note_error(error)
+                if not self.is_damaged:
+                    if self._db.in_transaction:
+                        self._db.execute("ROLLBACK")
+                    self._shelf.forget()
+                raise
+
+    # --- how much is there -------------------------------------------------------------------
 
     @property
     def journal_number(self) -> int:
-        """The journal entry up to which this index is true; 0 for a new one."""
-        return self._meta("journal") or 0
+        """The journal entry up to which this index is true, but for `stale`; 0 for a new one."""
+        return self.number(JOURNAL)
 
-    def _meta(self, name: str) -> int | None:
-        with Session(self.engine) as session:
-            row = session.get(MetaTable, name)
-            return row.value if row else None
+    def number(self, name: str) -> int:
+        """Return what was noted under a name; 0 if nothing was."""
+        with self._writing:
+            row = self._db.execute("SELECT value FROM tally WHERE name = ?", (name,)).fetchone()
+        return int(row[0]) if row else 0
 
-    def apply(
-        self,
-        rows: Iterable[PhotoRow],
-        gone: Iterable[BlobId],
-        held: frozenset[bytes],
-        journal_number: int,
-    ) -> None:
-        """Replace the rows of the photos that changed, in one transaction.
+    def note_number(self, name: str, value: int) -> None:
+        """Remember a number under a name."""
+        with self._transaction():
+            self._write_number(name, value)
 
-        `held` are those of the rows' blobs that this node's store has.
-        """
-        some = list(rows)
-        stale = [*(row.photo for row in some), *gone]
-        with Session(self.engine) as session:
-            for table in (PhotoTable, BlobTable, TagTable):
-                for start in range(0, len(stale), _ROWS_AT_ONCE):
-                    names = stale[start : start + _ROWS_AT_ONCE]
-                    session.exec(delete(table).where(col(table.photo).in_(names)))
-            _insert(session, PhotoTable, [_photo(row) for row in some])
-            _insert(session, BlobTable, [_blob(r, b, held) for r in some for b in r.blobs])
-            _insert(session, TagTable, [{"photo": r.photo, "tag": t} for r in some for t in r.tags])
-            session.merge(MetaTable(name="journal", value=journal_number))
-            session.commit()
+    def _write_number(self, name: str, value: int) -> None:
+        self._db.execute("INSERT OR REPLACE INTO tally VALUES (?, ?)", (name, value))
 
-    def apply_holders(self, holders: Mapping[BlobId, Collection[bytes]]) -> None:
-        """Replace what is known of who holds these originals."""
-        with Session(self.engine) as session:
-            blobs = list(holders)
-            for start in range(0, len(blobs), _ROWS_AT_ONCE):
-                names = blobs[start : start + _ROWS_AT_ONCE]
-                session.exec(delete(HolderTable).where(col(HolderTable.blob).in_(names)))
-            _insert(
-                session,
-                HolderTable,
-                [{"blob": blob, "node": node} for blob in blobs for node in holders[blob]],
-            )
-            session.commit()
+    def stale(self) -> list[int]:
+        """Return the shards that are to be projected again."""
+        with self._writing:
+            found = self._db.execute("SELECT shard FROM stale ORDER BY shard").fetchall()
+        return [shard for (shard,) in found]
+
+    def mark_stale(self, shards: Iterable[int], journal_number: int) -> None:
+        """Note shards that are to be projected again; all else is true up to the entry."""
+        with self._transaction():
+            rows = [(shard,) for shard in shards]
+            self._db.executemany("INSERT OR IGNORE INTO stale VALUES (?)", rows)
+            self._write_number(JOURNAL, journal_number)
+
+    # --- writing -----------------------------------------------------------------------------
+
+    def apply(self, batch: Batch, journal_number: int | None = None) -> None:
+        """Replace what changed, in one transaction. May be repeated."""
+        with self._transaction() as shelf:
+            if batch.holders:
+                shelf.put_holders(batch.holders)
+            shelf.put(batch.rows, batch.held, batch.now_ms)
+            shelf.remove(batch.gone)
+            write_albums(self._db, batch.albums)
+            write_edits(self._db, batch.edits)
+            if batch.seqs:
+                rows = shelf.holders.seq_rows(batch.seqs)
+                self._db.executemany("INSERT OR IGNORE INTO seq VALUES (?, ?, ?)", rows)
+            if batch.projected:
+                done = [(shard,) for shard in batch.projected]
+                self._db.executemany("DELETE FROM stale WHERE shard = ?", done)
+            if journal_number is not None:
+                self._write_number(JOURNAL, journal_number)
 
     def mark_held(self, blobs: Iterable[bytes], is_held: bool = True) -> list[BlobId]:
         """Note what the store came to have; return the originals among it that photos need."""
-        names, originals = list(blobs), list[BlobId]()
-        with Session(self.engine) as session:
-            for start in range(0, len(names), _ROWS_AT_ONCE):
-                some = col(BlobTable.blob).in_(names[start : start + _ROWS_AT_ONCE])
-                session.exec(update(BlobTable).where(some).values(held=is_held))
-                found = select(BlobTable.blob).where(some, BlobTable.kind == ORIGINAL_KIND)
-                originals += (BlobId(blob) for blob in session.exec(found).all())
-            session.commit()
-        return originals
+        marks = dict.fromkeys(blobs, is_held)
+        if not marks:
+            return []
+        with self._transaction() as shelf:
+            if self._marks is not None:
+                self._marks |= marks
+            return shelf.mark(marks)
 
-    def held_blobs(self) -> set[bytes]:
-        """Return the blobs that the index believes to be in the store."""
-        with Session(self.engine) as session:
-            return set(session.exec(select(BlobTable.blob).where(col(BlobTable.held))).all())
+    def remember_marks(self) -> None:
+        """Remember what `mark_held` is told from now on, for a file that takes this one's place."""
+        with self._writing:
+            self._marks = {}
 
-    def blobs(self) -> set[bytes]:
-        """Return every blob that some photo needs."""
-        with Session(self.engine) as session:
-            return set(session.exec(select(BlobTable.blob)).all())
+    def take_marks(self) -> dict[bytes, bool]:
+        """Return what was remembered, and remember no more."""
+        with self._writing:
+            marks, self._marks = self._marks or {}, None
+        return marks
 
-    def originals(self) -> set[bytes]:
-        """Return every original that some photo has."""
-        with Session(self.engine) as session:
-            statement = select(BlobTable.blob).where(BlobTable.kind == ORIGINAL_KIND)
-            return set(session.exec(statement).all())
-
-    def claimed_by(self, node: bytes) -> set[bytes]:
-        """Return the originals that `node` says it holds."""
-        with Session(self.engine) as session:
-            return set(session.exec(select(HolderTable.blob).where(HolderTable.node == node)).all())
+    def set_trashed(self, photos: Mapping[BlobId, int]) -> None:
+        """Show photos of which a removal is known as LIVE, IN_TRASH or REMOVAL_HELD."""
+        with self._transaction() as shelf:
+            shelf.set_trashed(photos)
+            rows = [(state == REMOVAL_HELD, photo) for photo, state in photos.items()]
+            self._db.executemany("UPDATE removal SET held = ? WHERE photo = ?", rows)
 
     def clear(self) -> None:
         """Forget everything; the next projection begins from the first shard."""
-        with Session(self.engine) as session:
-            for table in (PhotoTable, BlobTable, TagTable, HolderTable, MetaTable):
-                session.exec(delete(table))
-            session.merge(MetaTable(name="schema", value=SCHEMA_VERSION))
-            session.commit()
+        with self._writing:
+            self._db.execute("PRAGMA user_version = 0")
+            migrate(self._db)
+            self._shelf = Shelf(self._db)
+
+    # --- for whoever compares with the store -------------------------------------------------
+
+    def held_after(self, key: bytes, limit: int) -> list[tuple[bytes, str, bool]]:
+        """Return (blob, kind, whether it is thought to be here) of blobs behind a key, in order."""
+        with self._writing:
+            return self._shelf.held_after(key, limit)
 
     def photo_count(self) -> int:
-        with Session(self.engine) as session:
-            return session.exec(select(func.count()).select_from(PhotoTable)).one()
+        return self.number("photos")
 
 
-def _engine(path: Path | None) -> Engine:
+def _engine(path: Path | None, note_error: Callable[[BaseException | None], None]) -> Engine:
+    pool: dict[str, Any] = {"poolclass": StaticPool}
+    if path is not None:
+        pool = {"pool_size": _READERS_MAX, "max_overflow": 0}
     engine = create_engine(
         f"sqlite:///{path}" if path else "sqlite://",
         connect_args={"check_same_thread": False},
-        **({} if path else {"poolclass": StaticPool}),
+        **pool,
     )
 
     @event.listens_for(engine, "connect")
-    def _prepare(connection: sqlite3.Connection, _record: object) -> None:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=OFF")  # derived: a crash costs a rebuild
-        connection.execute("PRAGMA busy_timeout=5000")
+    def _prepare(db: sqlite3.Connection, _record: object) -> None:
+        db.isolation_level = None
+        for pragma in (*_PRAGMAS, f"cache_size = -{_READER_CACHE_KIB}"):
+            db.execute(f"PRAGMA {pragma}")
+        db.create_function("has_any", 2, _has_any, deterministic=True)
+        db.create_function("is_tagged", 2, _is_tagged, deterministic=True)
+        db.create_function("path_key", 1, path_key, deterministic=True)
 
-    with engine.connect() as connection:
-        if connection.execute(text("PRAGMA quick_check(1)")).scalar() != "ok":
-            raise DatabaseError("quick_check", None, ValueError("the index is damaged"))
+    @event.listens_for(engine, "handle_error")
+    def _hear(context: ExceptionContext) -> None:
+        note_error(context.original_exception)
+
     return engine
 
 
-def _insert(session: Session, table: type[SQLModel], values: Sequence[dict[str, object]]) -> None:
-    if values:
-        session.execute(insert(table).on_conflict_do_nothing(), values)
+# --- what SQL cannot ask by itself ---------------------------------------------------------------
 
 
-def _photo(row: PhotoRow) -> dict[str, object]:
-    facts = row.facts
-    return {
-        "photo": row.photo,
-        "name": row.name,
-        "folder": row.folder,
-        "taken": row.taken,
-        "sorted_by": row.sorted_by,
-        "rating": _integer(row.rating),
-        "label": _text(row.label),
-        "title": _text(row.title),
-        "caption": _text(row.caption),
-        "kind": row.kind,
-        "media_type": facts.media_type,
-        "size_bytes": row.original.size_bytes,
-        "width": _integer(facts.width),
-        "height": _integer(facts.height),
-        "camera": facts.camera_model,
-        "lens": facts.lens,
-        "conflicts": " ".join(("", *row.conflicts, "")) if row.conflicts else "",
-        "facts": msgspec.msgpack.encode(facts),
-    }
+def _has_any(terms: bytes, wanted: bytes) -> bool:
+    """Whether a row has one of the wanted terms; both are packed."""
+    return not _wanted(wanted).isdisjoint(unpacked(terms))
 
 
-def _blob(row: PhotoRow, blob: BlobRow, held: frozenset[bytes]) -> dict[str, object]:
-    return {
-        "blob": blob.ref.blob,
-        "photo": row.photo,
-        "kind": blob.kind,
-        "edge_px": blob.edge_px,
-        "size_bytes": blob.ref.size_bytes,
-        "chunks": blob.ref.chunks,
-        "held": blob.ref.blob in held,
-        "sorted_by": row.sorted_by,
-    }
+@lru_cache(maxsize=8)
+def _wanted(wanted: bytes) -> frozenset[int]:
+    return frozenset(unpacked(wanted))
 
 
-def _integer(value: object) -> int | None:
-    if not isinstance(value, int) or isinstance(value, bool):
-        return None
-    return value if -(1 << 63) <= value < 1 << 63 else None  # what SQLite holds
+def _is_tagged(tags: str, path: str) -> bool:
+    return any(tag_key(tag) == path for tag in tags_of(tags))
 
 
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-def blob_ref(row: BlobTable) -> BlobRef:
-    """Return the reference that a row of the blob table stands for."""
-    return BlobRef(BlobId(row.blob), row.size_bytes, row.chunks)
-
-
-def photo_facts(row: PhotoTable) -> PhotoFacts:
-    """Return the facts that a row of the photo table carries."""
-    return msgspec.msgpack.decode(row.facts, type=PhotoFacts)
-
-
-__all__ = [
-    "ORIGINAL_KIND",
-    "PREVIEW_KIND",
-    "BlobTable",
-    "HolderTable",
-    "PhotoIndex",
-    "PhotoTable",
-    "TagTable",
-]
+__all__ = ["AlbumRow", "Batch", "BlobTable", "EditRow", "PhotoIndex", "blob_ref"]

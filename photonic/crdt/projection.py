@@ -1,46 +1,56 @@
 """What the index keeps of a photo: a pure projection of its folded state.
 
-The row is derived and disposable (invariant I9): the same changes give the same row on every node,
-but for `held`, which says what this node's own store has.
+The row is derived and disposable (invariant I9): the same changes give the same row on every node.
+What a peer wrote that is not what it should be is shown as nothing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 
+from photonic.crdt.changes import SignedChange
 from photonic.crdt.clock import stamp_ms
 from photonic.crdt.fields import (
+    ALBUMS,
     CAPTION,
     FACTS,
+    FLAG,
     FOLDER,
+    GPS,
     IMPORTED,
     LABEL,
     NAME,
     ORIGINAL,
     PREVIEW_PREFIX,
     RATING,
+    SHOOT_OF,
     SIDECAR_PREFIX,
+    STACK_OF,
     TAGS,
     TITLE,
+    TRASHED,
     Merge,
     merge_of,
 )
-from photonic.crdt.fold import SubjectState
-from photonic.crdt.policy import displayed
-from photonic.ids import BlobId
-from photonic.photos import RAW_TYPES, VIDEO_TYPES, BlobRef, PhotoFacts
+from photonic.crdt.fold import SubjectState, Version
+from photonic.crdt.policy import AUTO, Display
+from photonic.crdt.timeline import begin_of, moment_text
+from photonic.ids import BlobId, NodeId
+from photonic.photos import RAW_TYPES, VIDEO_TYPES, BlobRef, PhotoFacts, Position
+from photonic.search.sample import Sample
 
 ORIGINAL_KIND, PREVIEW_KIND, SIDECAR_KIND = "original", "preview", "sidecar"
-_YEAR_9999_MS = 253_402_300_799_000
 _RAW, _VIDEO = frozenset(RAW_TYPES.values()), frozenset(VIDEO_TYPES.values())
+_INTEGER_END, _EXACT_MAX = 1 << 63, 1 << 53
+_NO_FACTS = PhotoFacts(media_type="")
+_TEXTS = (LABEL, FLAG, TITLE, CAPTION)
 
 
-@dataclass(frozen=True, slots=True)
-class BlobRow:
+class BlobRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A blob that a photo needs."""
 
     ref: BlobRef
@@ -48,28 +58,49 @@ class BlobRow:
     edge_px: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class PhotoRow:
+class PutAway(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Who put a photo into the trash, and when by their clock."""
+
+    author: NodeId
+    at_ms: int
+
+
+class PhotoRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """A photo as it is listed and searched."""
 
     photo: BlobId
     name: str
     folder: str
-    taken: str | None
+    taken: str | None  # "2024-05-17T09:30:12.250"
     sorted_by: str  # taken, or when it was imported: what the timeline goes by
+    added_ms: int
     rating: int | None
     label: str | None
+    flag: str | None
     title: str | None
     caption: str | None
     kind: str  # raw, image, video
     facts: PhotoFacts
+    position: Position | None
     tags: tuple[str, ...]
+    albums: tuple[str, ...]
+    shoot: str | None
+    stack: str | None
     conflicts: tuple[str, ...]
-    blobs: tuple[BlobRow, ...]
+    blobs: tuple[BlobRow, ...]  # the original that is shown is the first
+    removal: PutAway | None
+
+    @property
+    def trashed(self) -> bool:
+        return self.removal is not None
+
+    @property
+    def has_sidecar(self) -> bool:
+        return any(blob.kind == SIDECAR_KIND for blob in self.blobs)
 
     @property
     def original(self) -> BlobRef:
-        return next(blob.ref for blob in self.blobs if blob.kind == ORIGINAL_KIND)
+        return self.blobs[0].ref
 
     def preview(self, edge_px: int) -> BlobRow | None:
         """Return the smallest preview of at least `edge_px`, or the largest there is."""
@@ -80,67 +111,187 @@ class PhotoRow:
         return fitting[0] if fitting else (previews[-1] if previews else None)
 
 
-def project(state: SubjectState) -> PhotoRow | None:
+def project(state: SubjectState, display: Display = AUTO) -> PhotoRow | None:
     """Return the row of a photo, or None while nobody who may has said what its original is."""
     originals = state.fields.get(ORIGINAL)
-    if originals is None or (shown := displayed(ORIGINAL, originals)) is None:
+    if originals is None or (shown := display.pick(ORIGINAL, originals)) is None:
         return None
-    first = _blob_ref(shown.value)
-    if first is None:
-        return None
-    facts = _convert(state.fact(FACTS), PhotoFacts) or PhotoFacts(media_type="")
-    imported_ms = state.fact(IMPORTED)
-    moment = imported_ms if isinstance(imported_ms, int) else stamp_ms(shown.at)
-    return PhotoRow(
-        photo=BlobId(state.subject.key),
-        name=str(state.fact(NAME, "")),
-        folder=str(state.fact(FOLDER, "")),
-        taken=facts.taken,
-        sorted_by=facts.taken or _iso(moment),
-        rating=shown_value(state, RATING, facts.rating),
-        label=shown_value(state, LABEL, facts.label),
-        title=shown_value(state, TITLE, facts.title),
-        caption=shown_value(state, CAPTION, facts.caption),
-        kind=_kind(facts.media_type),
+    facts, fields = _facts(state.fact(FACTS)), state.fields
+
+    def pick(name: str, embedded: Any) -> Any:
+        field = fields.get(name)
+        if field is None:
+            return embedded
+        version = display.pick(name, field)
+        return version.value if version else None
+
+    trashed = fields.get(TRASHED)
+    removal = display.pick(TRASHED, trashed) if trashed else None
+    return _row(
+        state.subject.key,
+        shown,
         facts=facts,
+        pick=pick,
+        fact=state.fact,
         tags=tags(state, facts),
+        albums=tuple(sorted(state.tags.get(ALBUMS, ()))),
         conflicts=state.contested(),
-        blobs=_blobs(state, first),
+        named=_named(state),
+        removal=removal,
     )
 
 
-def shown_value(state: SubjectState, name: str, embedded: Any) -> Any:
-    """Return what to show for a field: what people said, else what the file itself says."""
-    field = state.fields.get(name)
-    if field is None:
-        return embedded
-    version = displayed(name, field)
-    return version.value if version else None
+def project_alone(signed: SignedChange) -> PhotoRow | None:
+    """Return what `project` makes of a photo of which this change is all that there is.
+
+    Most photos are such, and folding a single change is most of the work of projecting it.
+    """
+    change = signed.change
+    sets = change.sets
+    if ORIGINAL not in sets:
+        return None
+    facts, author = _facts(sets.get(FACTS)), NodeId(change.author)
+    added = change.adds.get(TAGS, ())
+    assert is_alone(signed), "what removes something must be folded"
+    return _row(
+        change.key,
+        Version(signed.id, sets[ORIGINAL], author, change.at),
+        facts=facts,
+        pick=sets.get,
+        fact=sets.get,
+        tags=tuple(sorted({*facts.keywords, *added})) if added or facts.keywords else (),
+        albums=tuple(sorted({*change.adds.get(ALBUMS, ())})),
+        conflicts=(),
+        named=sorted(sets.items()),
+        removal=Version(signed.id, sets[TRASHED], author, change.at) if TRASHED in sets else None,
+    )
+
+
+def is_alone(signed: SignedChange) -> bool:
+    """Whether `project_alone` can tell what a photo with no other change is."""
+    return not signed.change.removes
+
+
+def _row(
+    key: bytes,
+    shown: Version,
+    *,
+    facts: PhotoFacts,
+    pick: Callable[[str, Any], Any],
+    fact: Callable[[str, Any], Any],
+    tags: tuple[str, ...],
+    albums: tuple[str, ...],
+    conflicts: tuple[str, ...],
+    named: Iterable[tuple[str, Any]],
+    removal: Version | None,
+) -> PhotoRow | None:
+    """Return a row: `pick` gives what is shown of a register, `fact` what is picked of a fact."""
+    first = _blob_ref(shown.value)
+    if first is None:
+        return None
+    imported_ms = fact(IMPORTED, None)
+    is_moment = type(imported_ms) is int and 0 <= imported_ms < _INTEGER_END
+    added_ms = imported_ms if is_moment else stamp_ms(shown.at)
+    taken = facts.taken if facts.taken is not None and begin_of(facts.taken) is not None else None
+    is_removed = removal is not None and removal.value is True
+    return PhotoRow(
+        photo=BlobId(key),
+        name=_text(fact(NAME, None)) or "",
+        folder=_text(fact(FOLDER, None)) or "",
+        taken=taken,
+        sorted_by=taken or moment_text(added_ms),
+        added_ms=added_ms,
+        rating=integer(pick(RATING, facts.rating)),
+        label=_text(pick(LABEL, facts.label)),
+        flag=_text(pick(FLAG, None)),
+        title=_text(pick(TITLE, facts.title)),
+        caption=_text(pick(CAPTION, facts.caption)),
+        kind=kind_of(facts.media_type),
+        facts=facts,
+        position=_position(pick(GPS, facts.position)),
+        tags=tags,
+        albums=albums,
+        shoot=_text(pick(SHOOT_OF, None)),
+        stack=_text(pick(STACK_OF, None)),
+        conflicts=conflicts,
+        blobs=_blobs(first, named),
+        removal=PutAway(removal.author, stamp_ms(removal.at)) if removal and is_removed else None,
+    )
 
 
 def tags(state: SubjectState, facts: PhotoFacts) -> tuple[str, ...]:
     """Return the photo's tags: those of the file that nobody took away, and those people gave."""
-    embedded = set(facts.keywords) - state.ended_embedded.get(TAGS, frozenset())
+    embedded = set(facts.keywords) - state.ended_embedded(TAGS)
     return tuple(sorted(embedded | state.tags.get(TAGS, {}).keys()))
 
 
-def _blobs(state: SubjectState, first: BlobRef) -> tuple[BlobRow, ...]:
-    """Return every blob that the state names: of what people contest all of them are kept."""
-    rows = {first.blob: BlobRow(first, ORIGINAL_KIND)}
+def sample_of(
+    row: PhotoRow,
+    *,
+    copies: int = 0,
+    held: bool = False,
+    album_names: Mapping[str, str] = {},
+) -> Sample:
+    """Return what a query may ask of a photo; `album_names` by the hex ids of the albums."""
+    facts, position = row.facts, row.position
+    return Sample(
+        photo=row.photo,
+        name=row.name,
+        folder=row.folder,
+        title=row.title,
+        caption=row.caption,
+        tags=row.tags,
+        albums=tuple((album, album_names.get(album, "")) for album in row.albums),
+        camera=facts.camera_model,
+        lens=facts.lens,
+        rating=row.rating,
+        label=row.label,
+        flag=row.flag,
+        taken=row.taken,
+        added_ms=row.added_ms,
+        latitude=position.latitude if position else None,
+        longitude=position.longitude if position else None,
+        kind=row.kind,
+        media_type=facts.media_type,
+        iso=integer(facts.iso),
+        aperture=number(facts.aperture),
+        focal=number(facts.focal_mm),
+        width=integer(facts.width),
+        height=integer(facts.height),
+        shoot=row.shoot,
+        stack=row.stack,
+        conflicts=row.conflicts,
+        copies=copies,
+        held=held,
+        trashed=row.trashed,
+        has_sidecar=row.has_sidecar,
+    )
+
+
+def _named(state: SubjectState) -> Iterator[tuple[str, Any]]:
+    """Yield every value of every field: of what people contest all of them count."""
     for name, field in state.fields.items():
-        is_fact = merge_of(state.subject.kind, name) is Merge.FACT
+        is_fact = len(field.versions) > 1 and merge_of(state.subject.kind, name) is Merge.FACT
         for version in field.versions[:1] if is_fact else field.versions:
-            if name == ORIGINAL or name.startswith(SIDECAR_PREFIX):
-                ref, edge = _blob_ref(version.value), 0
-                kind = ORIGINAL_KIND if name == ORIGINAL else SIDECAR_KIND
-            elif name.startswith(PREVIEW_PREFIX):
-                value = version.value if isinstance(version.value, (list, tuple)) else ()
-                ref = _blob_ref(value[2]) if len(value) > 2 else None
-                kind, edge = PREVIEW_KIND, _edge(name)
-            else:
-                continue
-            if ref is not None:
-                rows.setdefault(ref.blob, BlobRow(ref, kind, edge))
+            yield name, version.value
+
+
+def _blobs(first: BlobRef, named: Iterable[tuple[str, Any]]) -> tuple[BlobRow, ...]:
+    """Return every blob that the fields name, each once."""
+    rows = {first.blob: BlobRow(first, ORIGINAL_KIND)}
+    for name, value in named:
+        if name == ORIGINAL or name.startswith(SIDECAR_PREFIX):
+            ref, edge = _blob_ref(value), 0
+            kind = ORIGINAL_KIND if name == ORIGINAL else SIDECAR_KIND
+        elif name.startswith(PREVIEW_PREFIX):
+            ref = (
+                _blob_ref(value[2]) if isinstance(value, list | tuple) and len(value) > 2 else None
+            )
+            kind, edge = PREVIEW_KIND, _edge(name)
+        else:
+            continue
+        if ref is not None:
+            rows.setdefault(ref.blob, BlobRow(ref, kind, edge))
     return tuple(rows.values())
 
 
@@ -149,11 +300,24 @@ def _edge(name: str) -> int:
     return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 6 else 0
 
 
+def _facts(value: Any) -> PhotoFacts:
+    found: PhotoFacts | None = _convert(value, PhotoFacts)
+    return found or _NO_FACTS
+
+
 def _blob_ref(value: Any) -> BlobRef | None:
     ref = _convert(value, BlobRef)
     if ref is None or len(ref.blob) != 32 or len(ref.chunks) != 32:
         return None
-    return ref if 0 <= ref.size_bytes < 1 << 63 else None
+    return ref if 0 <= ref.size_bytes < _INTEGER_END else None
+
+
+def _position(value: Any) -> Position | None:
+    found = value if type(value) is Position else value and _convert(value, Position)
+    if not found:
+        return None
+    is_place = abs(found.latitude) <= 90 and abs(found.longitude) <= 180
+    return found if is_place else None  # nor is what is not a number one
 
 
 def _convert(value: Any, kind: type[Any]) -> Any:
@@ -164,12 +328,24 @@ def _convert(value: Any, kind: type[Any]) -> Any:
         return None
 
 
-def _kind(media_type: str) -> str:
+def kind_of(media_type: str) -> str:
+    """Return raw, image or video."""
     if media_type in _RAW:
         return "raw"
     return "video" if media_type in _VIDEO else "image"
 
 
-def _iso(moment_ms: int) -> str:
-    moment_ms = min(max(moment_ms, 0), _YEAR_9999_MS)
-    return datetime.fromtimestamp(moment_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+def integer(value: object) -> int | None:
+    """Return a whole number that a float holds exactly, too, else None."""
+    if type(value) is not int:
+        return None
+    return value if -_EXACT_MAX <= value <= _EXACT_MAX else None
+
+
+def number(value: float | None) -> float | None:
+    """Return a finite number, else None."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _text(value: object) -> str | None:
+    return value if type(value) is str else None

@@ -1,82 +1,48 @@
-"""Questions to the index: pages of photos, one photo, what is wanted, what is contested.
+"""Questions to the index: pages, counts, one photo, what is wanted, what was said lately.
 
 Pages go by keyset (the place of the last item), never by offset, so that page one thousand costs
-what page one costs and nothing is skipped while photos arrive. Read-only; any thread.
+what page one costs and nothing is skipped while photos arrive. Read-only; any thread. An index that
+is damaged or being made again raises IndexUnreadable.
 """
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-import msgspec
-from sqlalchemy import ColumnElement, Engine, Integer, and_, cast, or_
-from sqlalchemy.orm import aliased
-from sqlmodel import Session, col, func, select
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DatabaseError
+from sqlalchemy.exc import TimeoutError as NoConnection
+from sqlalchemy.pool import StaticPool
 
 from photonic import limits
-from photonic.crdt.index import (
-    ORIGINAL_KIND,
-    PREVIEW_KIND,
-    BlobTable,
-    HolderTable,
-    PhotoTable,
-    TagTable,
+from photonic.crdt.answers import (
+    ActPage,
+    ActRow,
+    AlbumItem,
+    Counted,
+    EditItem,
+    Listed,
+    Page,
+    RemovalRow,
+    Totals,
 )
-from photonic.errors import QueryInvalid
+from photonic.crdt.cursors import read_cursor, written_cursor
+from photonic.crdt.facets import facets_of
+from photonic.crdt.lexicon import Read
+from photonic.crdt.listing import Listing
+from photonic.crdt.projection import ORIGINAL_KIND, PREVIEW_KIND
+from photonic.crdt.rows import KEY_BYTES, LISTED, Blobs, BlobTable, ListedPhoto
+from photonic.crdt.timeline import month_text
+from photonic.crdt.wants import Missing, Wants
+from photonic.errors import IndexUnreadable
 from photonic.ids import BlobId, NodeId
+from photonic.search.criteria import Is, Not, Sort, Tree
 
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """Which photos are asked for; what is None does not matter."""
-
-    text: str = ""
-    rating_min: int | None = None
-    camera: str | None = None
-    lens: str | None = None
-    taken_from: str | None = None  # ISO 8601, inclusive; a prefix such as "2024-05" will do
-    taken_to: str | None = None
-    media: str | None = None  # raw, image, video
-    tag: str | None = None
-    held: bool | None = None
-    conflicts_only: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A photo of a page, with what of it this node holds."""
-
-    row: PhotoTable
-    is_held: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    items: tuple[Listed, ...]
-    next: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """A blob that this node lacks, the name of its photo, and who says to hold it."""
-
-    row: BlobTable
-    name: str
-    holders: frozenset[NodeId]
-
-
-@dataclass(frozen=True, slots=True)
-class Totals:
-    """How much there is, and how much of it this node's store has."""
-
-    photos: int
-    contested: int
-    wanted: int
-    held: int
-    held_bytes: int
+_COLUMNS = ", ".join(LISTED)
+_BEHIND_ALL = 1 << 62
+_NEWEST = Sort()
 
 
 class PhotoQuery:
@@ -84,46 +50,112 @@ class PhotoQuery:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._is_shared = isinstance(engine.pool, StaticPool)
 
-    def page(self, wanted: Filter, limit: int, cursor: str | None) -> Page:
-        """Return the newest photos first. Raises QueryInvalid for a cursor that is none."""
+    @contextmanager
+    def _reading(self) -> Iterator[Read]:
+        """Give out what reads the index as it was at one moment. Raises IndexUnreadable."""
+        try:
+            with self._engine.connect() as connection:
+                if not self._is_shared:
+                    connection.exec_driver_sql("BEGIN")
+                try:
+                    yield _reader(connection)
+                finally:
+                    if not self._is_shared:
+                        connection.exec_driver_sql("ROLLBACK")
+        except (DatabaseError, NoConnection) as error:
+            raise IndexUnreadable(str(getattr(error, "orig", error))) from error
+
+    # --- many photos -------------------------------------------------------------------------
+
+    def page(self, wanted: Tree, limit: int, cursor: str | None, sort: Sort = _NEWEST) -> Page:
+        """Return at most `limit` photos behind the cursor. Raises QueryInvalid for a wrong one."""
         limit = min(max(limit, 1), limits.PAGE_ITEMS_MAX)
-        order = (col(PhotoTable.sorted_by).desc(), col(PhotoTable.photo).desc())
-        statement = select(PhotoTable).where(*_conditions(wanted)).order_by(*order)
-        if cursor is not None:
-            moment, photo = _parse_cursor(cursor)
-            statement = statement.where(
-                or_(
-                    col(PhotoTable.sorted_by) < moment,
-                    and_(col(PhotoTable.sorted_by) == moment, col(PhotoTable.photo) < photo),
-                )
+        after = read_cursor(cursor, sort)
+        with self._reading() as read:
+            found = Listing(read, wanted).rows(_COLUMNS, limit + 1, after, sort)
+        rows = [ListedPhoto._make(row) for row in found[:limit]]
+        following = None
+        if len(found) > limit:
+            following = written_cursor(sort, rows[-1].n, rows[-1].added_ms)
+        return Page(tuple(Listed(row, bool(row.held)) for row in rows), following)
+
+    def ids(self, wanted: Tree, limit: int, cursor: str | None) -> tuple[list[BlobId], str | None]:
+        """Return photos, newest first, and the cursor of those behind them."""
+        after = read_cursor(cursor, Sort())
+        with self._reading() as read:
+            found = Listing(read, wanted).rows("n, photo, added_ms", limit + 1, after, Sort())
+        photos = [BlobId(photo) for _, photo, _ in found[:limit]]
+        last = found[limit - 1] if len(found) > limit else None
+        return photos, written_cursor(Sort(), last[0], last[2]) if last else None
+
+    def count(self, wanted: Tree) -> Counted:
+        """Count photos; exact up to QUERY_COUNT_MAX, and above it where the index knows."""
+        with self._reading() as read:
+            return Counted(*Listing(read, wanted).count(limits.QUERY_COUNT_MAX))
+
+    def histogram(self, wanted: Tree) -> list[tuple[str, int]]:
+        """Return ("2024-05", photos) for each month of the timeline that has some, newest first."""
+        with self._reading() as read:
+            if wanted == Not(Is("trashed")):
+                months = read("SELECT month, count FROM month WHERE count > 0", ())
+            else:
+                months = Listing(read, wanted).months()
+        return [(month_text(month), count) for month, count in sorted(months, reverse=True)]
+
+    def facets(self, limit: int = limits.FACETS_MAX) -> dict[str, dict[str, int]]:
+        """Return for each facet its values and how many photos have them, the commonest first.
+
+        The facets are camera, lens, label, tag, folder (as shown), rating, kind and month. What is
+        in the trash is not counted.
+        """
+        with self._reading() as read:
+            return facets_of(read, limit)
+
+    def known(self, photos: Collection[BlobId]) -> set[BlobId]:
+        """Return those of `photos` that there are."""
+        with self._reading() as read:
+            return {row.photo for row in _by_ids(read, photos)}
+
+    def photos_before(self, at_ms: int, most: int) -> int:
+        """Return how many photos had come into the library by a moment, counted up to `most`."""
+        with self._reading() as read:
+            found = read(
+                "SELECT count(*) FROM (SELECT 1 FROM photo WHERE added_ms <= ? LIMIT ?)",
+                (at_ms, most),
             )
-        with Session(self._engine) as session:
-            rows = session.exec(statement.limit(limit + 1)).all()
-            held = _held_originals(session, [row.photo for row in rows])
-        items = tuple(Listed(row, row.photo in held) for row in rows[:limit])
-        last = rows[limit - 1] if len(rows) > limit else None
-        return Page(items, _cursor(last.sorted_by, last.photo) if last else None)
+        count: int = found[0][0]
+        return count
+
+    # --- one photo ---------------------------------------------------------------------------
 
     def photo(self, photo: BlobId) -> Listed | None:
-        with Session(self._engine) as session:
-            row = session.get(PhotoTable, photo)
-            if row is None:
-                return None
-            return Listed(row, photo in _held_originals(session, [photo]))
+        with self._reading() as read:
+            for row in _by_ids(read, [photo]):
+                return Listed(row, bool(row.held))
+        return None
 
     def tags(self, photo: BlobId) -> list[str]:
-        with Session(self._engine) as session:
-            statement = select(TagTable.tag).where(TagTable.photo == photo).order_by(TagTable.tag)
-            return list(session.exec(statement).all())
+        listed = self.photo(photo)
+        return sorted(listed.row.tags) if listed else []
 
     def blobs(self, photo: BlobId) -> list[BlobTable]:
-        """Return the blobs of a photo, previews from small to large."""
-        with Session(self._engine) as session:
-            statement = (
-                select(BlobTable).where(BlobTable.photo == photo).order_by(col(BlobTable.edge_px))
-            )
-            return list(session.exec(statement).all())
+        """Return the blobs of a photo: the original that is shown, other kinds, small to large."""
+        with self._reading() as read:
+            rows = _by_ids(read, [photo])
+            if not rows:
+                return []
+            files = read("SELECT blobs, held FROM file WHERE n = ?", (rows[0].n,))
+        blobs = Blobs.unpack(*files[0]).listed(photo)
+        return [blobs[0], *sorted(blobs[1:], key=lambda blob: blob.edge_px)]
+
+    def holders(self, blob: BlobId) -> frozenset[NodeId]:
+        """Return the members that say they hold an original."""
+        with self._reading() as read:
+            return Wants(read).holders([blob]).get(blob, frozenset())
+
+    # --- blobs -------------------------------------------------------------------------------
 
     def missing(
         self, kinds: Sequence[str], connected: Collection[bytes], limit: int
@@ -134,144 +166,190 @@ class PhotoQuery:
         before older ones. Any member may have a preview, so nobody is named as its holder. An
         original is there once, as its own photo names it, whatever other photos say of its blob.
         """
-        within_reach = select(HolderTable.blob).where(col(HolderTable.node).in_(connected))
-        # A photo may call any blob its preview, with any size. Who names an original best is the
-        # photo that has its name: where that one is in the list, the others are not.
-        true = aliased(BlobTable)
-        named_better = (
-            select(true.blob)
-            .where(true.blob == BlobTable.blob, true.photo == BlobTable.blob)
-            .where(true.kind == ORIGINAL_KIND, col(true.kind).in_(kinds))
-            .where(col(true.blob).in_(within_reach))
-            .exists()
-        )
-        is_true = and_(
-            col(BlobTable.kind) == ORIGINAL_KIND, col(BlobTable.photo) == col(BlobTable.blob)
-        )
-        statement = (
-            select(BlobTable, PhotoTable.name)
-            .join(PhotoTable, col(PhotoTable.photo) == col(BlobTable.photo))
-            .where(col(BlobTable.held).is_(False), col(BlobTable.kind).in_(kinds))
-            .where(
-                or_(
-                    col(BlobTable.kind) != ORIGINAL_KIND,
-                    col(BlobTable.blob).in_(within_reach),
-                )
-            )
-            .where(or_(is_true, ~named_better))
-            .order_by(
-                col(BlobTable.kind) == ORIGINAL_KIND,
-                col(BlobTable.sorted_by).desc(),
-                col(BlobTable.blob),
-            )
-            .limit(limit)
-        )
-        with Session(self._engine) as session:
-            rows = list(session.exec(statement).all())
-            holders = _holders(session, [row.blob for row, _ in rows])
-        return [Missing(row, name, frozenset(holders.get(row.blob, ()))) for row, name in rows]
-
-    def holders(self, blob: BlobId) -> frozenset[NodeId]:
-        """Return the members that say they hold an original."""
-        with Session(self._engine) as session:
-            return frozenset(_holders(session, [blob]).get(blob, ()))
+        with self._reading() as read:
+            return Wants(read).missing(kinds, connected, limit)
 
     def totals(self, kinds: Sequence[str]) -> Totals:
         """Count photos, contested ones, and the blobs of `kinds`."""
-        is_held = cast(col(BlobTable.held), Integer)
-        with Session(self._engine) as session:
-            photos = session.exec(select(func.count()).select_from(PhotoTable)).one()
-            contested = session.exec(
-                select(func.count()).select_from(PhotoTable).where(PhotoTable.conflicts != "")
-            ).one()
-            wanted, held, held_bytes = session.exec(
-                select(
-                    func.count(),
-                    func.coalesce(func.sum(is_held), 0),
-                    func.coalesce(func.sum(is_held * col(BlobTable.size_bytes)), 0),
-                ).where(col(BlobTable.kind).in_(kinds))
-            ).one()
-        return Totals(photos, contested, wanted, held, held_bytes)
+        with self._reading() as read:
+            sums: dict[str, int] = dict(read("SELECT name, value FROM tally", ()))
+            contested = read("SELECT count FROM term WHERE kind = 'has' AND key = 'conflict'", ())
+        return Totals(
+            photos=sums.get("photos", 0),
+            contested=contested[0][0] if contested else 0,
+            wanted=sum(sums.get(f"blobs {kind}", 0) for kind in kinds),
+            held=sum(sums.get(f"held {kind}", 0) for kind in kinds),
+            held_bytes=sum(sums.get(f"held-bytes {kind}", 0) for kind in kinds),
+        )
 
+    # --- albums and the trash ----------------------------------------------------------------
 
-def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
-    found: list[Any] = []
-    if wanted.text:
-        pattern = f"%{_escape(wanted.text)}%"
-        texts = (PhotoTable.name, PhotoTable.title, PhotoTable.caption, PhotoTable.folder)
-        found.append(
-            or_(
-                *(col(column).ilike(pattern, escape="\\") for column in texts),
-                col(PhotoTable.photo).in_(
-                    select(TagTable.photo).where(col(TagTable.tag).ilike(pattern, escape="\\"))
-                ),
+    def albums(self) -> list[AlbumItem]:
+        """Return the albums that were not deleted, in no order."""
+        with self._reading() as read:
+            rows = read("SELECT album, name, query, conflicts FROM album", ())
+        return [AlbumItem(*row) for row in rows]
+
+    def removals(
+        self, limit: int, after: BlobId | None = None, *, author: NodeId | None = None
+    ) -> list[RemovalRow]:
+        """Return photos that somebody put into the trash, by their ids, behind `after`."""
+        by = "author = ? AND " if author is not None else ""
+        values: tuple[object, ...] = (author,) if author is not None else ()
+        with self._reading() as read:
+            rows = read(
+                "SELECT photo, author, at_ms, since_ms, held FROM removal"  # noqa: S608
+                f" WHERE {by}photo > ? ORDER BY photo LIMIT ?",
+                (*values, after or b"", limit),
             )
+        return [
+            RemovalRow(photo, author, at_ms, since_ms, bool(held))
+            for photo, author, at_ms, since_ms, held in rows
+        ]
+
+    def held_removals(self) -> list[tuple[NodeId, int, int]]:
+        """Return who removed photos that the brake holds: how many, and when the last (ms)."""
+        with self._reading() as read:
+            rows = read(
+                "SELECT author, count(*), max(at_ms) FROM removal WHERE held GROUP BY author", ()
+            )
+        return [(NodeId(author), count, at_ms) for author, count, at_ms in rows]
+
+    def last_removal(self, author: NodeId) -> int:
+        """Return the stamp (ms) of an author's latest removal; 0 if there is none."""
+        with self._reading() as read:
+            rows = read("SELECT max(at_ms) FROM removal WHERE author = ?", (author,))
+        return int(rows[0][0] or 0)
+
+    def removing_authors(self, *, held_only: bool) -> list[NodeId]:
+        """Return who put photos into the trash that are there; those that the brake holds."""
+        where = " WHERE held" if held_only else ""
+        with self._reading() as read:
+            rows = read(f"SELECT DISTINCT author FROM removal{where}", ())  # noqa: S608 - ours
+        return [NodeId(author) for (author,) in rows]
+
+    def is_shared(self, blob: BlobId) -> bool:
+        """Whether more than one photo names a blob (or one that begins with the same bytes)."""
+        with self._reading() as read:
+            rows = read("SELECT 1 FROM blob_key WHERE key = ? LIMIT 2", (blob[:KEY_BYTES],))
+        return len(rows) > 1
+
+    # --- what was said -----------------------------------------------------------------------
+
+    def acts(self, limit: int, cursor: str | None) -> ActPage:
+        """Return what people did, latest first: one row an act, whatever it was about."""
+        at, change = read_cursor(cursor, None) or (_BEHIND_ALL, b"")
+        with self._reading() as read:
+            rows = read(
+                "SELECT change, kind, key, act, author, at, CASE WHEN act IS NULL THEN 1 ELSE"
+                " (SELECT count(*) FROM (SELECT 1 FROM edit o WHERE o.act = e.act"
+                " AND o.act IS NOT NULL LIMIT ?)) END"
+                " FROM edit e WHERE leads AND (at, change) < (?, ?)"
+                " ORDER BY at DESC, change DESC LIMIT ?",
+                (limits.ACT_COUNT_MAX, at, change, limit + 1),
+            )
+        items = tuple(ActRow(*row) for row in rows[:limit])
+        if len(rows) <= limit:
+            return ActPage(items, None)
+        return ActPage(items, written_cursor(None, items[-1].at, items[-1].change))
+
+    def acts_like(self, prefix: str, limit: int) -> list[bytes]:
+        """Return acts whose ids begin with these hex digits."""
+        low, high = _bounds(prefix)
+        with self._reading() as read:
+            rows = read(
+                "SELECT DISTINCT act FROM edit WHERE act IS NOT NULL AND act >= ? AND act < ?"
+                " LIMIT ?",
+                (low, high, limit),
+            )
+        return [act for (act,) in rows]
+
+    def changes_like(self, prefix: str, limit: int) -> list[EditItem]:
+        """Return changes after a subject's first whose ids begin with these hex digits."""
+        low, high = _bounds(prefix)
+        with self._reading() as read:
+            rows = read(
+                "SELECT change, kind, key, act, author, at FROM edit"
+                " WHERE change >= ? AND change < ? LIMIT ?",
+                (low, high, limit),
+            )
+        return [EditItem(*row) for row in rows]
+
+    def photos_of_act(self, act: bytes, after: bytes | None, limit: int) -> list[BlobId]:
+        """Return photos that an act changed, by their ids, behind `after`."""
+        with self._reading() as read:
+            rows = read(
+                "SELECT DISTINCT key FROM edit WHERE act = ? AND act IS NOT NULL AND key > ?"
+                " AND kind = 'photo' ORDER BY key LIMIT ?",
+                (act, after or b"", limit),
+            )
+        return [BlobId(key) for (key,) in rows]
+
+    # --- completeness ------------------------------------------------------------------------
+
+    def authors(self) -> dict[NodeId, tuple[int, int]]:
+        """Return for each author how many numbers of changes are here, and the largest of them.
+
+        All up to the largest are here where the two are equal. Reads every number: not for a
+        status that is asked for each second.
+        """
+        with self._reading() as read:
+            rows = read(
+                "SELECT node.node, count(DISTINCT seq), max(seq) FROM seq"
+                " JOIN node ON node.id = seq.author GROUP BY seq.author",
+                (),
+            )
+        return {NodeId(node): (count, last) for node, count, last in rows}
+
+    def repeated_numbers(self, limit: int) -> list[tuple[NodeId, int]]:
+        """Return numbers that an author gave to two changes: its folder was an older copy once."""
+        with self._reading() as read:
+            rows = read(
+                "SELECT node.node, seq FROM seq JOIN node ON node.id = seq.author"
+                " GROUP BY seq.author, seq HAVING count(*) > 1 LIMIT ?",
+                (limit,),
+            )
+        return [(NodeId(node), seq) for node, seq in rows]
+
+
+def _reader(connection: Connection) -> Read:
+    def read(statement: str, values: Sequence[Any]) -> list[Any]:
+        return list(connection.exec_driver_sql(statement, tuple(values)).fetchall())
+
+    return read
+
+
+def _by_ids(read: Read, photos: Collection[BlobId]) -> list[ListedPhoto]:
+    found: list[ListedPhoto] = []
+    wanted = list(photos)
+    for start in range(0, len(wanted), limits.PAGE_ITEMS_MAX):
+        some = wanted[start : start + limits.PAGE_ITEMS_MAX]
+        marks = ",".join("?" * len(some))
+        rows = read(
+            f"SELECT {_COLUMNS} FROM photo WHERE substr(photo, 1, 8) IN ({marks})"  # noqa: S608
+            f" AND photo IN ({marks})",
+            [*(photo[:KEY_BYTES] for photo in some), *some],
         )
-    if wanted.rating_min is not None:
-        found.append(col(PhotoTable.rating) >= wanted.rating_min)
-    if wanted.camera is not None:
-        found.append(col(PhotoTable.camera) == wanted.camera)
-    if wanted.lens is not None:
-        found.append(col(PhotoTable.lens) == wanted.lens)
-    if wanted.taken_from is not None:
-        found.append(col(PhotoTable.sorted_by) >= wanted.taken_from)
-    if wanted.taken_to is not None:  # "2024-05" reaches to the end of May
-        found.append(col(PhotoTable.sorted_by) <= wanted.taken_to + "\uffff")
-    if wanted.media is not None:
-        found.append(col(PhotoTable.kind) == wanted.media)
-    if wanted.tag is not None:
-        found.append(
-            col(PhotoTable.photo).in_(select(TagTable.photo).where(TagTable.tag == wanted.tag))
-        )
-    if wanted.conflicts_only:
-        found.append(col(PhotoTable.conflicts) != "")
-    if wanted.held is not None:
-        held = select(BlobTable.photo).where(BlobTable.kind == ORIGINAL_KIND, col(BlobTable.held))
-        condition = col(PhotoTable.photo).in_(held)
-        found.append(condition if wanted.held else ~condition)
+        found += (ListedPhoto._make(row) for row in rows)
     return found
 
 
-def _held_originals(session: Session, photos: Sequence[bytes]) -> set[bytes]:
-    statement = select(BlobTable.photo).where(
-        col(BlobTable.photo).in_(photos), BlobTable.kind == ORIGINAL_KIND, col(BlobTable.held)
-    )
-    return set(session.exec(statement).all())
-
-
-def _holders(session: Session, blobs: Sequence[bytes]) -> dict[bytes, set[NodeId]]:
-    found: dict[bytes, set[NodeId]] = {}
-    statement = select(HolderTable.blob, HolderTable.node).where(col(HolderTable.blob).in_(blobs))
-    for blob, node in session.exec(statement).all():
-        found.setdefault(blob, set()).add(NodeId(node))
-    return found
-
-
-def _escape(words: str) -> str:
-    for special in ("\\", "%", "_"):
-        words = words.replace(special, "\\" + special)
-    return words
-
-
-def _cursor(moment: str, photo: bytes) -> str:
-    return urlsafe_b64encode(msgspec.msgpack.encode((moment, photo))).rstrip(b"=").decode()
-
-
-def _parse_cursor(cursor: str) -> tuple[str, bytes]:
-    try:
-        raw = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
-        return msgspec.msgpack.decode(raw, type=tuple[str, bytes])
-    except (ValueError, msgspec.MsgspecError) as error:
-        raise QueryInvalid("the cursor is none that a page gave out") from error
+def _bounds(prefix: str) -> tuple[bytes, bytes]:
+    """Return what ids beginning with these hex digits lie between."""
+    low = prefix + "0" * (len(prefix) % 2)
+    high = prefix + "f" * (len(prefix) % 2)
+    return bytes.fromhex(low), bytes.fromhex(high) + b"\xff" * 32
 
 
 __all__ = [
     "ORIGINAL_KIND",
     "PREVIEW_KIND",
-    "Filter",
+    "ActRow",
+    "Counted",
     "Listed",
     "Missing",
     "Page",
     "PhotoQuery",
+    "RemovalRow",
     "Totals",
 ]

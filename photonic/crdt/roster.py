@@ -62,6 +62,11 @@ class Roster:
         expires_ms = member.certificate.expires_ms
         return expires_ms is None or now_ms < expires_ms
 
+    def rights(self, node: NodeId) -> tuple[frozenset[str], int | None] | None:
+        """Return what decides whether a node's changes count: its scopes and its cut."""
+        member = self.members.get(node)
+        return (frozenset(member.certificate.scopes), member.cut) if member else None
+
     def allows(self, signed: SignedChange) -> bool:
         """Whether the author of a change had the right to make it: asked in `fold`."""
         change = signed.change

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from photonic.crdt.sync import Ask, Digests, Push, Root, Same, Update
+from photonic.crdt.sync import Message as SyncMessage
 
 CATALOG_PROTOCOL = "/photonic/catalog/1"
 ENROL_PROTOCOL = "/photonic/enrol/1"
@@ -32,4 +32,4 @@ class Neighbours(msgspec.Struct, tag="neighbours", frozen=True):
     addresses: dict[str, tuple[str, ...]]
 
 
-Message = Hello | Neighbours | Root | Same | Digests | Ask | Update | Push
+Message = Hello | Neighbours | SyncMessage

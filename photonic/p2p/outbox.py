@@ -11,7 +11,7 @@ from collections import deque
 import trio
 
 from photonic import limits
-from photonic.crdt.sync import Update
+from photonic.crdt.sync import Ids, PlainChanges, Update
 from photonic.p2p.messages import Message
 
 
@@ -30,7 +30,7 @@ class Outbox:
         size_bytes = _size(message)
         is_full = len(self._answers) >= limits.OUTBOX_ANSWERS_MAX
         if is_full or self._bytes + size_bytes > limits.OUTBOX_BYTES_MAX:
-            self._drop()
+            self.note_dropped()
             return
         self._bytes += size_bytes
         self._answers.append(message)
@@ -39,12 +39,13 @@ class Outbox:
     def push(self, message: Message) -> None:
         """Put in what the peer does not know of yet."""
         if len(self._pushes) >= limits.OUTBOX_PUSHES_MAX:
-            self._drop()
+            self.note_dropped()
             return
         self._pushes.append(message)
         self._has_some.set()
 
-    def _drop(self) -> None:
+    def note_dropped(self) -> None:
+        """Something for the peer is not said: a round of anti-entropy is due."""
         self._has_dropped.set()
 
     async def wait_dropped(self) -> None:
@@ -71,4 +72,11 @@ class Outbox:
 
 
 def _size(message: Message) -> int:
-    return len(message.data) if isinstance(message, Update) else 0
+    match message:
+        case Update(data=data):
+            return len(data)
+        case Ids(packed=packed):
+            return len(packed)
+        case PlainChanges(changes=changes):
+            return sum(map(len, changes))
+    return 0

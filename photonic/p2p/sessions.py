@@ -15,9 +15,11 @@ from typing import Any, TypeVar
 import trio
 
 from photonic import limits
-from photonic.crdt.catalog import Announcement, Catalog
+from photonic.crdt.catalog import Catalog
+from photonic.crdt.commits import Announcement
+from photonic.crdt.replica import CatalogReplica
 from photonic.crdt.sync import Message as SyncMessage
-from photonic.crdt.sync import Push, Reconciler
+from photonic.crdt.sync import Progress, Push, Reconciler
 from photonic.errors import FrameInvalid, PhotonicError
 from photonic.ids import NodeId, peer_id
 from photonic.p2p.frames import message_batches, send_message
@@ -65,6 +67,11 @@ class Sessions:
         """The peers with whom a round of anti-entropy is under way."""
         return [s.node for s in self._sessions.values() if s.reconciler and s.reconciler.is_busy]
 
+    def progress(self) -> dict[NodeId, Progress]:
+        """How far each round that is under way is."""
+        found = {s.node: s.reconciler.progress for s in self._sessions.values() if s.reconciler}
+        return {node: progress for node, progress in found.items() if progress.left}
+
     async def run(self) -> None:
         """Keep a conversation with every peer that is up, until cancelled. May be run again."""
         begun: set[Session] = set()
@@ -96,6 +103,9 @@ class Sessions:
         """Push what became durable to every peer but the one who brought it. Never blocks."""
         for item in announcements:
             if len(item.data) > limits.PUSH_UPDATE_BYTES_MAX:
+                if item.origin is None:  # made here, and too long: a round brings it soon
+                    for session in self._sessions.values():
+                        session.outbox.note_dropped()
                 continue
             push = Push(item.shard, item.document, item.data)
             for session in self._sessions.values():
@@ -129,7 +139,9 @@ class Sessions:
         try:
             await send_message(stream, await self._hello())
             await send_message(stream, Neighbours(dict(self._book.neighbours(session.node))))
-            session.reconciler = await self._call(lambda c: Reconciler(c, session.node))
+            session.reconciler = await self._call(
+                lambda c: Reconciler(CatalogReplica(c), session.node)
+            )
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._keep_in_step, session)
                 while True:
@@ -147,16 +159,22 @@ class Sessions:
             log.error("a message for %s was left out: %s", peer_id(stream.peer), error)
 
     async def _keep_in_step(self, session: Session) -> None:
-        """Begin a round now and then. Rounds heal whatever pushes lost."""
+        """Begin a round now and then. Rounds heal whatever pushes lost.
+
+        A long round that still brings something is left to go on: a million photos take minutes.
+        """
+        taken = -1
         while True:
             reconciler = session.reconciler
-            if reconciler is not None:
+            if reconciler is not None and not (reconciler.is_busy and reconciler.taken != taken):
                 for message in await self._call(partial(_begin, reconciler)):
                     session.outbox.answer(message)
+            taken = reconciler.taken if reconciler is not None else -1
             pause_s = limits.SYNC_INTERVAL_S * self._world.entropy.uniform(0.75, 1.25)
             with trio.move_on_after(pause_s):
                 await session.outbox.wait_dropped()
                 await trio.sleep(limits.SYNC_AFTER_DROP_S)  # what else is dropped comes along
+                taken = reconciler.taken if reconciler is not None else -1  # begin in any case
 
     # --- their side --------------------------------------------------------------------------
 

@@ -92,6 +92,7 @@ class Transfers:
             transport, world.entropy, self.counters, self._new_stream, self._returned
         )
         self._news = anyio.Event()
+        self._asking_s = 0.0  # what the last question for wants took
         self._is_stale = True  # the wants may have changed
         self._refreshed_s = -limits.WANTS_REFRESH_S
         self._was_cut_off = False  # the last list of wants was as long as it may be
@@ -148,13 +149,16 @@ class Transfers:
         age_s = now_s - self._refreshed_s
         is_low = self._was_cut_off and len(self._jobs) < limits.WANTS_MAX // 2
         is_due = self._is_stale or is_low or age_s >= limits.WANTS_REFRESH_S
-        if not is_due or age_s < limits.WANTS_REFRESH_MIN_S:
+        # While a large catalog arrives, to ask each time what is new would cost more than it.
+        pause_s = max(limits.WANTS_REFRESH_MIN_S, limits.WANTS_PAUSE_FACTOR * self._asking_s)
+        if not is_due or age_s < pause_s:
             return
         if now_s < self._ask_again_s:
             return
         self._is_stale, self._refreshed_s = False, now_s
         try:
             wants = await self._wants.wanted(limits.WANTS_MAX, self._transport.connected())
+            self._asking_s = anyio.current_time() - now_s
         except Exception as error:  # noqa: BLE001 - what is asked for already is fetched meanwhile
             self._catalog_failed(error)
             return

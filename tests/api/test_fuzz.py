@@ -31,6 +31,7 @@ words = st.one_of(
     st.sampled_from(
         ["", "0", "-1", "1", "5", "true", "null", "raw", "2024-05", "%", "\0", "9" * 400]
     ),
+    st.sampled_from(["is:trashed", "tag:a or -(", 'camera="', "album:*", "-taken", "sort:added"]),
 )
 json_values = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20)),
@@ -41,13 +42,20 @@ json_values = st.recursive(
 )
 MEMBERS = (
     "rating label title caption tags add remove field change value role ttl_s scopes code folder"
+    " flag gps latitude longitude albums shoot stack q ids dry_run act name query merge *"
 )
 bodies = st.one_of(
     json_values,
     st.dictionaries(st.sampled_from(MEMBERS.split()), json_values, max_size=5),
     st.dictionaries(
         st.sampled_from(MEMBERS.split()),
-        st.one_of(words, st.sampled_from(["rating", "title", "ab" * 32, "mobile", "/", 3, None])),
+        st.one_of(
+            words,
+            st.sampled_from(["rating", "title", "ab" * 32, "mobile", "/", 3, None, True]),
+            st.sampled_from(["rating>=0", "album:a", "-(x or", "manual", "cd" * 16, "pick"]),
+            st.sampled_from([{"add": ["a1" * 16], "remove": []}, {"latitude": 1, "longitude": 2}]),
+            st.just(["ab" * 32]),
+        ),
         max_size=5,
     ),
 )
@@ -61,14 +69,19 @@ def escape(text: str) -> str:
 class Asker:
     """Asks a face in memory, from a thread without a loop."""
 
-    def __init__(self, portal: BlockingPortal, client: httpx.AsyncClient, photo: str) -> None:
-        self._portal, self._client, self._photo = portal, client, photo
+    def __init__(
+        self, portal: BlockingPortal, client: httpx.AsyncClient, photo: str, album: str
+    ) -> None:
+        self._portal, self._client = portal, client
+        self._photo, self._album = photo, album
 
     def __repr__(self) -> str:
         return "Asker()"
 
     def ask(self, method: str, path: str, **parts: Any) -> httpx.Response:
-        address = HOST + path.replace("{id}", parts.pop("photo", None) or self._photo)
+        named = parts.pop("photo", None)
+        address = HOST + path.replace("{id}", named or self._photo)
+        address = address.replace("{album}", named or self._album)
 
         async def send() -> httpx.Response:
             return await self._client.request(method, address, **parts)
@@ -83,7 +96,8 @@ def asker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asker]:
     photo = node.take("a.jpg", (9, 9, 9))
     with start_blocking_portal("trio") as portal:
         client = in_memory(create_app(node))
-        yield Asker(portal, client, photo)
+        album = portal.call(node.albums.create, "Best", None)
+        yield Asker(portal, client, photo, album.id)
         portal.call(client.aclose)
 
 

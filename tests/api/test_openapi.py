@@ -12,8 +12,10 @@ import pytest
 
 from photonic.api import openapi
 from photonic.api.app import Face
+from photonic.edits import Chosen, Said
+from photonic.ids import peer_id
 from tests.api.client import face, run, served
-from tests.api.local_node import MemoryNode
+from tests.api.local_node import HERE, MemoryNode
 
 DOCUMENT: dict[str, Any] = json.loads(openapi.document())
 COMMITTED = Path(__file__).parents[2] / "docs" / "openapi.json"
@@ -31,7 +33,8 @@ SCALARS: dict[str, tuple[type, ...]] = {
     "null": (type(None),),
 }
 
-# Every operation: what to send, and the good status. `{code}` is an invitation's.
+# Every operation: what to send, and the good status. `{code}` is an invitation's, `{act}` that of
+# an edit.
 CALLS: dict[tuple[str, str], tuple[int, dict[str, object] | None]] = {
     ("GET", "/api/v1/status"): (200, None),
     ("GET", "/api/v1/photos"): (200, None),
@@ -40,12 +43,33 @@ CALLS: dict[tuple[str, str], tuple[int, dict[str, object] | None]] = {
     ("POST", "/api/v1/photos/{id}/resolve"): (200, {"field": "title", "value": "b"}),
     ("GET", "/api/v1/photos/{id}/original"): (200, None),
     ("GET", "/api/v1/photos/{id}/preview"): (200, None),
+    ("GET", "/api/v1/photos/count"): (200, None),
+    ("POST", "/api/v1/photos/edit"): (200, {"q": "name:a", "rating": 2, "flag": "pick"}),
+    ("GET", "/api/v1/photos/{id}/log"): (200, None),
+    ("GET", "/api/v1/timeline"): (200, None),
+    ("GET", "/api/v1/facets"): (200, None),
+    ("GET", "/api/v1/log"): (200, None),
+    ("POST", "/api/v1/undo"): (200, {"act": "{act}"}),
+    ("GET", "/api/v1/trash"): (200, None),
+    ("POST", "/api/v1/trash"): (200, {"q": "name:a"}),
+    ("POST", "/api/v1/trash/restore"): (200, {"q": ""}),
+    ("POST", "/api/v1/trash/confirm"): (200, {"node": peer_id(HERE)}),
+    ("POST", "/api/v1/trash/empty"): (200, None),
+    ("GET", "/api/v1/albums"): (200, None),
+    ("POST", "/api/v1/albums"): (201, {"name": "Iceland", "query": "tag:iceland"}),
+    ("PATCH", "/api/v1/albums/{album}"): (200, {"name": "Iceland 2024"}),
+    ("DELETE", "/api/v1/albums/{album}"): (200, None),
+    ("GET", "/api/v1/policies/display"): (200, None),
+    ("PUT", "/api/v1/policies/display"): (200, {"rating": "prefer:central"}),
     ("GET", "/api/v1/conflicts"): (200, None),
     ("GET", "/api/v1/peers"): (200, None),
     ("POST", "/api/v1/invitations"): (201, {"role": "mobile"}),
     ("POST", "/api/v1/join"): (200, {"code": "{code}"}),
     ("GET", "/api/v1/imports"): (200, None),
     ("POST", "/api/v1/imports"): (202, {"folder": "{folder}"}),
+    ("GET", "/api/v1/catalog-tasks"): (200, None),
+    ("POST", "/api/v1/export"): (202, {"folder": "{folder}/export"}),
+    ("POST", "/api/v1/import-catalog"): (202, {"folder": "{folder}", "merge": True}),
     ("GET", "/api/v1/doctor"): (200, None),
     ("POST", "/api/v1/stop"): (202, None),
     ("GET", "/api/v1/events"): (200, None),
@@ -84,10 +108,14 @@ async def call(
     """Make one call with what it needs; return the status, the media type and the body."""
     photo = node.take("a.jpg", (1, 2, 3))
     node.write_apart(photo, "title", "a")
+    album = await node.albums.create("Best", None)
+    edited = await node.edits.edit(Chosen("name:a"), Said({"label": "red"}), dry_run=False)
+    assert edited.act is not None
     invitation = await node.invite("mobile", 60, None)
     folder = str((await node.original(photo)).path.parent)
     text = json.dumps(body).replace("{code}", invitation.code).replace("{folder}", folder)
-    address = path.replace("{id}", photo)
+    text = text.replace("{act}", edited.act)
+    address = path.replace("{id}", photo).replace("{album}", album.id)
     async with client.stream(
         method, address, json=None if body is None else json.loads(text)
     ) as answer:

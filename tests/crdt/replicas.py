@@ -8,13 +8,14 @@ from itertools import count
 
 import msgspec
 
-from photonic.crdt.catalog import Catalog, Committed
+from photonic.crdt.catalog import Catalog
 from photonic.crdt.changes import Draft
+from photonic.crdt.commits import Committed
 from photonic.crdt.fields import CERTIFICATE, LIBRARY_NAME, NAME, ORIGINAL
 from photonic.crdt.fold import SubjectState
-from photonic.crdt.journal import Journal
+from photonic.crdt.keys import ROOT
+from photonic.crdt.replica import CatalogReplica
 from photonic.crdt.roster import ADMIN_SCOPES, MEMBER_SCOPES, Certificate
-from photonic.crdt.shards import ROOT
 from photonic.crdt.sync import Message, Reconciler
 from photonic.identity import Identity
 from photonic.ids import (
@@ -27,6 +28,7 @@ from photonic.ids import (
     member_subject,
     photo_subject,
 )
+from photonic.journal.journal import Journal
 from photonic.world import World
 
 WORLD = World()
@@ -79,7 +81,10 @@ class Cluster:
 
 def meet(left: Catalog, right: Catalog, *, cut_after: int | None = None) -> int:
     """Let two catalogs reconcile; return the bytes that it took. `cut_after` messages it is cut."""
-    machines = (Reconciler(left, b"right"), Reconciler(right, b"left"))
+    machines = (
+        Reconciler(CatalogReplica(left), b"right"),
+        Reconciler(CatalogReplica(right), b"left"),
+    )
     waiting: deque[tuple[int, Message]] = deque((1, message) for message in machines[0].begin())
     sent_bytes = delivered = 0
     while waiting and delivered != cut_after:

@@ -1,144 +1,398 @@
-"""The index answers as the catalog would, page by page, and can be made again."""
+"""The index kept step by step is what it would be if it were made at once; it is disposable."""
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable, Collection
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
-from photonic.crdt.catalog import Catalog
-from photonic.crdt.changes import Draft
-from photonic.crdt.fields import FACTS, NAME, ORIGINAL, RATING, TAGS
+from photonic.crdt.batches import AlbumRow, Batch, EditRow
 from photonic.crdt.index import PhotoIndex
-from photonic.crdt.projection import PhotoRow, project
-from photonic.crdt.query import Filter, PhotoQuery
-from photonic.errors import QueryInvalid
-from photonic.ids import BlobId, Subject
-from tests.crdt.replicas import Cluster, commit, photo
+from photonic.crdt.loader import Loader
+from photonic.crdt.migrations import MIGRATIONS, REBUILD, VERSION, migrate
+from photonic.crdt.projection import BlobRow, PhotoRow
+from photonic.crdt.query import PhotoQuery
+from photonic.crdt.rows import numbers_in, unpacked
+from photonic.crdt.tables import IN_TRASH, LIVE, REMOVAL_HELD
+from photonic.errors import IndexUnreadable
+from photonic.ids import BlobId, NodeId, digest
+from photonic.photos import BlobRef
+from photonic.search.criteria import ALL, Equals, Is, Number
+from photonic.search.sample import Sample
+from tests.crdt.photo_rows import NODES, batch_of, blob, index_of, libraries, row_of
+from tests.search.queries import samples
+
+KINDS = ("preview", "sidecar", "original")
+WORDS = ("img", "harbour", "tromso", "red", "京", "x")
+NEAR, FAR = NODES[0], NODES[3]
 
 
-def _draft(number: int, taken: str | None, **facts: object) -> Draft:
-    subject = photo(number)
-    said = {"media_type": "image/jpeg", **({"taken": taken} if taken else {}), **facts}
-    sets = {ORIGINAL: [subject.key, number, bytes(32)], NAME: f"IMG_{number}.JPG", FACTS: said}
-    return Draft(subject, {**sets, "preview/256": [256, 171, [bytes([number]) * 32, 9, bytes(32)]]})
+def photo(number: int) -> BlobId:
+    return BlobId(digest(b"%d" % number))
 
 
-def _row(catalog: Catalog, subject: Subject) -> PhotoRow:
-    row = project(catalog.state(subject))
-    assert row is not None
-    return row
-
-
-def _indexed(drafts: list[Draft]) -> tuple[PhotoIndex, PhotoQuery, list[PhotoRow]]:
-    cluster = Cluster(1)
-    commit(cluster.catalogs[0], *drafts)
-    rows = [_row(cluster.catalogs[0], draft.subject) for draft in drafts]
-    index = PhotoIndex(None)
-    index.apply(rows, (), frozenset(), 1)
-    return index, PhotoQuery(index.engine), rows
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    st.lists(st.sampled_from(["2024-01-01", "2024-01-02", "2023-05-05"]), max_size=12),
-    st.integers(1, 5),
-)
-def test_pages_give_every_photo_once_newest_first(moments: list[str], size: int) -> None:
-    _, query, _ = _indexed([_draft(n, f"{m}T10:00:00") for n, m in enumerate(moments)])
-    seen, cursor = [], None
-    while True:
-        page = query.page(Filter(), size, cursor)
-        seen += [item.row for item in page.items]
-        cursor = page.next
-        if cursor is None:
-            break
-    assert len({row.photo for row in seen}) == len(seen) == len(moments)
-    assert [row.sorted_by for row in seen] == sorted((r.sorted_by for r in seen), reverse=True)
-
-
-def test_filters_pick_what_they_say() -> None:
-    drafts = [
-        _draft(1, "2024-05-17T09:00:00", camera_model="EOS R5", rating=4, keywords=["iceland"]),
-        _draft(2, "2024-06-01T09:00:00", camera_model="X-T5", rating=2),
-        _draft(3, None, media_type="video/mp4"),
-    ]
-    _, query, _ = _indexed(drafts)
-
-    def names(wanted: Filter) -> set[str]:
-        return {item.row.name for item in query.page(wanted, 10, None).items}
-
-    assert names(Filter(rating_min=3)) == {"IMG_1.JPG"}
-    assert names(Filter(camera="X-T5")) == {"IMG_2.JPG"}
-    assert names(Filter(taken_from="2024-05", taken_to="2024-05")) == {"IMG_1.JPG"}
-    assert names(Filter(tag="iceland")) == {"IMG_1.JPG"}
-    assert names(Filter(text="iceland")) == {"IMG_1.JPG"}
-    assert names(Filter(text="img_")) == {"IMG_1.JPG", "IMG_2.JPG", "IMG_3.JPG"}
-    assert names(Filter(text="%")) == set()
-    assert names(Filter(media="video")) == {"IMG_3.JPG"}
-    assert names(Filter(held=True)) == set()
-
-
-def test_a_cursor_that_no_page_gave_out_is_an_error() -> None:
-    _, query, _ = _indexed([])
-    for cursor in ("", "AAAA", "not base64!", "x" * 5000, "ä"):
-        try:
-            query.page(Filter(), 10, cursor)
-        except QueryInvalid:
-            continue
-        raise AssertionError(cursor)
-
-
-def test_what_a_node_lacks_is_found_previews_first_and_originals_only_in_reach() -> None:
-    index, query, rows = _indexed(
-        [_draft(1, "2024-01-01T00:00:00"), _draft(2, "2025-01-01T00:00:00")]
-    )
-    kinds, near, far = ("preview", "original"), b"n" * 32, b"f" * 32
-    index.apply_holders({rows[0].photo: {near}, rows[1].photo: {far}})
-    found = query.missing(kinds, [near], 10)
-    assert [(item.row.kind, item.name) for item in found] == [
-        ("preview", "IMG_2.JPG"),
-        ("preview", "IMG_1.JPG"),
-        ("original", "IMG_1.JPG"),
-    ]
-    assert found[-1].holders == {near}
-    assert index.mark_held([rows[0].photo]) == [rows[0].photo]
-    assert [item.row.kind for item in query.missing(kinds, [near], 10)] == ["preview", "preview"]
-
-
-def test_no_photo_takes_an_originals_place_by_calling_it_its_preview() -> None:
-    honest, bogus = _draft(1, "2024-01-01T00:00:00"), _draft(2, "2025-01-01T00:00:00")
-    lie = {"preview/256": [256, 171, [honest.subject.key, 1 << 40, b"x" * 32]]}
-    index, query, rows = _indexed([honest, Draft(bogus.subject, {**bogus.sets, **lie})])
-    near = b"n" * 32
-    index.apply_holders({rows[0].photo: {near}})
-    found = query.missing(("preview", "original"), [near], 10)
-    (named,) = [item for item in found if item.row.blob == rows[0].photo]
-    assert (named.row.kind, named.row.photo, named.row.size_bytes) == ("original", rows[0].photo, 1)
-    # A preview that is imported as a photo is still fetched where originals are not wanted.
-    assert rows[0].photo in {item.row.blob for item in query.missing(("preview",), [near], 10)}
-    assert rows[0].photo in {
-        item.row.blob for item in query.missing(("preview", "original"), [], 10)
+def content(index: PhotoIndex) -> dict[str, object]:
+    """Return all that the index says, without the numbers that it gave to rows and terms."""
+    db, match = index._db, "SELECT rowid FROM words WHERE words MATCH ?"
+    names = dict(db.execute("SELECT n, photo FROM photo"))
+    terms = dict(db.execute("SELECT id, kind || ':' || key FROM term"))
+    nodes = dict(db.execute("SELECT id, node FROM node"))
+    columns = [row[1] for row in db.execute("PRAGMA table_info(photo)")]
+    kept = ", ".join(name for name in columns if name not in ("n", "terms"))
+    return {
+        "photos": set(db.execute(f"SELECT {kept} FROM photo")),
+        "files": {(names[n], *rest) for n, *rest in db.execute("SELECT * FROM file")},
+        "keys": {(key, names[n]) for key, n in db.execute("SELECT * FROM blob_key")},
+        "postings": {(terms[t], names[n]) for t, n in db.execute("SELECT * FROM posting")},
+        "terms": {
+            (names[n], *sorted(terms[one] for one in unpacked(packed)))
+            for n, packed in db.execute("SELECT n, terms FROM photo")
+        },
+        "counts": set(db.execute("SELECT kind, key, count FROM term WHERE count != 0")),
+        "holders": {
+            (key, *sorted(nodes[one] for one in numbers_in(packed)))
+            for key, packed in db.execute("SELECT * FROM holder")
+        },
+        "months": set(db.execute("SELECT * FROM month WHERE count != 0")),
+        "tallies": set(db.execute("SELECT * FROM tally WHERE value != 0")),
+        "albums": set(db.execute("SELECT * FROM album")),
+        "edits": set(db.execute("SELECT change, kind, key, act, author, at FROM edit")),
+        "removals": set(db.execute("SELECT photo, author, at_ms, held FROM removal")),
+        "seqs": {(nodes[a], *rest) for a, *rest in db.execute("SELECT * FROM seq")},
+        "found": {word: {names[n] for (n,) in db.execute(match, (word,))} for word in WORDS},
     }
 
 
-def test_embedded_words_are_shown_until_a_person_says_otherwise() -> None:
-    cluster = Cluster(1)
-    catalog = cluster.catalogs[0]
-    commit(catalog, _draft(1, None, rating=3, keywords=["bird", "sea"]))
-    assert _row(catalog, photo(1)).rating == 3
-    commit(catalog, Draft(photo(1), {RATING: None}, removes={TAGS: ("bird",)}))
-    row = _row(catalog, photo(1))
-    assert row.rating is None and row.tags == ("sea",)
+# --- step by step and at once --------------------------------------------------------------------
 
 
-def test_nonsense_from_a_peer_is_shown_as_nothing_not_as_a_crash() -> None:
-    cluster = Cluster(1)
-    catalog = cluster.catalogs[0]
-    for number, original in enumerate([None, 5, [], ["x", 1, "y"], [b"short", 1, b""], {"a": 1}]):
-        commit(catalog, Draft(photo(number), {ORIGINAL: original, FACTS: [1, 2], "preview/x": 3}))
-        assert project(catalog.state(photo(number))) is None
-    commit(catalog, Draft(photo(9), {ORIGINAL: [photo(9).key, 1, bytes(32)], RATING: "five"}))
+@st.composite
+def histories(draw: st.DrawFn) -> tuple[list[Batch], list[Sample]]:
+    """Batches that put photos in, change them and take them out, and what is there at last."""
+    now: dict[BlobId, Sample] = {}
+    batches: list[Batch] = []
+    for _ in range(draw(st.integers(1, 5))):
+        some = {
+            photo(number): replace(draw(samples()), photo=photo(number))
+            for number in draw(st.lists(st.integers(0, 5), unique=True, max_size=4))
+        }
+        gone = draw(st.lists(st.integers(0, 5).map(photo), unique=True, max_size=2))
+        now = {name: sample for name, sample in (now | some).items() if name not in gone}
+        # What is gone has no word of its holders taken back: they may be known before a photo is.
+        made = batch_of([sample for name, sample in some.items() if name not in gone])
+        batches.append(replace(made, gone=gone))
+    return batches, list(now.values())
+
+
+@settings(max_examples=150, deadline=None)
+@given(histories())
+def test_kept_step_by_step_it_is_what_it_is_made_at_once(
+    history: tuple[list[Batch], list[Sample]],
+) -> None:
+    batches, now = history
+    kept = PhotoIndex(None)
+    for number, batch in enumerate(batches):
+        kept.apply(batch, number)
+        kept.apply(batch, number)  # a repetition changes nothing
+    holders: dict[BlobId, Collection[NodeId]] = {}
+    for batch in batches:
+        holders |= dict(batch.holders)
+    made = PhotoIndex(None)
+    made.apply(replace(batch_of(now), holders=holders), len(batches) - 1)
+    assert content(kept) == content(made)
+
+
+@settings(max_examples=60, deadline=None)
+@given(libraries(), st.data())
+def test_what_the_store_has_is_noted_as_if_it_had_always_been_so(
+    some: list[Sample], data: st.DataObject
+) -> None:
+    index = index_of(some)
+    held = {sample.photo: data.draw(st.booleans()) for sample in some}
+    assert set(index.mark_held([p for p, is_held in held.items() if is_held])) == {
+        photo for photo, is_held in held.items() if is_held
+    }
+    index.mark_held([photo for photo, is_held in held.items() if not is_held], is_held=False)
+    holders = {photo: NODES[: data.draw(st.integers(0, 3))] for photo in held}
+    index.apply(Batch(holders=holders))
+    again = [
+        replace(sample, held=held[sample.photo], copies=len(holders[sample.photo]))
+        for sample in some
+    ]
+    expected = PhotoIndex(None)
+    expected.apply(batch_of(again), 1)
+    assert content(index) == content(expected)
+
+
+@settings(max_examples=40, deadline=None)
+@given(some=libraries(), pieces=st.integers(1, 4))
+def test_a_load_makes_what_batches_make(
+    tmp_path_factory: pytest.TempPathFactory, some: list[Sample], pieces: int
+) -> None:
+    folder = tmp_path_factory.mktemp("load")
+    index = PhotoIndex(folder / "index.db")
+    loader = Loader(index, now_ms=0)
+    author = NODES[1]
+    seqs = [(author, number + 1, sample.photo) for number, sample in enumerate(some)]
+    edits = [EditRow(digest(b"c"), "photo", photo(1), b"a" * 16, author, 5)]
+    for begin in range(pieces):
+        loader.add(replace(batch_of(some[begin::pieces]), seqs=seqs[begin::pieces], edits=edits))
+    assert loader.build()
+    assert loader.progress == (len(some), len(some))
+    loader.finish()
+    index.note_number("journal", 1)
+    expected = index_of(some)
+    expected.apply(Batch(seqs=seqs, edits=edits))
+    assert content(index) == content(expected)
+    index.apply(batch_of(some), 1)  # and it can be written on
+    assert content(index) == content(expected)
+    assert list(folder.glob("index.db.*")) == []
+    index.close()
+
+
+def test_many_photos_of_one_moment_all_have_a_place() -> None:
     index = PhotoIndex(None)
-    index.apply([_row(catalog, photo(9))], (), frozenset(), 1)
-    listed = PhotoQuery(index.engine).photo(BlobId(photo(9).key))
-    assert listed is not None and listed.row.rating is None
+    some = [Sample(photo=photo(n), taken="2000-01-01T00:00:00") for n in range(3_000)]
+    alike = [
+        Sample(photo=BlobId(b"\0" * 4 + digest(b"%d" % n)[4:]), taken="2000-01-01T00:00:00")
+        for n in range(200)
+    ]
+    for batch in (some, alike, some[:100], alike[:100]):
+        index.apply(batch_of(batch))
+    query = PhotoQuery(index.engine)
+    assert query.count(ALL).count == 3_200
+    assert query.histogram(ALL) == [("2000-01", 3_200)]
+    assert query.count(Equals("kind", "image")).count == 3_200
+
+
+# --- blobs ---------------------------------------------------------------------------------------
+
+
+def test_what_a_node_lacks_is_found_previews_first_and_originals_only_in_reach() -> None:
+    index = index_of([])
+    old = Sample(photo=photo(1), name="old", taken="2024-01-01T00:00:00")
+    new = Sample(photo=photo(2), name="new", taken="2025-01-01T00:00:00")
+    index.apply(replace(batch_of([old, new]), holders={photo(1): {NEAR}, photo(2): {FAR}}))
+    query = PhotoQuery(index.engine)
+    found = query.missing(KINDS, [NEAR], 10)
+    assert [(item.row.kind, item.name) for item in found] == [
+        ("preview", "new"),
+        ("preview", "old"),
+        ("original", "old"),
+    ]
+    assert found[-1].holders == {NEAR}
+    assert [item.name for item in query.missing(KINDS, [NEAR, FAR], 3)] == ["new", "old", "new"]
+    assert [item.row.kind for item in query.missing(("original",), [], 10)] == []
+    assert index.mark_held([photo(1)]) == [photo(1)]
+    assert [item.row.kind for item in query.missing(KINDS, [NEAR], 10)] == ["preview", "preview"]
+    assert query.holders(photo(2)) == {FAR}
+    totals = query.totals(("original",))
+    assert (totals.photos, totals.wanted, totals.held, totals.held_bytes) == (2, 2, 1, 1_000)
+
+
+def test_no_photo_takes_an_originals_place_by_calling_it_its_preview() -> None:
+    honest = row_of(Sample(photo=photo(1), name="honest", taken="2024-01-01T00:00:00"))
+    bogus = row_of(Sample(photo=photo(2), name="bogus", taken="2025-01-01T00:00:00"))
+    lie = BlobRow(BlobRef(photo(1), 1 << 40, b"x" * 32), "preview")
+    index = PhotoIndex(None)
+    rows: list[PhotoRow] = [honest, structs.replace(bogus, blobs=(bogus.blobs[0], lie))]
+    index.apply(Batch(rows=rows, holders={photo(1): {NEAR}}))
+    query = PhotoQuery(index.engine)
+    found = query.missing(KINDS, [NEAR], 10)
+    (named,) = [item for item in found if item.row.blob == photo(1)]
+    assert (named.row.kind, named.row.photo, named.row.size_bytes) == ("original", photo(1), 1_000)
+    # A preview that is imported as a photo is still fetched where originals are not wanted.
+    assert photo(1) in {item.row.blob for item in query.missing(("preview",), [NEAR], 10)}
+    assert photo(1) in {item.row.blob for item in query.missing(KINDS, [], 10)}
+
+
+def test_a_photo_is_as_safe_as_the_least_safe_of_its_contested_originals() -> None:
+    row = row_of(Sample(photo=photo(1), conflicts=("original",)))
+    other = BlobRow(blob("another original"), "original")
+    index = PhotoIndex(None)
+    holders = {photo(1): NODES[:3], other.ref.blob: NODES[:1]}
+    rows = [structs.replace(row, blobs=(*row.blobs, other))]
+    index.apply(Batch(rows=rows, holders=holders, held={photo(1)}))
+    query = PhotoQuery(index.engine)
+    assert query.count(Number("copies", "<", 2)).count == 1
+    assert query.count(Is("held")).count == 0
+    found = query.missing(("original",), NODES[:1], 10)
+    assert [item.row.blob for item in found] == [other.ref.blob]
+    index.mark_held([other.ref.blob])
+    assert query.count(Is("held")).count == 1
+
+
+def test_the_blobs_of_a_photo_are_listed_and_walked_in_the_order_of_their_ids() -> None:
+    some = [Sample(photo=photo(n), has_sidecar=n % 2 == 0, held=n < 3) for n in range(6)]
+    index = index_of(some)
+    rows = PhotoQuery(index.engine).blobs(photo(0))
+    assert [row.kind for row in rows] == ["original", "sidecar", "preview"]
+    assert [row.held for row in rows] == [True, False, False]
+    found, after = [], b""
+    while page := index.held_after(after, 4):
+        found += page
+        after = page[-1][0][:8]
+    assert found == sorted(found)
+    assert {name for name, kind, _ in found if kind == "original"} == {s.photo for s in some}
+    assert {name for name, _, is_held in found if is_held} == {photo(n) for n in range(3)}
+    assert blob(f"preview of {photo(0).hex()}").blob in {name for name, _, _ in found}
+
+
+# --- the trash -----------------------------------------------------------------------------------
+
+
+def test_a_removal_that_is_held_stays_so_until_it_is_another_one() -> None:
+    gone = Sample(photo=photo(1), trashed=True)
+    index = index_of([gone, Sample(photo=photo(2))])
+    query = PhotoQuery(index.engine)
+    assert query.count(Is("trashed")).count == 1
+    index.set_trashed({photo(1): REMOVAL_HELD})
+    assert query.count(Is("trashed")).count == 0
+    index.apply(batch_of([gone]))  # the same word again
+    (removal,) = query.removals(10)
+    assert removal.held and removal.author == NODES[0] and removal.since_ms == 0
+    listed = query.photo(photo(1))
+    assert listed is not None and not listed.row.trashed and listed.row.removal_held
+    index.set_trashed({photo(1): IN_TRASH})
+    assert query.count(Is("trashed")).count == 1
+    index.apply(batch_of([replace(gone, trashed=False)]))
+    assert query.removals(10) == []
+    index.set_trashed({photo(2): LIVE})
+    assert query.count(Is("trashed")).count == 0
+
+
+def test_the_moment_at_which_a_removal_was_known_first_is_kept() -> None:
+    gone = Sample(photo=photo(1), trashed=True)
+    index = PhotoIndex(None)
+    for now_ms in (5, 9):
+        index.apply(replace(batch_of([gone]), now_ms=now_ms))
+    query = PhotoQuery(index.engine)
+    assert [row.since_ms for row in query.removals(10)] == [5]
+    assert query.removals(10, author=NODES[1]) == []
+    assert query.removals(10, photo(1)) == []
+
+
+# --- the file ------------------------------------------------------------------------------------
+
+
+def test_an_album_that_is_deleted_is_not_listed() -> None:
+    index = PhotoIndex(None)
+    index.apply(Batch(albums=[AlbumRow(b"a" * 16, "Best", "rating:5", ("name",))]))
+    (album,) = PhotoQuery(index.engine).albums()
+    assert (album.name, album.query, album.conflicts) == ("Best", "rating:5", "name")
+    index.apply(Batch(albums=[AlbumRow(b"a" * 16, None, None, ())]))
+    assert PhotoQuery(index.engine).albums() == []
+
+
+def test_it_remembers_how_far_it_is(tmp_path: Path) -> None:
+    index = PhotoIndex(tmp_path / "index.db")
+    assert index.journal_number == 0
+    index.apply(batch_of([Sample(photo=photo(1))]), 7)
+    index.mark_stale([3, 1], 9)
+    index.apply(Batch(projected=[3]))
+    index.close()
+    index = PhotoIndex(tmp_path / "index.db")
+    assert (index.journal_number, index.stale(), index.photo_count()) == (9, [1], 1)
+    index.clear()
+    assert (index.journal_number, index.stale(), index.photo_count()) == (0, [], 0)
+    index.close()
+
+
+def test_what_fails_halfway_has_not_happened(monkeypatch: pytest.MonkeyPatch) -> None:
+    index = index_of([Sample(photo=photo(1), camera="A")])
+    before = content(index)
+
+    def fail(*_: object) -> None:
+        raise OSError("no")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("photonic.crdt.index.write_edits", fail)
+        with pytest.raises(OSError, match="no"):
+            index.apply(batch_of([Sample(photo=photo(1), camera="B"), Sample(photo=photo(2))]))
+    assert content(index) == before
+    index.apply(batch_of([Sample(photo=photo(1), camera="B"), Sample(photo=photo(2))]))
+    assert content(index) == content(
+        index_of([Sample(photo=photo(1), camera="B"), Sample(photo=photo(2))])
+    )
+
+
+def spoiled(path: Path) -> list[Callable[[], object]]:
+    data = path.read_bytes()
+    middle = bytearray(data)
+    for start in range(4096, len(middle), 4096):
+        middle[start : start + 512] = b"\xa5" * 512
+    return [
+        lambda: path.write_bytes(b""),
+        lambda: path.write_bytes(b"this is no database at all" * 1_000),
+        lambda: path.write_bytes(bytes(middle)),
+        lambda: path.write_bytes(data[: len(data) // 2]),
+    ]
+
+
+@pytest.mark.parametrize("way", range(4))
+def test_damage_is_seen_when_it_is_met_and_the_file_is_made_anew(tmp_path: Path, way: int) -> None:
+    path = tmp_path / "index.db"
+    some = [Sample(photo=photo(n), name=f"IMG_{n}") for n in range(500)]
+    index = PhotoIndex(path)
+    index.apply(batch_of(some), 1)
+    index.close()
+    spoiled(path)[way]()
+    index = PhotoIndex(path)
+    query = PhotoQuery(index.engine)
+    try:
+        query.page(ALL, 100, None)
+        query.photo(photo(3))
+        index.apply(batch_of(some[:3]))
+    except (IndexUnreadable, sqlite3.DatabaseError):
+        assert index.is_damaged
+        index.remake()
+    assert not index.is_damaged
+    assert index.journal_number == 0
+    index.apply(batch_of(some), 1)
+    assert query.count(ALL).count == 500
+    index.close()
+
+
+@pytest.mark.parametrize("version", range(VERSION + 2))
+def test_every_older_version_ends_with_the_tables_of_a_new_one(
+    tmp_path: Path, version: int
+) -> None:
+    def tables(db: sqlite3.Connection) -> set[tuple[str, str]]:
+        return set(db.execute("SELECT name, sql FROM sqlite_master"))
+
+    db = sqlite3.connect(tmp_path / "index.db", isolation_level=None)
+    if version <= 1:
+        db.execute("CREATE TABLE photo (photo BLOB PRIMARY KEY, name TEXT)")  # as it once was
+        db.execute("CREATE TABLE meta (name TEXT PRIMARY KEY, value INTEGER)")
+        version = 0
+    else:
+        migrate(db)
+        db.execute("CREATE TABLE of_the_future (a)")
+    db.execute(f"PRAGMA user_version = {version}")
+    assert migrate(db)
+    fresh = sqlite3.connect(":memory:", isolation_level=None)
+    assert migrate(fresh)
+    assert tables(db) == tables(fresh)
+    assert not migrate(db)
+
+
+def test_a_step_in_sql_keeps_what_is_there_and_one_that_fails_did_not_happen() -> None:
+    db = sqlite3.connect(":memory:", isolation_level=None)
+    migrate(db)
+    db.execute("INSERT INTO tally VALUES ('photos', 5)")
+    added = (*MIGRATIONS, ("ALTER TABLE album ADD COLUMN cover BLOB",))
+    assert not migrate(db, added)
+    assert db.execute("SELECT value FROM tally").fetchone() == (5,)
+    assert db.execute("SELECT cover FROM album").fetchall() == []
+    wrong = (*added, ("ALTER TABLE album ADD COLUMN more BLOB", "SELECT nonsense"))
+    with pytest.raises(sqlite3.DatabaseError):
+        migrate(db, wrong)
+    assert db.execute("PRAGMA user_version").fetchone() == (VERSION + 1,)
+    assert migrate(db, (*added, (REBUILD,)))
+    assert db.execute("SELECT * FROM tally").fetchall() == []

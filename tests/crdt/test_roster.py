@@ -9,15 +9,14 @@ import msgspec
 from photonic.crdt.catalog import Catalog
 from photonic.crdt.changes import Draft, SignedChange
 from photonic.crdt.fields import CERTIFICATE, RATING, REVOKED
+from photonic.crdt.keys import ROOT
 from photonic.crdt.roster import ADMIN_SCOPES, MEMBER_SCOPES, Certificate, build_roster
-from photonic.crdt.shards import ROOT
 from photonic.ids import member_subject
 from tests.crdt.replicas import Cluster, certificate, commit, import_draft, meet, photo
 
 
 def _root_changes(catalog: Catalog) -> list[SignedChange]:
-    by_subject = catalog._shards.get(ROOT).by_subject
-    return [change for some in by_subject.values() for change in some.values()]
+    return [signed for subject in catalog.subjects(ROOT) for signed in catalog.changes(subject)]
 
 
 def test_the_founder_admits_and_an_admitted_admin_admits() -> None:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from photonic import api
 from photonic.ingest.samples import make_samples
@@ -56,11 +56,13 @@ def page() -> Iterator[Page]:
         tab = browser.new_page(viewport={"width": 1440, "height": 900})
         faults: list[str] = []
         tab.on("pageerror", lambda error: faults.append(str(error)))
-        # A node that is stopped on purpose is a network error, and no fault of the page.
+        # A node that is stopped on purpose, and a query that it refuses, are no faults of the page.
         tab.on(
             "console",
             lambda m: (
-                faults.append(m.text) if m.type == "error" and "net::ERR_" not in m.text else None
+                faults.append(m.text)
+                if m.type == "error" and "net::ERR_" not in m.text and "400 (" not in m.text
+                else None
             ),
         )
         yield tab
@@ -125,6 +127,130 @@ def test_values_given_apart_stand_side_by_side_and_one_click_settles_them(
     for node in (studio, laptop):
         node.wait_until(partial(has_no_conflicts, node), 10)
         assert node.get(f"/photos/{photo}")["rating"] == 4
+
+
+# --- searching, and what is done to many photos --------------------------------------------------
+
+
+def found(page: Page, query: str) -> Locator:
+    page.get_by_test_id("filter-text").fill(query)
+    return page.get_by_test_id("tile")
+
+
+@pytest.fixture
+def library(pair: tuple[Daemon, Daemon], page: Page) -> Daemon:
+    """The laptop, all of its photos shown."""
+    _, laptop = pair
+    page.goto(f"{laptop.url}/#/nodes")  # so that going to the grid begins anew
+    page.goto(f"{laptop.url}/#/")
+    expect(page.get_by_test_id("tile").first).to_be_visible()
+    return laptop
+
+
+def test_a_query_that_cannot_be_read_is_marked_where_it_is_wrong(
+    library: Daemon, page: Page
+) -> None:
+    with page.expect_response(re.compile("/photos\\?.*ratng")):
+        found(page, "harbour ratng>=3")
+    error = page.get_by_test_id("query-error")
+    expect(error.locator("mark")).to_have_text("ratng")
+    expect(page).to_have_url(re.compile("q=harbour"))
+    found(page, "")
+    expect(error).to_have_count(0)
+    expect(page.get_by_test_id("tile").first).to_be_visible()
+
+
+def test_fields_are_suggested_and_taken_by_keys(library: Daemon, page: Page) -> None:
+    field = page.get_by_test_id("filter-text")
+    field.fill("kin")
+    expect(page.get_by_test_id("suggestion").first).to_contain_text("kind:")
+    field.press("ArrowDown")
+    field.press("Enter")
+    expect(field).to_have_value("kind:")
+    expect(page.get_by_test_id("suggestion").first).to_contain_text("kind:")
+
+
+def test_a_month_is_jumped_to_and_newer_photos_come_above(library: Daemon, page: Page) -> None:
+    months = library.get("/timeline")["months"]
+    assert len(months) > 1
+    bar = page.get_by_test_id("months")
+    bar.focus()
+    bar.press("End")
+    expect(page.get_by_test_id("month-tip")).to_contain_text("photo")
+    page.goto(f"{library.url}/#/?at={months[-1]['month']}")
+    expect(page.get_by_test_id("grid")).to_have_attribute("data-loaded", str(COUNT))
+    expect(page.get_by_test_id("tile").first).to_be_visible()
+
+
+def select(page: Page, count: int) -> None:
+    for index in range(count):
+        page.get_by_test_id("tile").nth(index).click(modifiers=["Control"])
+    expect(page.get_by_test_id("selected")).to_have_attribute("data-value", str(count))
+
+
+def tagged(node: Daemon, tag: str) -> int:
+    return int(node.get("/photos/count", q=f"tag:{tag}")["count"])
+
+
+def test_many_photos_are_tagged_as_one_act_and_one_click_takes_it_back(
+    library: Daemon, page: Page
+) -> None:
+    select(page, 3)
+    page.get_by_test_id("selection-tag").fill("chosen")
+    page.get_by_test_id("selection-tag").press("Enter")
+    undo = page.get_by_test_id("notice-action")
+    expect(undo).to_be_visible()
+    assert tagged(library, "chosen") == 3
+    undo.click()
+    expect(page.get_by_test_id("notice").filter(has_text="Undone: 3 photos")).to_be_visible()
+    assert tagged(library, "chosen") == 0
+
+
+def test_a_photo_goes_to_the_trash_and_comes_back(library: Daemon, page: Page) -> None:
+    select(page, 1)
+    photo = page.get_by_test_id("tile").first.get_attribute("data-photo-id")
+    page.get_by_test_id("selection-trash").click()
+    gone = page.locator(f'[data-testid="tile"][data-photo-id="{photo}"]')
+    expect(gone).to_have_count(0)
+    page.goto(f"{library.url}/#/trash")
+    trashed = page.get_by_test_id("trashed")
+    expect(trashed).to_have_count(1)
+    expect(trashed).to_contain_text("Removed for good in")
+    trashed.get_by_test_id("restore").click()
+    expect(page.get_by_test_id("trash-empty")).to_be_visible()
+    page.goto(f"{library.url}/#/")
+    expect(gone).to_have_count(1)
+
+
+def test_a_search_is_kept_as_an_album(library: Daemon, page: Page) -> None:
+    found(page, "kind:image")
+    expect(page.get_by_test_id("found")).to_contain_text("photo")
+    page.get_by_test_id("save-query").click()
+    page.get_by_test_id("save-name").fill("Pictures")
+    page.get_by_test_id("save-name").press("Enter")
+    expect(page.get_by_test_id("save-name")).to_have_count(0)
+    page.goto(f"{library.url}/#/")
+    page.get_by_test_id("albums-toggle").click()
+    page.get_by_test_id("album").get_by_text("Pictures").click()
+    expect(page.get_by_test_id("filter-text")).to_have_value('album="Pictures"')
+    expect(page.get_by_test_id("tile").first).to_be_visible()
+    page.get_by_test_id("albums-toggle").click()
+
+
+def test_the_history_of_a_photo_tells_who_said_what_and_takes_it_back(
+    library: Daemon, page: Page
+) -> None:
+    photo = list(library.photos())[5]
+    before = library.get(f"/photos/{photo}")["title"]
+    library.send("PATCH", f"/photos/{photo}", {"title": "Low tide"})
+    page.goto(f"{library.url}/#/photo/{photo}")
+    page.get_by_test_id("history").locator("summary").click()
+    said = page.get_by_test_id("said").first
+    expect(said).to_contain_text("laptop")
+    expect(said).to_contain_text("Low tide")
+    said.get_by_test_id("undo").click()
+    expect(page.get_by_test_id("title")).to_have_value(before or "")
+    assert library.get(f"/photos/{photo}")["title"] == before
 
 
 def test_the_nodes_are_shown_live(pair: tuple[Daemon, Daemon], page: Page) -> None:

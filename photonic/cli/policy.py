@@ -1,0 +1,38 @@
+"""`photonic policy`: which of several concurrent values is shown, field by field."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from photonic.cli import output
+from photonic.cli.client import connect
+from photonic.cli.options import invocation_of
+from photonic.errors import UsageInvalid
+
+
+def run(
+    context: typer.Context,
+    field: Annotated[
+        str, typer.Argument(help='A field such as rating, or "*" for all without a rule.')
+    ] = "",
+    rule: Annotated[
+        str, typer.Argument(help="auto, manual, prefer:ROLE, or none to forget the field's rule.")
+    ] = "",
+) -> None:
+    """Show the rules by which contested fields are shown, or set one. It settles no contest."""
+    invocation = invocation_of(context)
+    if field and not rule:
+        raise UsageInvalid("name the rule, too: auto, manual, prefer:ROLE or none")
+    with connect(invocation.home) as node:
+        rules = node.get("/policies/display")
+        if field:
+            wanted = {name: value for name, value in rules.items() if name != field}
+            if rule != "none":
+                wanted[field] = rule
+            rules = node.put("/policies/display", wanted)
+    if invocation.json:
+        output.print_json(rules)
+    else:
+        output.print_pairs(rules)

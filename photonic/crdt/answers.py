@@ -1,0 +1,87 @@
+"""What the index answers, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from photonic.crdt.rows import ListedPhoto
+from photonic.ids import BlobId, NodeId
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A photo of a page, with whether this node holds it."""
+
+    row: ListedPhoto
+    is_held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    items: tuple[Listed, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many photos; there are more where it is not exact."""
+
+    count: int
+    is_exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How much there is, and how much of it this node's store has."""
+
+    photos: int
+    contested: int
+    wanted: int
+    held: int
+    held_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlbumItem:
+    """An album; `conflicts` are names of its contested fields with spaces between them."""
+
+    album: bytes
+    name: str
+    query: str | None
+    conflicts: str
+
+
+@dataclass(frozen=True, slots=True)
+class EditItem:
+    """A change after a subject's first."""
+
+    change: bytes
+    kind: str
+    key: bytes
+    act: bytes | None
+    author: bytes
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActRow(EditItem):
+    """An act by one of its changes; `count` of them are known, up to ACT_COUNT_MAX."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActPage:
+    items: tuple[ActRow, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalRow:
+    """A photo that somebody put into the trash; `since_ms`: when this node first knew of it."""
+
+    photo: BlobId
+    author: NodeId
+    at_ms: int
+    since_ms: int
+    held: bool

@@ -1,0 +1,54 @@
+"""How an older index becomes the present one: a numbered list, and what is there is a number.
+
+A step is SQL, or REBUILD where what is needed is in the journal alone: then the tables are made
+afresh and the next projection fills them. (Alembic would keep a history and a file a step; the
+index is disposable, so a list is enough.)
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from photonic.crdt.tables import schema
+
+REBUILD: Final = "rebuild"
+
+MIGRATIONS: Final[Sequence[tuple[str, ...]]] = (
+    (REBUILD,),  # 0 -> 1: nothing yet, or rows named by 32 bytes, without counts
+)
+"""The step at position N leads from version N to N + 1."""
+
+VERSION: Final = len(MIGRATIONS)
+
+
+def migrate(db: sqlite3.Connection, migrations: Sequence[tuple[str, ...]] = MIGRATIONS) -> bool:
+    """Bring the tables up to date; True if they are empty now. Raises sqlite3.DatabaseError."""
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    steps = [step for some in migrations[version:] for step in some]
+    is_made_afresh = version > len(migrations) or REBUILD in steps
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        if is_made_afresh:
+            _drop_all(db)
+            steps = schema()
+        for step in steps:
+            db.execute(step)
+        db.execute(f"PRAGMA user_version = {len(migrations)}")
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
+    return is_made_afresh
+
+
+def _drop_all(db: sqlite3.Connection) -> None:
+    found = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table'").fetchall()
+    virtual = [name for name, sql in found if sql.startswith("CREATE VIRTUAL")]
+    for name in virtual:  # takes the tables behind it along
+        db.execute(f'DROP TABLE "{name}"')
+    for name, _ in found:
+        if not name.startswith("sqlite_") and name not in virtual:
+            db.execute(f'DROP TABLE IF EXISTS "{name}"')

@@ -1,0 +1,1 @@
+"""The journal: what a node knows, durable, checked and mended. See journal.py."""
