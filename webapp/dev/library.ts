@@ -5,6 +5,8 @@
 
 import { createHash } from "node:crypto";
 
+import { reader, type DevAlbum } from "./query.ts";
+
 export interface Version {
   change: string;
   value: unknown;
@@ -25,6 +27,8 @@ export interface Photo {
   preview: boolean;
   fields: Record<string, Version[]>;
   tags: string[];
+  albums: string[];
+  trashed?: { author: { id: string; name: string }; at: string };
   facts: Record<string, unknown>;
 }
 
@@ -96,6 +100,7 @@ export function makePhoto(index: number): Photo {
     held: pick(12) > 0.08,
     preview: pick(13) > 0.03,
     fields,
+    albums: [],
     tags: TAGS.filter((_, at) => pick(20 + at) < 0.2),
     facts: {
       camera_make: make,
@@ -113,6 +118,10 @@ export function makePhoto(index: number): Photo {
 
 export class DevLibrary {
   photos: Photo[];
+  albums: DevAlbum[] = [
+    { id: "a1".repeat(16), name: "Family wall", query: null, conflicts: [] },
+    { id: "b2".repeat(16), name: "The best of 2024", query: "rating>=4 taken:2024", conflicts: [] },
+  ];
   readonly byId = new Map<string, Photo>();
 
   constructor(count: number) {
@@ -131,9 +140,16 @@ export class DevLibrary {
     const limit = Math.min(500, Number(query.get("limit") ?? 100));
     const [taken, id] = (query.get("cursor") ?? "").split(" ");
     const items: Photo[] = [];
-    for (const photo of this.photos) {
-      if (taken && newestFirst(photo, { taken, id: id! }) <= 0) continue;
-      if (!matches(photo, query)) continue;
+    const upwards = query.get("sort") === "-taken";
+    const fits = reader(query.get("q") ?? "", this.albums);
+    const [from = "", to = "9999"] = [
+      query.get("taken_from") ?? "",
+      query.get("taken_to") ?? "9999",
+    ];
+    for (const photo of upwards ? this.photos.toReversed() : this.photos) {
+      const order = taken ? newestFirst(photo, { taken, id: id! }) : 1;
+      if (upwards ? taken && order >= 0 : order <= 0) continue;
+      if (photo.taken < from || photo.taken.slice(0, to.length) > to || !fits(photo)) continue;
       items.push(photo);
       if (items.length > limit) break;
     }
@@ -144,6 +160,42 @@ export class DevLibrary {
       items: items.map(summary),
       next: more && last ? `${last.taken} ${last.id}` : null,
     };
+  }
+
+  find(q: string): Photo[] {
+    return this.photos.filter(reader(q, this.albums));
+  }
+
+  timeline(q: string): unknown {
+    const months = new Map<string, number>();
+    const found = this.find(q);
+    for (const { taken } of found) {
+      months.set(taken.slice(0, 7), (months.get(taken.slice(0, 7)) ?? 0) + 1);
+    }
+    return { months: [...months].map(([month, count]) => ({ month, count })), count: found.length };
+  }
+
+  facets(): unknown {
+    const kinds = { cameras: "camera", lenses: "lens", tags: "tag", labels: "label" } as const;
+    const lists: Record<string, unknown[]> = { ratings: [], flags: [], kinds: [], folders: [] };
+    for (const [list, field] of Object.entries(kinds)) {
+      const counts = new Map<string, number>();
+      for (const photo of this.photos) {
+        const facts: Record<string, unknown> = {
+          camera: photo.facts["camera_model"],
+          ...photo.facts,
+        };
+        const values = field === "tag" ? photo.tags : [facts[field] ?? shown(photo, field)];
+        for (const value of values) {
+          if (value) counts.set(String(value), (counts.get(String(value)) ?? 0) + 1);
+        }
+      }
+      const quoted = (value: string): string => (/^[\w/-]+$/.test(value) ? value : `"${value}"`);
+      lists[list] = [...counts]
+        .sort((a, b) => b[1] - a[1])
+        .map(([value, count]) => ({ value, count, query: `${field}:${quoted(value)}` }));
+    }
+    return lists;
   }
 
   conflicts(): { photo: unknown; field: string; versions: Version[] }[] {
@@ -170,18 +222,6 @@ function shown(photo: Photo, field: string): unknown {
   return photo.fields[field]?.[0]?.value ?? null;
 }
 
-function matches(photo: Photo, query: URLSearchParams): boolean {
-  const rating = Number(query.get("rating") ?? -1);
-  const words =
-    `${photo.name} ${String(shown(photo, "title"))} ${photo.tags.join(" ")}`.toLowerCase();
-  return (
-    (!query.has("rating") || Number(shown(photo, "rating") ?? 0) >= rating) &&
-    (query.get("conflicts") !== "true" || contested(photo).length > 0) &&
-    (!query.get("camera") || photo.facts["camera_model"] === query.get("camera")) &&
-    words.includes((query.get("q") ?? "").toLowerCase())
-  );
-}
-
 export function summary(photo: Photo): Record<string, unknown> {
   const { id, name, taken, media_type, bytes, width, height, held } = photo;
   const rating = shown(photo, "rating");
@@ -198,12 +238,14 @@ export function summary(photo: Photo): Record<string, unknown> {
     conflicts: contested(photo),
     label: shown(photo, "label"),
     title: shown(photo, "title"),
+    flag: shown(photo, "flag"),
+    trashed: photo.trashed !== undefined,
   };
 }
 
 export function detail(photo: Photo): Record<string, unknown> {
   const fields: Record<string, unknown> = {};
-  for (const name of ["rating", "label", "title", "caption", "gps"]) {
+  for (const name of ["rating", "flag", "label", "title", "caption", "gps"]) {
     fields[name] = { value: null, contested: false, versions: [] };
   }
   for (const [name, versions] of Object.entries(photo.fields)) {
@@ -220,5 +262,6 @@ export function detail(photo: Photo): Record<string, unknown> {
     holders,
     facts: { ...photo.facts, taken: photo.taken },
     tags: photo.tags,
+    albums: photo.albums,
   };
 }

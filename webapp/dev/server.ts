@@ -7,7 +7,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Connect, Plugin } from "vite";
 
-import { detail, DevLibrary, makePhoto, NODES, version, type Photo } from "./library.ts";
+import { detail, DevLibrary, makePhoto, NODES, summary, version, type Photo } from "./library.ts";
+import { DevHistory } from "./history.ts";
+import { Unreadable, type DevAlbum } from "./query.ts";
 import { notReallyQr, picture } from "./picture.ts";
 
 /** What the node sends with the page; the built page must live with it. */
@@ -28,9 +30,15 @@ function refuse(status: number, code: string, said: string, fix: string): Reply 
   return new Reply(status, body, "application/problem+json");
 }
 
+function unread({ message, position, length }: Unreadable): Reply {
+  const reply = refuse(422, "query.invalid", message, "Correct the query there.");
+  return new Reply(422, { ...(reply.body as object), position, length }, reply.type);
+}
+
 export class DevNode {
   readonly library = new DevLibrary(Number(process.env["PHOTOS"] ?? 640));
   readonly #streams = new Set<ServerResponse>();
+  readonly #history = new DevHistory();
   #last = 0;
   #imports: unknown[] = [];
   transfers = this.library.photos
@@ -52,6 +60,9 @@ export class DevNode {
       .slice(3)
       .map(decodeURIComponent);
     const key = `${method} ${kind}${part ? `/${part}` : ""}`;
+    const many = this.#onMany(`${method} ${url.pathname.slice("/api/v1/".length)}`, url, body);
+    if (many) return many;
+    if (kind === "albums" && id) return this.#onAlbum(method, id, body);
     if (kind === "photos" && id) return this.#onPhoto(key, this.#find(id), url, body);
     switch (key) {
       case "GET status":
@@ -81,6 +92,72 @@ export class DevNode {
     throw refuse(404, "http.not-found", `nothing at ${url.pathname}`, "See the list of addresses.");
   }
 
+  /** Searches, and what is done to many photos at once. */
+  #onMany(key: string, url: URL, body: Record<string, unknown>): Reply | null {
+    const q = url.searchParams.get("q") ?? "";
+    const { q: query, ids, confirm, dry_run, ...edit } = body;
+    const chosen = (): Photo[] =>
+      ids ? (ids as string[]).map((id) => this.#find(id)) : this.library.find(String(query));
+    switch (key) {
+      case "GET timeline":
+        return new Reply(200, this.library.timeline(q));
+      case "GET facets":
+        return new Reply(200, this.library.facets());
+      case "GET albums":
+        return new Reply(200, { items: this.library.albums });
+      case "POST albums": {
+        const id = this.#history.nextAct();
+        const { name, query = null } = body as { name: string; query?: string | null };
+        const album: DevAlbum = { id, name, query, conflicts: [] };
+        this.library.albums = [...this.library.albums, album];
+        return new Reply(201, album);
+      }
+      case "GET log":
+        return new Reply(200, this.#history.acts());
+      case "POST photos/edit":
+        return new Reply(200, this.#act(chosen(), edit));
+      case "POST trash":
+        if (chosen().length > 200 && !confirm) {
+          const said = `${chosen().length} photos are more than the other nodes remove unasked`;
+          throw refuse(409, "trash.unconfirmed", said, "Say that it is meant.");
+        }
+        return new Reply(200, this.#act(chosen(), { trashed: true }));
+      case "POST trash/restore":
+        return new Reply(200, this.#act(chosen(), { trashed: null }));
+      case "GET trash": {
+        const items = this.library.find("is:trashed").map((photo) => ({
+          photo: summary(photo),
+          author: photo.trashed!.author.id,
+          author_name: photo.trashed!.author.name,
+          at: photo.trashed!.at,
+          purge_at: new Date(Date.parse(photo.trashed!.at) + 30 * 86_400_000).toISOString(),
+        }));
+        return new Reply(200, { items, next: null, held: [] });
+      }
+      case "POST undo": {
+        const photos = this.#history.undo(body as { change?: string; act?: string });
+        this.send("photos", { ids: photos.map(({ id }) => id).slice(0, 500), local: true });
+        return new Reply(200, { act: null, undone: photos.length, kept_count: 0, kept: [] });
+      }
+    }
+    return null;
+  }
+
+  #act(photos: Photo[], edit: Record<string, unknown>): unknown {
+    const act = this.#history.nextAct();
+    for (const photo of photos) this.#history.say(photo, edit, 0, act);
+    this.send("photos", { ids: photos.map(({ id }) => id).slice(0, 500), local: true });
+    return { count: photos.length, act, dry_run: false };
+  }
+
+  #onAlbum(method: string, id: string, body: Record<string, unknown>): Reply {
+    const album = this.library.albums.find((each) => each.id === id);
+    if (!album) throw refuse(404, "catalog.album-unknown", "there is no such album", "Look again.");
+    if (method === "PATCH") Object.assign(album, body);
+    else this.library.albums = this.library.albums.filter((each) => each !== album);
+    return new Reply(200, album);
+  }
+
   #onPhoto(key: string, photo: Photo, url: URL, body: Record<string, unknown>): Reply {
     switch (key) {
       case "GET photos":
@@ -94,6 +171,8 @@ export class DevNode {
           picture(photo, Number(url.searchParams.get("size"))),
           "image/svg+xml",
         );
+      case "GET photos/log":
+        return new Reply(200, this.#history.log(photo));
       case "GET photos/original":
         return new Reply(200, picture(photo, 3000), "image/svg+xml");
       case "PATCH photos":
@@ -118,14 +197,7 @@ export class DevNode {
   }
 
   edit(photo: Photo, edit: Record<string, unknown>, author: number): void {
-    for (const [name, value] of Object.entries(edit)) {
-      if (name === "tags") {
-        const { add = [], remove = [] } = value as Record<string, string[]>;
-        photo.tags = [...photo.tags.filter((tag) => !remove.includes(tag)), ...add].sort();
-        continue;
-      }
-      photo.fields[name] = [version(value, author, 0, `${photo.id}${name}${this.#last}`)];
-    }
+    this.#history.say(photo, edit, author, null);
     this.send("photos", { ids: [photo.id], local: author === 0 });
   }
 
@@ -264,7 +336,11 @@ function middleware(node: DevNode): Connect.NextHandleFunction {
           : node.answer(request.method ?? "GET", url, body),
       )
       .catch((error: unknown) =>
-        error instanceof Reply ? error : refuse(500, "dev", String(error), "Mend the dev server."),
+        error instanceof Reply
+          ? error
+          : error instanceof Unreadable
+            ? unread(error)
+            : refuse(500, "dev", String(error), "Mend the dev server."),
       )
       .then(({ status, body, type }) => {
         response.writeHead(status, { "content-type": type });

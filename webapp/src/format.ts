@@ -57,6 +57,13 @@ export function dayHeading(day: string, short = false): string {
     : (short ? DAY_SHORT : DAY).format(date).replace(",", "");
 }
 
+/** "May 2024" from "2024-05". */
+export function monthWords(month: string): string {
+  const [year = "", number = ""] = month.split("-");
+  const date = new Date(Date.UTC(2000, Number(number) - 1, 1));
+  return Number.isNaN(date.getTime()) ? month : `${MONTH.format(date)} ${year}`;
+}
+
 /** The camera's own clock: "17 May 2024, 09:30:12", with its zone if the file carries one. */
 export function takenWords(taken: string | null, offsetMin?: number | null): string {
   const match = /^(\d{4})-(\d\d)-(\d\d)T(\d\d:\d\d(?::\d\d)?)/.exec(taken ?? "");

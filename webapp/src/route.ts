@@ -3,24 +3,24 @@
  * reloaded, linked and walked with the browser's own back button. Unknown addresses mean the grid.
  */
 
+import { quoted, withContested, withRating, withTerm } from "./query.ts";
+
 export interface Filter {
+  /** In the node's query language, docs/search.md. */
   q: string;
-  /** Least rating, 1 to 5, or null for any. */
-  rating: number | null;
-  camera: string;
-  conflicts: boolean;
+  /** The month at which the timeline is opened, "2019-07"; null: at its newest photo. */
+  at: string | null;
 }
 
 export type Route =
   | { view: "library"; filter: Filter }
   | { view: "photo"; id: string; filter: Filter }
-  | { view: "conflicts" }
-  | { view: "nodes" };
+  | { view: "conflicts" | "nodes" | "history" | "trash" };
 
-export const EVERYTHING: Filter = { q: "", rating: null, camera: "", conflicts: false };
+export const EVERYTHING: Filter = { q: "", at: null };
 
 export function isEverything(filter: Filter): boolean {
-  return !filter.q && filter.rating === null && !filter.camera && !filter.conflicts;
+  return !filter.q;
 }
 
 export function sameFilter(a: Filter, b: Filter): boolean {
@@ -30,22 +30,22 @@ export function sameFilter(a: Filter, b: Filter): boolean {
 function filterQuery(filter: Filter): string {
   const query = new URLSearchParams();
   if (filter.q) query.set("q", filter.q);
-  if (filter.rating !== null) query.set("rating", String(filter.rating));
-  if (filter.camera) query.set("camera", filter.camera);
-  if (filter.conflicts) query.set("conflicts", "true");
+  if (filter.at !== null) query.set("at", filter.at);
   const text = query.toString();
   return text && `?${text}`;
 }
 
 function parseFilter(text: string): Filter {
   const query = new URLSearchParams(text);
+  const at = query.get("at") ?? "";
+  let q = query.get("q") ?? "";
+  // Addresses of before there was a query language had members of their own.
   const rating = Number.parseInt(query.get("rating") ?? "", 10);
-  return {
-    q: query.get("q") ?? "",
-    rating: rating >= 1 && rating <= 5 ? rating : null,
-    camera: query.get("camera") ?? "",
-    conflicts: query.get("conflicts") === "true",
-  };
+  if (rating >= 1 && rating <= 5) q = withRating(q, rating);
+  const camera = query.get("camera");
+  if (camera) q = withTerm(q, () => false, `camera=${quoted(camera)}`);
+  if (query.get("conflicts") === "true") q = withContested(q, true);
+  return { q, at: /^\d{4}-(0[1-9]|1[0-2])$/.test(at) ? at : null };
 }
 
 /** Write a route as a hash, "#" included. */
@@ -55,10 +55,8 @@ export function hashOf(route: Route): string {
       return `#/${filterQuery(route.filter)}`;
     case "photo":
       return `#/photo/${encodeURIComponent(route.id)}${filterQuery(route.filter)}`;
-    case "conflicts":
-      return "#/conflicts";
-    case "nodes":
-      return "#/nodes";
+    default:
+      return `#/${route.view}`;
   }
 }
 
@@ -77,7 +75,12 @@ export function parseHash(hash: string): Route {
   if (parts[0] === "photo" && parts[1]) {
     return { view: "photo", id: decoded(parts[1]), filter: parseFilter(query) };
   }
-  if (parts[0] === "conflicts") return { view: "conflicts" };
-  if (parts[0] === "nodes") return { view: "nodes" };
+  switch (parts[0]) {
+    case "conflicts":
+    case "nodes":
+    case "history":
+    case "trash":
+      return { view: parts[0] };
+  }
   return { view: "library", filter: parseFilter(query) };
 }

@@ -34,15 +34,34 @@ afterEach(() => void vi.unstubAllGlobals());
 describe("requests", () => {
   test("ask for no more than the filter says", () => {
     expect(pageQuery(EVERYTHING, null, 200)).toBe("limit=200");
-    const filter = { q: "a b", rating: 3, camera: "Z 8", conflicts: true };
-    expect(Object.fromEntries(new URLSearchParams(pageQuery(filter, "c=", 5)))).toEqual({
-      limit: "5",
-      q: "a b",
-      rating: "3",
-      camera: "Z 8",
-      conflicts: "true",
-      cursor: "c=",
-    });
+    const filter = { q: "a b", at: "2019-12" };
+    const asked = (direction: "older" | "newer") =>
+      Object.fromEntries(new URLSearchParams(pageQuery(filter, "c=", 5, direction)));
+    const both = { limit: "5", q: "a b", cursor: "c=" };
+    expect(asked("older")).toEqual({ ...both, taken_to: "2019-12" });
+    expect(asked("newer")).toEqual({ ...both, taken_from: "2020-01", sort: "-taken" });
+  });
+
+  test("that undo, edit many and trash say what they are about", async () => {
+    const asked = nodeThat(() => json({}));
+    await node.editMany({ q: "tag:a" }, { tags: { add: ["b"] } });
+    await node.undo({ act: "3c" });
+    await node.discard({ ids: ["p"] });
+    await node.discard({ ids: ["p"] }, true);
+    await node.createAlbum("Iceland", null);
+    expect(asked.map(({ url, body }) => [url.slice("/api/v1".length), body])).toEqual([
+      ["/photos/edit", { q: "tag:a", tags: { add: ["b"] } }],
+      ["/undo", { act: "3c" }],
+      ["/trash", { ids: ["p"] }],
+      ["/trash", { ids: ["p"], confirm: true }],
+      ["/albums", { name: "Iceland", query: null }],
+    ]);
+  });
+
+  test("that are refused for a query say where it is wrong", () => {
+    const said = refusal(400, { detail: "no field", position: 8, length: 5 });
+    expect(said.wrong).toEqual({ position: 8, length: 5 });
+    expect(refusal(400, { detail: "no field" }).wrong).toBeNull();
   });
 
   test("a refusal has the node's own words, whatever it left out", () => {

@@ -4,12 +4,14 @@ import { EVERYTHING } from "../src/route.ts";
 import {
   compare,
   EMPTY,
+  holds,
   needsPlace,
   neighbours,
+  type PhotoList,
   reaches,
+  withNewer,
   withPage,
   withPhotos,
-  type PhotoList,
 } from "../src/state/photo-list.ts";
 import { photo, shoot } from "./photos.ts";
 
@@ -18,6 +20,8 @@ const open = (...minutes: number[]): PhotoList => ({
   items: minutes.map((minute) => photo(`p${minute}`, { taken: at(minute) })),
   next: "cursor",
   complete: false,
+  newer: null,
+  fromTop: true,
 });
 const ids = (list: PhotoList): string[] => list.items.map((each) => each.id);
 
@@ -28,7 +32,7 @@ describe("pages", () => {
     const second = withPage(first, { items: all.slice(10, 20), next: "b" });
     expect(second.complete).toBe(false);
     const third = withPage(second, { items: all.slice(20), next: null });
-    expect(third).toEqual({ items: all, next: null, complete: true });
+    expect(third).toEqual({ ...EMPTY, items: all, complete: true });
   });
 
   test("that overlap show each photo once, as last read", () => {
@@ -65,7 +69,7 @@ describe("a change on another node", () => {
   });
 
   test("takes a photo out of a filter that it does not fit any more", () => {
-    const filter = { ...EVERYTHING, rating: 3 };
+    const filter = { ...EVERYTHING, q: "rating>=3" };
     const worse = photo("p20", { taken: at(20), rating: 1 });
     expect(ids(withPhotos(open(30, 20), [worse], [], filter))).toEqual(["p30"]);
   });
@@ -84,7 +88,7 @@ describe("a change on another node", () => {
     const all = shoot(300).sort(compare);
     const half = all.filter((_, index) => index % 2 === 0);
     const rest = all.filter((_, index) => index % 2 === 1).reverse();
-    const list = withPhotos({ items: half, next: null, complete: true }, rest, [], EVERYTHING);
+    const list = withPhotos({ ...EMPTY, items: half, complete: true }, rest, [], EVERYTHING);
     expect(list.items).toEqual(all);
   });
 });
@@ -129,4 +133,41 @@ test("a list reaches a date when something older is in it", () => {
   expect(reaches(open(30, 20), at(25))).toBe(true);
   expect(reaches(open(30, 20), at(5))).toBe(false);
   expect(reaches({ ...open(30), complete: true }, at(5))).toBe(true);
+});
+
+describe("a timeline that was opened in its middle", () => {
+  const middle = { ...open(20, 10), fromTop: false };
+
+  test("grows at its top, by pages that come oldest first", () => {
+    const page = { items: [photo("p30", { taken: at(30) }), photo("p40", { taken: at(40) })] };
+    const list = withNewer(middle, { ...page, next: "c" });
+    expect([ids(list), list.newer, list.fromTop]).toEqual([
+      ["p40", "p30", "p20", "p10"],
+      "c",
+      false,
+    ]);
+    expect(withNewer(list, { items: [], next: null }).fromTop).toBe(true);
+  });
+
+  test("takes in no photo that is newer than what is paged in", () => {
+    const fresh = [photo("new", { taken: at(30) }), photo("mid", { taken: at(15) })];
+    expect(ids(withPhotos(middle, fresh, [], EVERYTHING))).toEqual(["p20", "mid", "p10"]);
+  });
+
+  test("knows which months begin in it", () => {
+    const dated = (id: string, taken: string) => photo(id, { taken });
+    const items = [dated("a", "2020-06-09T08:00:00"), dated("b", "2020-04-01T08:00:00")];
+    const list = { ...EMPTY, items, fromTop: false };
+    expect(
+      ["2020-07", "2020-06", "2020-05", "2020-04", "2020-03"].map((m) => holds(list, m)),
+    ).toEqual([false, true, true, true, false]);
+    expect(holds({ ...list, fromTop: true, complete: true }, "2021-01")).toBe(true);
+  });
+});
+
+test("a photo that goes into the trash leaves the timeline, but not a search for the trash", () => {
+  const trashed = photo("p20", { taken: at(20), trashed: true });
+  expect(ids(withPhotos(open(30, 20), [trashed], [], EVERYTHING))).toEqual(["p30"]);
+  const trash = { ...EVERYTHING, q: "is:trashed" };
+  expect(ids(withPhotos(open(30, 20), [trashed], [], trash))).toEqual(["p30", "p20"]);
 });

@@ -15,12 +15,22 @@ export function photo(id: string, given: Partial<PhotoSummary> = {}): PhotoSumma
     conflicts: [],
     label: null,
     title: null,
+    flag: null,
+    trashed: false,
     ...given,
   };
 }
 
 export function detailed(id: string, given: Partial<PhotoDetail> = {}): PhotoDetail {
-  return { ...photo(id, given), fields: {}, holders: [], facts: {}, tags: [], ...given };
+  return {
+    ...photo(id, given),
+    fields: {},
+    holders: [],
+    facts: {},
+    tags: [],
+    albums: [],
+    ...given,
+  };
 }
 
 /** A number from 0 to 1, the same for the same seed: tests of many photos repeat exactly. */

@@ -4,7 +4,7 @@ import type { ImportRun, Transfer } from "../src/api/types.ts";
 import { ratingOfKey, toggled } from "../src/rating.ts";
 import { contestedFields, editedDetail, editedSummary, textOf } from "../src/state/edits.ts";
 import { mapBounded, paced } from "../src/state/pace.ts";
-import { share, withImport, withProgress } from "../src/state/transfers.ts";
+import { catalogWork, share, withImport, withProgress } from "../src/state/transfers.ts";
 import { detailed } from "./photos.ts";
 
 describe("transfers", () => {
@@ -166,4 +166,19 @@ describe("pace", () => {
     expect(doubled).toEqual([2, 4, 6, 8, 10, 12, 14]);
     expect(most).toBe(3);
   });
+});
+
+test("the catalog tells what it is busy with, the index first", () => {
+  const idle = { left: 0, of: 256 };
+  expect([catalogWork(null), catalogWork({ indexing: idle, syncing: { a: idle } })]).toEqual([
+    null,
+    null,
+  ]);
+  const half = { left: 128, of: 256 };
+  expect(catalogWork({ indexing: half, syncing: { a: half } })).toEqual({
+    words: "Building the index",
+    share: 0.5,
+  });
+  const two = catalogWork({ indexing: idle, syncing: { a: half, b: half, c: idle } });
+  expect(two?.words).toBe("Comparing the catalog with 2 nodes");
 });

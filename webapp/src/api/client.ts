@@ -3,20 +3,31 @@
  * words and its fix; a node that does not answer as `Unreachable`. Nothing is retried here.
  */
 
+import { monthAfter, type MonthCount } from "../layout/months.ts";
 import type {
+  ActPage,
+  Album,
+  BulkEdit,
+  Chosen,
   ConflictPage,
   Edit,
+  Facets,
   Invitation,
   Peer,
   PhotoDetail,
+  PhotoLog,
   PhotoPage,
   Resolution,
   Status,
+  TrashPage,
+  Undone,
 } from "./types.ts";
 import type { Filter } from "../route.ts";
 
 export const API = "/api/v1";
 const TIMEOUT_MS = 15_000;
+/** An act over a hundred thousand photos is many changes, each signed. */
+const ACT_TIMEOUT_MS = 900_000;
 
 /** The node understood and said no: an RFC 9457 problem document. */
 export class Refusal extends Error {
@@ -26,6 +37,8 @@ export class Refusal extends Error {
     readonly code: string,
     message: string,
     readonly fix: string,
+    /** Of a query: which characters are wrong; null where the node does not say. */
+    readonly wrong: { position: number; length: number } | null = null,
   ) {
     super(message);
   }
@@ -41,11 +54,21 @@ export function refusal(status: number, body: unknown): Refusal {
   const said = (typeof body === "object" && body !== null ? body : {}) as Record<string, unknown>;
   const text = (key: string): string => (typeof said[key] === "string" ? said[key] : "");
   const message = text("detail") || text("title") || `The node answered with status ${status}.`;
-  return new Refusal(status, text("code") || `http.${status}`, message, text("fix"));
+  const { position, length } = said;
+  const wrong =
+    typeof position === "number"
+      ? { position, length: typeof length === "number" ? length : 0 }
+      : null;
+  return new Refusal(status, text("code") || `http.${status}`, message, text("fix"), wrong);
 }
 
-async function request<T>(method: string, path: string, body?: unknown): Promise<T> {
-  const init: RequestInit = { method, signal: AbortSignal.timeout(TIMEOUT_MS), cache: "no-store" };
+async function request<T>(
+  method: string,
+  path: string,
+  body?: unknown,
+  timeoutMs = TIMEOUT_MS,
+): Promise<T> {
+  const init: RequestInit = { method, signal: AbortSignal.timeout(timeoutMs), cache: "no-store" };
   if (body !== undefined) {
     init.headers = { "content-type": "application/json" };
     init.body = JSON.stringify(body);
@@ -71,30 +94,69 @@ function parsed(text: string): unknown {
   }
 }
 
-/** The query of one page of the timeline, without what is not asked. */
-export function pageQuery(filter: Filter, cursor: string | null, limit: number): string {
+/** Which way a list goes on from where it was opened. */
+export type Direction = "older" | "newer";
+
+/**
+ * The query of one page of the timeline, without what is not asked. Where the timeline is opened at
+ * a month, what is older goes down from its end, and what is newer goes up from there.
+ */
+export function pageQuery(
+  filter: Filter,
+  cursor: string | null,
+  limit: number,
+  direction: Direction = "older",
+): string {
   const query = new URLSearchParams({ limit: String(limit) });
   if (filter.q) query.set("q", filter.q);
-  if (filter.rating !== null) query.set("rating", String(filter.rating));
-  if (filter.camera) query.set("camera", filter.camera);
-  if (filter.conflicts) query.set("conflicts", "true");
+  if (filter.at !== null && direction === "older") query.set("taken_to", filter.at);
+  if (filter.at !== null && direction === "newer") {
+    query.set("taken_from", monthAfter(filter.at));
+    query.set("sort", "-taken");
+  }
   if (cursor !== null) query.set("cursor", cursor);
   return query.toString();
 }
 
+const act = <T>(path: string, body: unknown): Promise<T> =>
+  request<T>("POST", path, body, ACT_TIMEOUT_MS);
+const after = (cursor: string | null): string =>
+  cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`;
+
 export const node = {
   status: () => request<Status>("GET", "/status"),
-  photos: (filter: Filter, cursor: string | null, limit: number) =>
-    request<PhotoPage>("GET", `/photos?${pageQuery(filter, cursor, limit)}`),
+  photos: (filter: Filter, cursor: string | null, limit: number, direction?: Direction) =>
+    request<PhotoPage>("GET", `/photos?${pageQuery(filter, cursor, limit, direction)}`),
+  timeline: (q: string) =>
+    request<{ months: MonthCount[]; count: number }>(
+      "GET",
+      `/timeline?${new URLSearchParams({ q }).toString()}`,
+    ),
+  facets: () => request<Facets>("GET", "/facets"),
   photo: (id: string) => request<PhotoDetail>("GET", `/photos/${encodeURIComponent(id)}`),
   edit: (id: string, edit: Edit) =>
     request<unknown>("PATCH", `/photos/${encodeURIComponent(id)}`, edit),
   resolve: (id: string, resolution: Resolution) =>
     request<unknown>("POST", `/photos/${encodeURIComponent(id)}/resolve`, resolution),
-  conflicts: (cursor: string | null, limit: number) => {
-    const after = cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`;
-    return request<ConflictPage>("GET", `/conflicts?limit=${limit}${after}`);
-  },
+  /** Say the same of many photos, as one act. */
+  editMany: (chosen: Chosen, edit: Edit) => act<BulkEdit>("/photos/edit", { ...chosen, ...edit }),
+  photoLog: (id: string, cursor: string | null) =>
+    request<PhotoLog>("GET", `/photos/${encodeURIComponent(id)}/log?limit=50${after(cursor)}`),
+  log: (cursor: string | null) => request<ActPage>("GET", `/log?limit=50${after(cursor)}`),
+  undo: (what: { change: string } | { act: string }) => act<Undone>("/undo", what),
+  albums: () => request<{ items: Album[] }>("GET", "/albums"),
+  createAlbum: (name: string, query: string | null) =>
+    request<Album>("POST", "/albums", { name, query }),
+  changeAlbum: (id: string, change: { name?: string; query?: string | null }) =>
+    request<Album>("PATCH", `/albums/${encodeURIComponent(id)}`, change),
+  deleteAlbum: (id: string) => request<Album>("DELETE", `/albums/${encodeURIComponent(id)}`),
+  trash: (cursor: string | null) => request<TrashPage>("GET", `/trash?limit=100${after(cursor)}`),
+  discard: (chosen: Chosen, confirm = false) =>
+    act<BulkEdit>("/trash", confirm ? { ...chosen, confirm } : chosen),
+  restore: (chosen: Chosen) => act<BulkEdit>("/trash/restore", chosen),
+  confirmRemovals: (of: string) => act<unknown>("/trash/confirm", { node: of }),
+  conflicts: (cursor: string | null, limit: number) =>
+    request<ConflictPage>("GET", `/conflicts?limit=${limit}${after(cursor)}`),
   peers: () => request<{ items: Peer[] }>("GET", "/peers"),
   invite: (role: string) => request<Invitation>("POST", "/invitations", { role }),
   importFolder: (folder: string) => request<unknown>("POST", "/imports", { folder }),

@@ -21,6 +21,10 @@ export interface PhotoSummary {
   conflicts: string[];
   label: string | null;
   title: string | null;
+  flag: "pick" | "reject" | null;
+  trashed: boolean;
+  /** Somebody removed it, in a burst so large that this node waits for a person to confirm it. */
+  removal_held?: boolean;
 }
 
 export interface PhotoPage {
@@ -69,6 +73,8 @@ export interface PhotoDetail extends PhotoSummary {
   holders: Holder[];
   facts: Facts;
   tags: string[];
+  /** Ids of the albums that it was put into by hand. */
+  albums: string[];
 }
 
 /** What `PATCH /photos/ID` takes; null clears a field. */
@@ -77,7 +83,120 @@ export interface Edit {
   title?: string | null;
   caption?: string | null;
   label?: string | null;
+  flag?: "pick" | "reject" | null;
   tags?: { add?: string[]; remove?: string[] };
+  albums?: { add?: string[]; remove?: string[] };
+}
+
+/** Many photos: all that a query finds, or those that are named. */
+export type Chosen = { q: string } | { ids: string[] };
+
+/** `act` takes it all back; null if nothing was written. */
+export interface BulkEdit {
+  count: number;
+  act: string | null;
+}
+
+export interface Undone {
+  act: string | null;
+  undone: number;
+  kept_count: number;
+  kept: { photo: string; name: string; reason: string }[];
+}
+
+/** What a change said of one field; `new` of an added or removed set is a list. */
+export interface FieldChange {
+  field: string;
+  kind: "set" | "added" | "removed";
+  old: unknown;
+  new: unknown;
+  stands: boolean;
+}
+
+export interface Said {
+  change: string;
+  act: string | null;
+  author: string;
+  author_name: string | null;
+  at: string | number | null;
+  /** False if its author was not allowed to make it. */
+  counts: boolean;
+  /** It brought the photo in. */
+  first: boolean;
+  fields: FieldChange[];
+}
+
+export interface PhotoLog {
+  items: Said[];
+  next: string | null;
+}
+
+/** What somebody did in one go, about `count` photos, an album or another `kind`. */
+export interface Act {
+  id: string;
+  act: string | null;
+  author: string;
+  author_name: string | null;
+  at: string | number | null;
+  kind: string;
+  subject: string;
+  name: string;
+  count: number;
+  fields: string[];
+}
+
+export interface ActPage {
+  items: Act[];
+  next: string | null;
+}
+
+/** With a query it is a saved search; without, photos are put into it. */
+export interface Album {
+  id: string;
+  name: string;
+  query: string | null;
+  conflicts: string[];
+}
+
+export interface Facet {
+  value: string;
+  count: number;
+  query: string;
+}
+
+export interface Facets {
+  cameras: Facet[];
+  lenses: Facet[];
+  tags: Facet[];
+  labels: Facet[];
+  ratings: Facet[];
+  flags: Facet[];
+  kinds: Facet[];
+  folders: Facet[];
+}
+
+/** A photo in the trash: who removed it, and when it goes for good (null: not before it is confirmed). */
+export interface Trashed {
+  photo: PhotoSummary;
+  author?: string;
+  author_name?: string | null;
+  at?: string | number | null;
+  purge_at?: string | number | null;
+}
+
+/** Removals of one node that wait for a person. */
+export interface HeldRemovals {
+  node: string;
+  name: string | null;
+  count: number;
+  at?: string | number | null;
+  act?: string | null;
+}
+
+export interface TrashPage {
+  items: Trashed[];
+  next: string | null;
+  held?: HeldRemovals[];
 }
 
 export type Resolution = { field: string; change: string } | { field: string; value: unknown };
@@ -119,6 +238,20 @@ export interface Status {
   transfers?: Transfer[];
   imports?: ImportRun[];
   version?: string;
+  catalog?: CatalogProgress | null;
+}
+
+/** What the catalog is busy with: filling the index, or taking in what peers have. */
+export interface CatalogProgress {
+  /** Shards. */
+  indexing?: Left;
+  /** Documents in which peers differ, by the peer's id. */
+  syncing?: Record<string, Left>;
+}
+
+export interface Left {
+  left: number;
+  of: number;
 }
 
 export interface Peer {
@@ -156,12 +289,14 @@ export interface Invitation {
 
 /** What `/events` sends, by event name. */
 export interface NodeEvents {
+  /** Without ids: so many changed that they are not named. */
   photos: { ids: string[]; local: boolean };
   holdings: { ids: string[] };
   peer: { id: string; connected: boolean };
   transfer: { blob: string; name: string; done_bytes: number; total_bytes: number };
   import: ImportRun;
   problems: { count: number };
+  albums: Record<string, never>;
   gap: Record<string, never>;
 }
 
@@ -174,5 +309,6 @@ export const NODE_EVENT_NAMES: readonly NodeEventName[] = [
   "transfer",
   "import",
   "problems",
+  "albums",
   "gap",
 ];

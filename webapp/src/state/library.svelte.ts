@@ -6,9 +6,20 @@
 
 import { node, Refusal } from "../api/client.ts";
 import type { PhotoSummary } from "../api/types.ts";
+import type { MonthCount } from "../layout/months.ts";
+import { isByTime, plainOf } from "../query.ts";
 import { EVERYTHING, sameFilter, type Filter } from "../route.ts";
 import { mapBounded, paced } from "./pace.ts";
-import { EMPTY, needsPlace, reaches, withPage, withPhotos, type PhotoList } from "./photo-list.ts";
+import {
+  EMPTY,
+  emptyOf,
+  needsPlace,
+  reaches,
+  withNewer,
+  withPage,
+  withPhotos,
+  type PhotoList,
+} from "./photo-list.ts";
 
 /** The first page is small, to be there at once; the node gives at most 500. */
 const FIRST_PAGE = 200;
@@ -29,13 +40,22 @@ export class Library {
   ready = $state(false);
   /** There is more news than was read again by itself. */
   stale = $state(false);
+  /** Why the node cannot read the query. What was found before stays in sight. */
+  wrong = $state.raw<Refusal | null>(null);
+  /** The months of all that the query finds, the newest first; none in another order than time. */
+  months = $state.raw<readonly MonthCount[]>([]);
+  /** How many photos the query finds; null while it is not known. */
+  total = $state<number | null>(null);
 
   /** Answers to questions of an earlier generation are dropped. */
   #generation = 0;
   #underway: Promise<void> | null = null;
+  #newerUnderway = false;
+  #counted: string | null = null;
   #changed = new Set<string>();
   #readChanged = paced(() => this.#takeChanged(), 250);
   #readAgain = paced(() => this.#refresh(), 1_000);
+  #count = paced(() => this.#months(), 1_500);
 
   /** Show what fits `filter`. The photos before stay in sight until the first page is there. */
   show(filter: Filter): void {
@@ -51,8 +71,12 @@ export class Library {
     this.ready = false;
     this.stale = false;
     this.loading = false;
+    this.wrong = null;
     this.#underway = null;
+    this.#newerUnderway = false;
+    if (this.filter.q !== this.#counted) this.total = null;
     void this.more();
+    this.#count();
   }
 
   /** Read the next page, if there is one; a page that is on its way is waited for instead. */
@@ -60,6 +84,22 @@ export class Library {
     if (this.ready && this.list.complete) return Promise.resolve();
     this.#underway ??= this.#page(limit);
     return this.#underway;
+  }
+
+  /** Read the next page of newer photos, where the timeline was opened in its middle. */
+  async newer(): Promise<void> {
+    const { list } = this;
+    if (!this.ready || list.fromTop || this.#newerUnderway) return;
+    const generation = this.#generation;
+    this.#newerUnderway = true;
+    try {
+      const page = await node.photos(this.filter, list.newer, FIRST_PAGE, "newer");
+      if (generation === this.#generation) this.list = withNewer(this.list, page);
+    } catch {
+      // Scrolling asks again.
+    } finally {
+      if (generation === this.#generation) this.#newerUnderway = false;
+    }
   }
 
   /** Page on until the place of a date in the timeline is in, within bounds. */
@@ -74,11 +114,13 @@ export class Library {
   touch(ids: readonly string[]): void {
     for (const id of ids) this.#changed.add(id);
     this.#readChanged();
+    this.#count();
   }
 
   /** Anything may be different: read again what is shown. */
   refresh(): void {
     this.#readAgain();
+    this.#count();
   }
 
   /** Put in what is already known about a photo, without asking the node. */
@@ -97,11 +139,13 @@ export class Library {
     try {
       const page = await node.photos(this.filter, cursor, limit);
       if (generation !== this.#generation) return;
-      this.list = withPage(this.ready ? this.list : EMPTY, page);
+      this.list = withPage(this.ready ? this.list : emptyOf(this.filter), page);
       this.ready = true;
       this.failed = false;
-    } catch {
-      if (generation === this.#generation) this.failed = true;
+    } catch (error) {
+      if (generation !== this.#generation) return;
+      if (error instanceof Refusal && error.wrong !== null) this.wrong = error;
+      else this.failed = true;
     } finally {
       if (generation === this.#generation) {
         this.loading = false;
@@ -110,11 +154,24 @@ export class Library {
     }
   }
 
+  async #months(): Promise<void> {
+    const { q } = this.filter;
+    try {
+      const { months, count } = await node.timeline(q);
+      if (q !== this.filter.q) return;
+      this.months = isByTime(q) ? months : [];
+      this.total = count;
+      this.#counted = q;
+    } catch {
+      // The list tells what is wrong.
+    }
+  }
+
   async #takeChanged(): Promise<void> {
     const ids = [...this.#changed];
     this.#changed.clear();
     if (ids.length === 0 || !this.ready) return;
-    if (ids.length > CHANGED_MAX || this.filter.q || this.filter.camera) {
+    if (ids.length > CHANGED_MAX || plainOf(this.filter.q) === null) {
       this.#readAgain();
       return;
     }
@@ -148,9 +205,11 @@ export class Library {
     this.#underway = null;
     this.loading = true;
     try {
-      let fresh = EMPTY;
+      // A list that was opened in its middle begins again at its newest photo.
+      const top = this.list.fromTop ? null : (this.list.items[0]?.taken ?? this.filter.at);
+      let fresh: PhotoList = { ...EMPTY, newer: this.list.newer, fromTop: this.list.fromTop };
       do {
-        const page = await node.photos(this.filter, fresh.next, LATER_PAGE);
+        const page = await node.photos({ ...this.filter, at: top }, fresh.next, LATER_PAGE);
         if (generation !== this.#generation) return;
         fresh = withPage(fresh, page);
       } while (!fresh.complete && fresh.items.length < wanted);

@@ -7,17 +7,26 @@ export interface Notice {
   kind: "done" | "failed";
   text: string;
   fix: string;
+  action: Action | null;
+}
+
+/** What a button in the notice does; the notice goes away then. */
+export interface Action {
+  words: string;
+  run: () => void;
 }
 
 const SHOWN_MAX = 3;
 const SHOWN_MS = { done: 4_000, failed: 12_000 };
+/** Long enough to see the result and to want it back. */
+const ACTION_MS = 15_000;
 
 export class Notices {
   shown = $state.raw<readonly Notice[]>([]);
   #last = 0;
 
-  done(text: string): void {
-    this.#show("done", text, "");
+  done(text: string, action: Action | null = null): void {
+    this.#show("done", text, "", action);
   }
 
   /** Tell of an error in its own words. What is no refusal of the node is a fault of the page. */
@@ -32,9 +41,9 @@ export class Notices {
     this.shown = this.shown.filter((notice) => notice.id !== id);
   }
 
-  #show(kind: Notice["kind"], text: string, fix: string): void {
+  #show(kind: Notice["kind"], text: string, fix: string, action: Action | null = null): void {
     const id = ++this.#last;
-    this.shown = [...this.shown.slice(-(SHOWN_MAX - 1)), { id, kind, text, fix }];
-    setTimeout(() => this.dismiss(id), SHOWN_MS[kind]);
+    this.shown = [...this.shown.slice(-(SHOWN_MAX - 1)), { id, kind, text, fix, action }];
+    setTimeout(() => this.dismiss(id), action ? ACTION_MS : SHOWN_MS[kind]);
   }
 }

@@ -6,14 +6,19 @@
 import { getContext, setContext } from "svelte";
 
 import { node, Refusal } from "../api/client.ts";
+import { valueWords } from "../format.ts";
 import type { NodeEvent } from "../api/events.ts";
-import type { ConflictPage, Edit, PhotoDetail, Resolution } from "../api/types.ts";
+import type { Chosen, ConflictPage, Edit, PhotoDetail, Resolution } from "../api/types.ts";
+import { albumQuery } from "../query.ts";
 import { EVERYTHING, hashOf, parseHash, type Filter, type Route } from "../route.ts";
+import { Acts } from "./acts.svelte.ts";
+import { Albums } from "./albums.svelte.ts";
 import { editedDetail, editedSummary } from "./edits.ts";
 import { Library } from "./library.svelte.ts";
 import { Notices } from "./notices.svelte.ts";
 import { paced } from "./pace.ts";
 import { Previews } from "./previews.svelte.ts";
+import { Selection } from "./selection.svelte.ts";
 import { Session } from "./session.svelte.ts";
 
 /** Conflicts that are read at a time. */
@@ -25,7 +30,12 @@ export class Page {
   readonly library = new Library();
   readonly notices = new Notices();
   readonly previews = new Previews();
+  readonly albums = new Albums(this.notices);
+  readonly selection = new Selection();
+  readonly acts = new Acts(this.notices, () => this.#changed());
 
+  /** It moves whenever lists other than the timeline, such as the history, may be others. */
+  news = $state(0);
   route = $state.raw<Route>({ view: "library", filter: EVERYTHING });
   /** The open photo; null while it is read. */
   photo = $state.raw<PhotoDetail | null>(null);
@@ -46,6 +56,7 @@ export class Page {
     window.addEventListener("hashchange", moved);
     this.session.on((event) => this.#take(event));
     const stop = this.session.start();
+    this.albums.refresh();
     moved();
     this.openedFrom = null;
     return () => {
@@ -70,8 +81,35 @@ export class Page {
     else this.go({ view: "library", filter: this.#filter }, true);
   }
 
+  /** Show the photos of another query, or another place of the timeline. */
   filtered(filter: Filter): void {
     this.go({ view: "library", filter }, true);
+  }
+
+  /** What lists an album, "" if there is none with this id. */
+  queryOfAlbum(id: string): string {
+    const album = this.albums.items.find((each) => each.id === id);
+    return album ? albumQuery(album, this.albums.items) : "";
+  }
+
+  /** Values of a field in words; albums by their names. */
+  nameAlbums(field: string, values: unknown): string {
+    if (field !== "albums" || !Array.isArray(values)) return valueWords(field, values);
+    const name = (id: unknown): string =>
+      this.albums.items.find((album) => album.id === id)?.name ?? "a deleted album";
+    return values.map(name).join(", ");
+  }
+
+  /** Whether the timeline shows what is in the trash. */
+  get inTrash(): boolean {
+    return /(^|\s)is:trashed(\s|$)/i.test(this.library.filter.q);
+  }
+
+  /** The act on what is selected; nothing is selected afterwards. */
+  async actOnSelection(act: (chosen: Chosen) => Promise<boolean>): Promise<void> {
+    if (this.selection.any && (await act(this.selection.chosen(this.#filter.q)))) {
+      this.selection.clear();
+    }
   }
 
   hashOfPhoto(id: string): string {
@@ -114,6 +152,7 @@ export class Page {
     if (route.view === "photo" && before.view !== "photo") this.openedFrom = before.view;
     this.route = route;
     if (route.view === "library" || route.view === "photo") {
+      if (route.filter.q !== this.#filter.q) this.selection.clear();
       this.#filter = route.filter;
       this.library.show(route.filter);
     } else if (!this.library.ready) {
@@ -129,16 +168,28 @@ export class Page {
   }
 
   #take(event: NodeEvent): void {
-    if (event.name === "photos" || event.name === "holdings") this.#touched(event.data.ids);
+    if (event.name === "photos" || event.name === "holdings") {
+      if (event.data.ids.length === 0) this.#changed();
+      else this.#touched(event.data.ids);
+    }
+    if (event.name === "albums") this.albums.refresh();
     if (event.name === "gap") {
-      this.library.refresh();
       this.previews.retry();
-      this.#readPhoto();
-      this.#readConflicts();
+      this.#changed();
     }
   }
 
+  /** Anything may be different. */
+  #changed(): void {
+    this.news += 1;
+    this.library.refresh();
+    this.albums.refresh();
+    this.#readPhoto();
+    this.#readConflicts();
+  }
+
   #touched(ids: readonly string[]): void {
+    this.news += 1;
     this.library.touch(ids);
     this.previews.retry(ids);
     if (this.route.view === "photo" && ids.includes(this.route.id)) this.#readPhoto();

@@ -1,10 +1,11 @@
 /**
- * The timeline as the page knows it: the first photos of a filter, newest first, up to where it has
- * paged. Pure: every function returns a new list (or the same one if nothing is different).
+ * The timeline as the page knows it: photos of a filter in one piece, from where it was opened up to
+ * where it has paged. Pure: every function returns a new list (or the same one if nothing differs).
  */
 
 import type { PhotoPage, PhotoSummary } from "../api/types.ts";
-import type { Filter } from "../route.ts";
+import { plainOf } from "../query.ts";
+import { EVERYTHING, type Filter } from "../route.ts";
 
 export interface PhotoList {
   readonly items: readonly PhotoSummary[];
@@ -12,9 +13,24 @@ export interface PhotoList {
   readonly next: string | null;
   /** Whether the last page is in. */
   readonly complete: boolean;
+  /** Where the next page of newer photos begins; null before the first one. */
+  readonly newer: string | null;
+  /** Whether it begins with the newest photo, and not where somebody jumped to. */
+  readonly fromTop: boolean;
 }
 
-export const EMPTY: PhotoList = { items: [], next: null, complete: false };
+export const EMPTY: PhotoList = {
+  items: [],
+  next: null,
+  complete: false,
+  newer: null,
+  fromTop: true,
+};
+
+/** The empty list that a filter begins with. */
+export function emptyOf(filter: Filter): PhotoList {
+  return filter.at === null ? EMPTY : { ...EMPTY, fromTop: false };
+}
 
 /**
  * Newest first, ties as the node breaks them. It says nothing (0) where a photo has no date: the
@@ -34,10 +50,13 @@ export function needsPlace(list: PhotoList, read: readonly PhotoSummary[]): bool
   return undated.some((id) => !known.has(id));
 }
 
-/** Whether the page can tell that a photo no longer fits; text search only the node can judge. */
-export function fits(photo: PhotoSummary, filter: Filter): boolean {
-  if (filter.rating !== null && (photo.rating ?? 0) < filter.rating) return false;
-  return !filter.conflicts || photo.conflicts.length > 0;
+/** Whether the page can tell that a photo no longer fits; most queries only the node can judge. */
+export function fits(photo: PhotoSummary, { q }: Filter = EVERYTHING): boolean {
+  const plain = plainOf(q);
+  if (plain === null) return true;
+  if (photo.trashed) return false;
+  if (plain.rating !== null && (photo.rating ?? 0) < plain.rating) return false;
+  return !plain.conflicts || photo.conflicts.length > 0;
 }
 
 /** Add the page that follows. A photo that moved between two pages is kept once, as newest read. */
@@ -47,9 +66,22 @@ export function withPage(list: PhotoList, page: PhotoPage): PhotoList {
     ? list.items.filter((photo) => !arrived.has(photo.id))
     : list.items;
   return {
+    ...list,
     items: [...kept, ...page.items],
     next: page.next,
     complete: page.next === null,
+  };
+}
+
+/** Add the page of newer photos, which comes oldest first. */
+export function withNewer(list: PhotoList, page: PhotoPage): PhotoList {
+  const known = new Set(list.items.map((photo) => photo.id));
+  const fresh = page.items.filter((photo) => !known.has(photo.id)).reverse();
+  return {
+    ...list,
+    items: [...fresh, ...list.items],
+    newer: page.next,
+    fromTop: page.next === null,
   };
 }
 
@@ -77,23 +109,26 @@ export function withPhotos(
     else if (now.taken === old.taken) items.push(now);
     else if (now.taken !== null) insert.push(now);
   }
-  if (!filter.q && !filter.camera) {
+  if (plainOf(filter.q) !== null) {
     const dated = [...fresh.values()].filter((photo) => photo.taken !== null);
     insert.push(...dated.filter((photo) => fits(photo, filter)));
   }
-  return { ...list, items: merged(items, insert, list.complete) };
+  return { ...list, items: merged(items, insert, list) };
 }
 
 /** Merge newcomers into an ordered list; what belongs behind an open end waits for its page. */
 function merged(
   items: PhotoSummary[],
   insert: PhotoSummary[],
-  complete: boolean,
+  { complete, fromTop }: PhotoList,
 ): readonly PhotoSummary[] {
   if (insert.length === 0) return items;
   insert.sort(compare);
   const result: PhotoSummary[] = [];
   let from = 0;
+  if (!fromTop && items[0]) {
+    while (from < insert.length && compare(insert[from]!, items[0]) < 0) from += 1;
+  }
   for (const photo of items) {
     while (from < insert.length && compare(insert[from]!, photo) < 0) result.push(insert[from++]!);
     result.push(photo);
@@ -118,6 +153,13 @@ export function neighbours(list: PhotoList, photo: PhotoSummary): Neighbours {
   if (after >= 0) return { newer: list.items[after - 1] ?? null, older: list.items[after]! };
   const isLast = list.complete && photo.taken !== null;
   return { newer: isLast ? (list.items.at(-1) ?? null) : null, older: null };
+}
+
+/** Whether a month lies in the part of the timeline that is paged in. */
+export function holds(list: PhotoList, month: string): boolean {
+  const monthOf = (photo: PhotoSummary | undefined): string => photo?.taken?.slice(0, 7) ?? "";
+  const newest = list.fromTop ? "9999" : monthOf(list.items.find((photo) => photo.taken !== null));
+  return month <= newest && reaches(list, `${month}-99`);
 }
 
 /** Whether the list reaches beyond a date, so that a photo of that date would be in it. */

@@ -1,6 +1,6 @@
 /** Transfers and imports as the page shows them: a full status now and then, events in between. */
 
-import type { ImportRun, NodeEvents, Transfer } from "../api/types.ts";
+import type { CatalogProgress, ImportRun, Left, NodeEvents, Transfer } from "../api/types.ts";
 
 export const TRANSFERS_SHOWN_MAX = 50;
 
@@ -41,4 +41,22 @@ export function withImport(imports: readonly ImportRun[], event: ImportRun): Imp
 /** 0 to 1; an unknown total counts as nothing done. */
 export function share(done: number, total: number): number {
   return total > 0 ? Math.min(1, Math.max(0, done / total)) : 0;
+}
+
+/** What the catalog is busy with in words, and its share from 0 to 1; null when with nothing. */
+export function catalogWork(
+  catalog: CatalogProgress | null,
+): { words: string; share: number } | null {
+  const done = (parts: readonly Left[]): number => {
+    const sum = (key: keyof Left): number => parts.reduce((all, part) => all + part[key], 0);
+    return share(sum("of") - sum("left"), sum("of"));
+  };
+  const { indexing, syncing = {} } = catalog ?? {};
+  if (indexing && indexing.left > 0) {
+    return { words: "Building the index", share: done([indexing]) };
+  }
+  const peers = Object.values(syncing).filter(({ left }) => left > 0);
+  if (peers.length === 0) return null;
+  const from = peers.length === 1 ? "one node" : `${peers.length} nodes`;
+  return { words: `Comparing the catalog with ${from}`, share: done(peers) };
 }
