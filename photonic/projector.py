@@ -59,6 +59,7 @@ class Projector:
         self._pieces: Iterator[list[_Known]] | None = None  # of the shard that is being projected
         self._stale_most = 0
         self._rebuild: Rebuild | None = None
+        self._can_rebuild = True  # until it was tried in vain
         self._flood = 0  # subjects that came in large commits, one soon after another
         self._flood_at_s = 0.0
 
@@ -189,14 +190,17 @@ class Projector:
         lacking = sum(self._catalog.digests.of(number).change_count for number in stale)
         known = self._index.photo_count()
         is_much = lacking > max(limits.INDEX_REBUILD_CHANGES_MIN, 2 * known)
-        return is_much and self._index.path is not None
+        return self._can_rebuild and is_much and self._index.path is not None
 
     def _go_on(self, rebuild: Rebuild) -> list[Subject] | None:
         try:
             is_built = rebuild.step()
-        except BaseException:
+        except Exception:
+            # No room for a second index, most likely: the old one is brought up to date in place.
+            log.exception("the index cannot be made anew; it is brought up to date in pieces")
             self.close()
-            raise
+            self._can_rebuild = False
+            return []
         if is_built:
             rebuild.finish(self._journal.last_number)
             self._rebuild = None

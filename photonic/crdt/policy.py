@@ -61,7 +61,10 @@ def display_of(state: SubjectState, roles: Mapping[NodeId, str]) -> Display:
     A rule that this version cannot read counts as `auto`; a contested rule as its later word.
     """
     rules = {name: entry.versions[0].value for name, entry in state.fields.items()}
-    return Display({name: rule for name, rule in rules.items() if is_rule(rule)}, roles)
+    known = {name: rule for name, rule in rules.items() if is_rule(rule)}
+    # Without a rule that asks for roles nobody is shown anything else when a member joins.
+    asks_roles = any(rule.startswith(PREFER) for rule in known.values())
+    return Display(known, roles if asks_roles else {})
 
 
 def is_rule(text: object) -> bool:
