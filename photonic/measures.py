@@ -39,7 +39,7 @@ class NodeMeasures(Collector):
             "photonic_originals_held": ("Originals in this node's store.", totals.held),
             "photonic_originals_held_bytes": ("Their size in bytes.", totals.held_bytes),
             "photonic_problems": ("Problems in the status.", len(self._problems)),
-            "photonic_transfers": ("Blobs on their way in.", len(self._transfers.snapshot())),
+            "photonic_transfers": ("Blobs on their way in.", self._transfers.count),
         }
         for name, (words, value) in gauges.items():
             yield GaugeMetricFamily(name, words, value=value)

@@ -99,7 +99,7 @@ class Observatory:
             connected=len(connected),
             dialling=len(self._connector.dialling),
             rounds_under_way=len(self._sessions.busy),
-            transfers=len(self._transfers.snapshot()),
+            transfers=self._transfers.count,
             central_connected=any(self._role_of(node) == "central" for node in connected),
         )
 
@@ -162,7 +162,7 @@ class Observatory:
                 rate_bytes_s=transfer.rate_bytes_s,
                 peers=[peer_id(node) for node in transfer.peers],
             )
-            for transfer in self._transfers.snapshot()[: limits.PAGE_ITEMS_MAX]
+            for transfer in self._transfers.snapshot(limits.PAGE_ITEMS_MAX)
         ]
 
     async def _wants(self) -> dict[str, object]:

@@ -25,10 +25,10 @@ from photonic.crdt.documents import Documents, holding_entries, in_pieces
 from photonic.crdt.door import admit_changes, admit_holdings, admit_plain, judge_holdings
 from photonic.crdt.echoes import Echoes
 from photonic.crdt.fold import SubjectState, fold
-from photonic.crdt.keys import HELD, ROOT, change_key, parse_holding_key, shard_of, shard_of_key
+from photonic.crdt.keys import ROOT, Holding, change_key, shard_of, shard_of_key
 from photonic.crdt.policy import DISPLAY_POLICY, Display, display_of
 from photonic.crdt.roster import Roster, build_roster
-from photonic.crdt.updates import for_peers, new_entries, without_deletes
+from photonic.crdt.updates import for_peers, without_deletes
 from photonic.crdt.upkeep import Upkeep
 from photonic.errors import (
     ChangeInvalid,
@@ -189,7 +189,10 @@ class Catalog:
         except BaseException:
             self._author.go_back(first)
             raise
-        self._write_entries(signed for signed in made if self._note_fresh(signed, None))
+        fresh = self.directory.not_here(made)
+        for signed in fresh:
+            self._note_fresh(signed, None)
+        self._write_entries(fresh)
         return made
 
     def next_number(self) -> int:
@@ -216,12 +219,14 @@ class Catalog:
             if (before or False) != is_held:
                 some = first if before is None else again
                 some.setdefault(shard_of_key(blob), {})[blob] = is_held
+        me = self._identity.node
         for said, write in ((first, self.documents.write), (again, self.documents.overwrite)):
             for number, mine in said.items():
-                for piece in in_pieces(holding_entries(self._identity.node, mine)):
+                for piece in in_pieces(holding_entries(me, mine)):
                     update = write(number, HOLDINGS, piece)
                     self._staged.append(Announcement(number, HOLDINGS, update, None))
-                    self._note_holdings(number, piece)
+                holdings = [Holding(blob, me, is_held) for blob, is_held in mine.items()]
+                self._note_holdings(number, holdings, self.directory.said(number, holdings))
 
     # --- the door ----------------------------------------------------------------------------
 
@@ -252,14 +257,14 @@ class Catalog:
 
     def _receive_changes(self, number: int, update: bytes, peer: NodeId) -> None:
         admitted = admit_changes(
-            self.library, number, update, partial(self.directory.entry, number)
+            self.library, number, update, partial(self.directory.entries, number)
         )
         if admitted.fresh:
-            self.documents.note(number, CHANGES, admitted.update)
+            self.documents.note(number, CHANGES, admitted.parsed)
         else:  # known changes in new blocks, or nothing new: only the document can tell
             document = self.documents.get(number, CHANGES)
             before = document.vector()
-            self.documents.note(number, CHANGES, admitted.update)
+            self.documents.note(number, CHANGES, admitted.parsed)
             if document.vector() == before:
                 return
         for signed in admitted.fresh:
@@ -270,13 +275,16 @@ class Catalog:
         self._staged.append(Announcement(number, CHANGES, admitted.update, peer))
 
     def _receive_holdings(self, number: int, update: bytes, peer: NodeId) -> None:
-        taken, entries = admit_holdings(number, update), new_entries(update)
-        if entries and all(self.directory.is_new_holding(key) for key in entries):
-            self.documents.note(number, HOLDINGS, taken)
+        admitted = admit_holdings(number, update)
+        taken, some = admitted.update, list(admitted.added or ())
+        before = self.directory.said(number, some)
+        if some and all(said is None for said in before):
+            self.documents.note(number, HOLDINGS, admitted.parsed)
         else:  # something is overwritten, or known: only the document can tell
             delta = self.documents.get(number, HOLDINGS).apply(taken)
-            taken, entries = delta.update, judge_holdings(number, delta)
-        untrue = self._note_holdings(number, entries)
+            taken, some = delta.update, judge_holdings(number, delta)
+            before = self.directory.said(number, some)
+        untrue = self._note_holdings(number, some, before)
         if not is_empty(taken):
             self._staged.append(Announcement(number, HOLDINGS, taken, peer))
         self.hold(untrue)  # nobody else knows what is in this node's store
@@ -288,11 +296,7 @@ class Catalog:
         each; the documents keep one of the two. Raises ChangeInvalid.
         """
         admitted = admit_plain(self.library, changes)
-        fresh = [
-            signed
-            for signed in {signed.id: signed for signed in admitted}.values()
-            if self.directory.change(shard_of(signed.change.subject), signed.id) is None
-        ]
+        fresh = self.directory.not_here(admitted)
         for signed in fresh:
             self._author.note(signed)
             self._note_fresh(signed, NodeId(peer))
@@ -361,28 +365,28 @@ class Catalog:
         """Let go of documents that are over the bound."""
         self.documents.trim(frozenset((item.shard, item.document) for item in self._staged))
 
-    def _note_fresh(self, signed: SignedChange, origin: NodeId | None) -> bool:
-        """Take in a change that is to become durable; False if it is known."""
-        if not self.directory.stage(signed):
-            return False
+    def _note_fresh(self, signed: SignedChange, origin: NodeId | None) -> None:
+        """Take in a change that is not here, and is to become durable."""
+        self.directory.stage(signed)
         self.digests.add_change(shard_of(signed.change.subject), signed.id)
         self._hear_of(NodeId(signed.change.author))
         self._pending.subjects[signed.change.subject] = origin
         self._pending.fresh.append(signed)
-        return True
 
-    def _note_holdings(self, number: int, entries: Mapping[str, bytes]) -> dict[BlobId, bool]:
-        """Take in what nodes say; return what of it is said of this node, and is not true."""
+    def _note_holdings(
+        self, number: int, some: Sequence[Holding], before: Sequence[bool | None]
+    ) -> dict[BlobId, bool]:
+        """Take in what nodes say now of blobs, each of which once, and what they said before.
+
+        Returns what of it is said of this node, and is not true.
+        """
         untrue: dict[BlobId, bool] = {}
-        for key, value in entries.items():
-            blob, node = parse_holding_key(key)
-            before, after = self.directory.holding(blob, node), value == HELD
-            if before == after:
-                continue
-            if node == self._identity.node and before is not None:
-                untrue[blob] = before
-            self.digests.set_holding(number, blob, node, before, after)
-            self.directory.stage_holding(blob, node, after)
+        changed = [(h, said) for h, said in zip(some, before, strict=True) if h.is_held != said]
+        self.digests.set_holdings(number, changed)
+        for (blob, node, is_held), said in changed:
+            if node == self._identity.node and said is not None:
+                untrue[blob] = said
+            self.directory.stage_holding(blob, node, is_held)
             self._hear_of(node)
             self._pending.blobs.add(blob)
         return untrue

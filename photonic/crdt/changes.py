@@ -24,7 +24,7 @@ ACT_BYTES = 16
 _INTEGER_END = 1 << 63
 
 
-class Change(msgspec.Struct, frozen=True, array_like=True):
+class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What one author said about one subject at one moment."""
 
     kind: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from photonic.crdt.keys import DROPPED, HELD, SHARD_COUNT, holding_key
+from photonic.crdt.keys import DROPPED, HELD, SHARD_COUNT, Holding, holding_key
 from photonic.ids import BlobId, ChangeId, NodeId, digest
 from photonic.journal.journal import CHANGES, HOLDINGS, ShardDigest
 
@@ -39,12 +39,14 @@ class Digests:
         total = _sum(known.changes, int.from_bytes(name, "big"))
         self._known[number] = known._replace(changes=total, change_count=known.change_count + 1)
 
-    def set_holding(
-        self, number: int, blob: BlobId, node: NodeId, before: bool | None, after: bool
-    ) -> None:
-        """Take in what a node says now of a blob, and said before (None: nothing)."""
-        key, known = holding_key(blob, node), self.of(number)
-        difference = _weight(key, after) - (_weight(key, before) if before is not None else 0)
+    def set_holdings(self, number: int, some: Iterable[tuple[Holding, bool | None]]) -> None:
+        """Take in what nodes say now of blobs, each with what it said before (None: nothing)."""
+        known, difference = self.of(number), 0
+        for (blob, node, is_held), before in some:
+            key = holding_key(blob, node)
+            difference += _weight(key, is_held)
+            if before is not None:
+                difference -= _weight(key, before)
         self._known[number] = known._replace(holdings=_sum(known.holdings, difference))
 
     def count(

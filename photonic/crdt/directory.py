@@ -10,16 +10,18 @@ Blocking: the catalog's thread owns it.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from photonic.crdt.changes import SignedChange, read
 from photonic.crdt.document import MapDocument
 from photonic.crdt.keys import (
-    HELD,
-    is_holding,
+    Holding,
     parse_change_key,
-    parse_holding_key,
+    parse_holding,
     shard_of,
     shard_of_key,
 )
@@ -29,6 +31,8 @@ from photonic.ids import BlobId, ChangeId, LibraryId, NodeId, Subject, digest
 from photonic.journal.journal import CHANGES, HOLDINGS, Journal
 
 _VERSION = 1
+_ASKED_AT_ONCE = 500  # of a query's values
+_Name = TypeVar("_Name", bound=bytes)
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS changes (
     number INTEGER PRIMARY KEY,
@@ -103,12 +107,29 @@ class Directory:
             found = [self._sound(*row) for row in self._db.execute(query, (shard, value))]
         return [signed for signed in found if signed is not None]
 
-    def entry(self, shard: int, key: str) -> bytes | None:
-        """Return what stands under a document's key; None if nothing does, or it is no key."""
-        try:
-            return self.change(shard, parse_change_key(key))
-        except ValueError:
-            return None
+    def not_here(self, some: Iterable[SignedChange]) -> list[SignedChange]:
+        """Return those of some changes that are not known, each once."""
+        return [
+            signed
+            for signed in {signed.id: signed for signed in some}.values()
+            if self.change(shard_of(signed.change.subject), signed.id) is None
+        ]
+
+    def entries(self, shard: int, keys: Collection[str]) -> dict[str, bytes]:
+        """Return what stands under those of a document's keys under which something does."""
+        names: dict[ChangeId, str] = {}
+        for key in keys:
+            with suppress(ValueError):  # it is no key
+                names[parse_change_key(key)] = key
+        found = {names[name]: staged.data for name in names if (staged := self._staged.get(name))}
+        for some in _pieces(names):
+            query = f"SELECT id FROM changes WHERE shard=? AND id IN ({_marks(some)})"  # noqa: S608
+            known = {short for (short,) in self._db.execute(query, (shard, *map(_short, some)))}
+            for name in some if known else ():
+                data = self.change(shard, name) if _short(name) in known else None
+                if data is not None:
+                    found[names[name]] = data
+        return found
 
     def shard(self, number: int) -> Iterator[SignedChange]:
         """Yield every durable change of a shard."""
@@ -154,9 +175,19 @@ class Directory:
         ).fetchone()
         return bool(row[0]) if row else None
 
-    def is_new_holding(self, key: str) -> bool:
-        """Whether nothing is said under a key of a holdings document."""
-        return self.holding(*parse_holding_key(key)) is None
+    def said(self, shard: int, some: Iterable[Holding]) -> list[bool | None]:
+        """Return what the nodes said of the blobs before; None where one said nothing."""
+        asked = list(some)
+        known: dict[tuple[bytes, bytes], bool] = {}
+        for blobs in _pieces(dict.fromkeys(blob for blob, _, _ in asked)):
+            query = (
+                "SELECT blob, node, held FROM holdings"  # noqa: S608 - marks only
+                f" WHERE shard=? AND blob IN ({_marks(blobs)})"
+            )
+            for blob, node, held in self._db.execute(query, (shard, *blobs)):
+                known[blob, node] = bool(held)
+        staged = self._staged_holdings
+        return [staged.get((blob, node), known.get((blob, node))) for blob, node, _ in asked]
 
     def holdings(self, number: int) -> Iterator[tuple[BlobId, NodeId, bool]]:
         """Yield all that is said of the blobs of a shard."""
@@ -174,13 +205,10 @@ class Directory:
 
     # --- writing -----------------------------------------------------------------------------
 
-    def stage(self, signed: SignedChange) -> bool:
-        """Take in a change that is not durable yet; False if it is known."""
-        if self.change(shard_of(signed.change.subject), signed.id) is not None:
-            return False
+    def stage(self, signed: SignedChange) -> None:
+        """Take in a change that is not here, and not durable yet."""
         self._staged[signed.id] = signed
         self._staged_of.setdefault(signed.change.subject, []).append(signed)
-        return True
 
     def stage_holding(self, blob: BlobId, node: NodeId, is_held: bool) -> None:
         self._staged_holdings[blob, node] = is_held
@@ -190,8 +218,7 @@ class Directory:
         self._staged, self._staged_of = {}, {}
         self._staged_holdings = dict(self._unwritten_holdings)
         for signed in self._unwritten:
-            self._staged[signed.id] = signed
-            self._staged_of.setdefault(signed.change.subject, []).append(signed)
+            self.stage(signed)
 
     def settle(self) -> None:
         """Write what is staged, which the journal has taken. Raises sqlite3.Error, and keeps it."""
@@ -261,14 +288,25 @@ class Directory:
         updates = self._journal.updates(number, HOLDINGS)
         if updates:  # which word of a node is its last, only the document knows
             for key, value in MapDocument(updates).entries().items():
-                if is_holding(key, value):
-                    rows.append((number, *parse_holding_key(key), int(value == HELD)))
+                with suppress(ValueError):
+                    rows.append((number, *parse_holding(key, value)))
         self._write(found.values(), rows, (number,))
 
 
 def _row(signed: SignedChange) -> tuple[int, int, int, bytes]:
     subject = signed.change.subject
     return shard_of(subject), _short_of(subject), _short(signed.id), signed.data
+
+
+def _pieces(names: Iterable[_Name]) -> Iterator[list[_Name]]:
+    """Cut what one query asks for into what SQLite takes."""
+    some = iter(names)
+    while piece := list(islice(some, _ASKED_AT_ONCE)):
+        yield piece
+
+
+def _marks(some: Sequence[bytes]) -> str:
+    return ",".join("?" * len(some))
 
 
 def _short(name: bytes) -> int:

@@ -11,7 +11,8 @@ un-journaled state would make replicas diverge silently (invariant I4).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from pycrdt import Doc, Map
 from photonic import limits
 from photonic.crdt.union import union
 from photonic.crdt.updates import (
+    Update,
     UpdateInvalid,
     is_out_of_bounds,
     parse,
@@ -63,12 +65,17 @@ class MapDocument:
         self._doc: Doc[Any] = Doc(client_id=client_id)
         self._map: Map[Any] = self._doc.get(_ROOT, type=Map)
         reach: dict[int, int] = {}
-        waiting = [update for update in updates if not self._absorb(update, reach)[1]]
+        waiting = [update for update in updates if not self._absorb(_read(update), reach)[1]]
         if waiting:  # what one of them waits for may be in another; the rest a peer will bring
-            self._absorb(merge(waiting), reach)
+            self._absorb(_read(merge(waiting)), reach)
+        self._observe()
+
+    def _observe(self) -> None:
         # What Rust holds must not lead back to this object: the two would live for ever.
         events = self._events
-        self._subscription = self._map.observe(lambda event: events.append(event.keys))
+        self._subscription = self._map.observe(
+            lambda event: events.append(event.keys)  # type: ignore[attr-defined] # not in its stubs
+        )
 
     @property
     def client_id(self) -> int:
@@ -112,7 +119,7 @@ class MapDocument:
         brings it again, for the vector does not count it.
         """
         self._events.clear()
-        taken, is_whole = self._absorb(update, read_vector(self.vector()))
+        taken, is_whole = self._absorb(_read(update), read_vector(self.vector()))
         if list(self._doc.keys()) != [_ROOT]:
             raise DocumentFault("the update writes outside the map")
         added: dict[str, bytes] = {}
@@ -129,6 +136,20 @@ class MapDocument:
         self._events.clear()
         return Delta(added, overwritten, frozenset(removed), taken, is_whole)
 
+    def absorb(self, update: Update) -> None:
+        """Take in a foreign update, and do not ask what it did. Raises DocumentFault."""
+        with self._without_events():
+            self._absorb(update, read_vector(self.vector()))
+
+    @contextmanager
+    def _without_events(self) -> Iterator[None]:
+        """Spare the library to tell what happens: it costs more than what happens."""
+        self._map.unobserve(self._subscription)
+        try:
+            yield
+        finally:
+            self._observe()
+
     def vector(self) -> bytes:
         """Return the state vector: what this replica has, as a peer needs to know it."""
         return self._doc.get_state()
@@ -144,7 +165,7 @@ class MapDocument:
         """Return one update that carries everything."""
         return self._doc.get_update()
 
-    def _absorb(self, update: bytes, reach: dict[int, int]) -> tuple[bytes, bool]:
+    def _absorb(self, update: Update, reach: dict[int, int]) -> tuple[bytes, bool]:
         """Take in what can be; return that, and whether nothing had to be left out."""
         try:
             part, is_all = reachable(update, reach)
@@ -153,6 +174,13 @@ class MapDocument:
         except BaseException as error:  # noqa: BLE001 - a panic is one; see _fault
             raise _fault(error) from None
         return part, is_all
+
+
+def _read(update: bytes) -> Update:
+    try:
+        return parse(update)
+    except UpdateInvalid as error:
+        raise DocumentFault(f"not an update: {error}") from None
 
 
 def merge(updates: Sequence[bytes]) -> bytes:

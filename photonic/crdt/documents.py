@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from photonic import limits
 from photonic.crdt.document import MapDocument
 from photonic.crdt.keys import DROPPED, HELD, ROOT, holding_key
-from photonic.crdt.updates import of_entries, read_vector
+from photonic.crdt.updates import Update, of_entries, parse, read_vector
 from photonic.ids import BlobId, NodeId
 
 Place = tuple[int, int]  # shard and document
@@ -90,7 +90,8 @@ class Documents:
             client, clock = self._new_client_id(), 0  # somebody forged blocks under our name
         update = of_entries(client, clock, entries)
         self._writers[place] = (client, clock + len(entries))
-        self.note(number, document, update)
+        if loaded is not None:
+            self.note(number, document, parse(update))
         return update
 
     def overwrite(self, number: int, document: int, entries: Mapping[str, bytes]) -> bytes:
@@ -99,12 +100,12 @@ class Documents:
         self._loaded[number, document].bytes += len(update)
         return update
 
-    def note(self, number: int, document: int, update: bytes) -> None:
+    def note(self, number: int, document: int, update: Update) -> None:
         """Apply an update that passed the door, if the document is in memory."""
         loaded = self._loaded.get((number, document))
         if loaded is not None:
-            loaded.replica.apply(update)
-            loaded.bytes += len(update)
+            loaded.replica.absorb(update)
+            loaded.bytes += len(update.data)
 
     def trim(self, pinned: frozenset[Place]) -> None:
         """Let go of what is over the bound, but for the root and the pinned (uncommitted) ones."""

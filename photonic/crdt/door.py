@@ -14,8 +14,8 @@ changes plainly (`admit_plain`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from photonic import limits
 from photonic.crdt.changes import SignedChange, inspect, signed_bytes
@@ -23,8 +23,9 @@ from photonic.crdt.document import Delta
 from photonic.crdt.keys import (
     DROPPED,
     HELD,
+    Holding,
     change_key,
-    is_holding,
+    parse_holding,
     parse_holding_key,
     shard_of,
     shard_of_key,
@@ -34,39 +35,47 @@ from photonic.errors import ChangeInvalid, UpdateRefused
 from photonic.identity import SIGNATURE_BYTES, Claim, are_signed
 from photonic.ids import LibraryId, NodeId
 
+_NO_HOLDING = "a holding names no blob of this shard and a node, with yes or no"
+
 
 @dataclass(frozen=True, slots=True)
 class Admission:
     """What the door lets through of an update of a `changes` document."""
 
-    update: bytes  # to apply and to journal
+    parsed: Update  # to apply and to journal; without deletes
     fresh: tuple[SignedChange, ...]  # not known before, each once, in the order of the update
+
+    @property
+    def update(self) -> bytes:
+        return self.parsed.data
 
 
 def admit_changes(
-    library: LibraryId, shard: int, update: bytes, known: Callable[[str], bytes | None]
+    library: LibraryId,
+    shard: int,
+    update: bytes,
+    known: Callable[[Collection[str]], Mapping[str, bytes]],
 ) -> Admission:
     """Judge an update of a `changes` document. Raises UpdateRefused, ChangeInvalid.
 
-    `known` gives what is here under a key: an entry that is there, byte for byte, is not judged
+    `known` gives what is here under some keys: an entry that is there, byte for byte, is not judged
     again. One with the same id and another valid signature of its author is as good.
     """
     parsed = _parse(update)
+    entries = dict.fromkeys(filter(None, map(_entry, parsed.blocks())))
+    here = known({key for key, _ in entries})
     fresh: dict[str, SignedChange] = {}
-    judged: dict[tuple[str, bytes], SignedChange] = {}
-    for block in parsed.blocks():
-        entry = _entry(block)
-        if entry is None or entry in judged:
+    judged: list[SignedChange] = []
+    for key, data in entries:
+        there = here.get(key)
+        if there == data:
             continue
-        key, data = entry
-        here = known(key)
-        if here == data:
-            continue
-        judged[entry] = signed = _in_place(library, shard, key, data)
-        if here is None:
+        signed = _in_place(library, shard, key, data)
+        judged.append(signed)
+        if there is None:
             fresh.setdefault(key, signed)
-    _require_signatures(library, list(judged.values()))
-    return Admission(parsed.without_deletes(), tuple(fresh.values()))
+    _require_signatures(library, judged)
+    return Admission(_without_deletes(parsed), tuple(fresh.values()))
 
 
 def _entry(block: Block) -> tuple[str, bytes] | None:
@@ -109,22 +118,53 @@ def _require_signatures(library: LibraryId, some: Sequence[SignedChange]) -> Non
         raise ChangeInvalid("the signature is not that of the author")
 
 
-def admit_holdings(shard: int, update: bytes) -> bytes:
-    """Judge an update of a `holdings` document; return the bytes to apply. Raises UpdateRefused.
+@dataclass(frozen=True, slots=True)
+class HoldingsAdmission:
+    """What the door lets through of an update of a `holdings` document."""
+
+    parsed: Update  # to apply and to journal; without deletes
+    # What it says where it does nothing but add entries, each under one key; None where it
+    # overwrites something, has twins, or leaves places empty: then only the document can tell.
+    added: tuple[Holding, ...] | None
+
+    @property
+    def update(self) -> bytes:
+        return self.parsed.data
+
+
+def admit_holdings(shard: int, update: bytes) -> HoldingsAdmission:
+    """Judge an update of a `holdings` document. Raises UpdateRefused.
 
     What an overwriting block says, and of which entry, shows only when it is applied: ask
     `judge_holdings` then.
     """
     parsed = _parse(update)
+    added: dict[str, Holding] = {}
+    blocks = 0
     for block in parsed.blocks():
-        if block.key is not None and not _stands_in(shard, block.key):
-            raise UpdateRefused("a holding names no blob of this shard and a node")
-        if block.value is not None and block.value not in (HELD, DROPPED):
-            raise UpdateRefused("a holding is neither yes nor no")
-    return parsed.without_deletes()
+        blocks += 1
+        if block.key is None or block.value is None:
+            _judge_part(shard, block)
+            continue
+        added[block.key] = _holding(shard, block.key, block.value)
+    is_plain = len(added) == blocks
+    return HoldingsAdmission(_without_deletes(parsed), tuple(added.values()) if is_plain else None)
 
 
-def judge_holdings(shard: int, delta: Delta) -> dict[str, bytes]:
+def _judge_part(shard: int, block: Block) -> None:
+    """Judge a block that is no whole entry by what it has of one."""
+    if block.key is not None:
+        try:
+            blob, _ = parse_holding_key(block.key)
+        except ValueError as error:
+            raise UpdateRefused(_NO_HOLDING) from error
+        if shard_of_key(blob) != shard:
+            raise UpdateRefused(_NO_HOLDING)
+    if block.value is not None and block.value not in (HELD, DROPPED):
+        raise UpdateRefused(_NO_HOLDING)
+
+
+def judge_holdings(shard: int, delta: Delta) -> list[Holding]:
     """Judge what an admitted update did to a `holdings` document; return the entries it wrote.
 
     Raises UpdateRefused; the document must then be loaded again.
@@ -132,18 +172,21 @@ def judge_holdings(shard: int, delta: Delta) -> dict[str, bytes]:
     if delta.removed:
         raise UpdateRefused("the update removes a holding instead of saying `dropped`")
     entries = {**delta.added, **delta.overwritten}
-    for key, value in entries.items():
-        if not (is_holding(key, value) and _stands_in(shard, key)):
-            raise UpdateRefused("a holding names no blob of this shard and a node")
-    return entries
+    return [_holding(shard, key, value) for key, value in entries.items()]
 
 
-def _stands_in(shard: int, key: str) -> bool:
+def _holding(shard: int, key: str, value: bytes) -> Holding:
     try:
-        blob, _ = parse_holding_key(key)
-    except ValueError:
-        return False
-    return shard_of_key(blob) == shard
+        holding = parse_holding(key, value)
+    except ValueError as error:
+        raise UpdateRefused(_NO_HOLDING) from error
+    if shard_of_key(holding.blob) != shard:
+        raise UpdateRefused(_NO_HOLDING)
+    return holding
+
+
+def _without_deletes(parsed: Update) -> Update:
+    return replace(parsed, data=parsed.without_deletes())
 
 
 def _parse(update: bytes) -> Update:

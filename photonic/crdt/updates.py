@@ -28,6 +28,7 @@ from photonic.crdt.blocks import (
     CLIENT_END,
     DELETED,
     GC,
+    ITEM,
     SKIP,
     Block,
     Kind,
@@ -86,6 +87,11 @@ class Update:
                 if block.key is not None and block.value is not None:
                     yield block.key, block.value
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether it only adds entries, and leaves no place empty."""
+        return all(block.kind is ITEM and block.origin is None for block in self.blocks())
+
     def has(self, kind: Kind) -> bool:
         return any(block.kind is kind for block in self.blocks())
 
@@ -137,21 +143,6 @@ def without_deletes(update: bytes) -> bytes:
     if update.endswith(NO_DELETES):  # a set that is not empty ends in a length, never in a zero
         return update
     return parse(update).without_deletes()
-
-
-def new_entries(update: bytes) -> dict[str, bytes]:
-    """Return the entries of an update that does nothing but add entries, each under one key.
-
-    Empty if it overwrites something, has twins, or leaves places empty. Raises UpdateInvalid.
-    """
-    entries: dict[str, bytes] = {}
-    for block in parse(update).blocks():
-        if block.kind is not Kind.ITEM or block.key is None or block.value is None:
-            return {}
-        if block.key in entries:
-            return {}
-        entries[block.key] = block.value
-    return entries
 
 
 def for_peers(update: bytes) -> bytes:
@@ -273,7 +264,7 @@ def _leading_part(update: bytes, bytes_max: int) -> bytes | None:
     return None
 
 
-def reachable(update: bytes, reach: dict[int, int]) -> tuple[bytes, bool]:
+def reachable(parsed: Update, reach: dict[int, int]) -> tuple[bytes, bool]:
     """Return what a document lacks of an update and can take in at once, and if nothing was left.
 
     `reach` is what the document has of each client (see `read_vector`); it moves on with what is
@@ -281,10 +272,12 @@ def reachable(update: bytes, reach: dict[int, int]) -> tuple[bytes, bool]:
     asked for again later. For the library is not to be trusted with gaps (what it does is in
     tests/crdt/test_updates.py): of what waits for its origin some is lost when the gap closes, a
     block that spans a gap and what is behind it corrupts the document, and what waits for ever
-    does so in memory without a bound. Raises UpdateInvalid.
+    does so in memory without a bound.
     """
-    parsed = parse(update)
-    before = dict(reach)
+    if parsed.is_plain and all(reach.get(s.client, 0) == s.clock for s in parsed.sections):
+        reach.update((section.client, section.end) for section in parsed.sections)
+        return parsed.without_deletes(), True
+    update, before = parsed.data, dict(reach)
     room = len(update) + _HEADER_BYTES_MAX * len(parsed.sections)
     counts, _ = _plan(parsed.sections, reach, 0, room)
     pieces: list[bytes] = []

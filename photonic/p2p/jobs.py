@@ -55,6 +55,7 @@ class Job:
     is_landing: bool = False
     asked: dict[NodeId, int] = field(default_factory=dict)  # questions in flight
     refusals: dict[NodeId, tuple[int, float]] = field(default_factory=dict)  # how often, until when
+    resting_s: float = 0.0  # until then, all holders said that they are none
     not_before_s: float = 0.0
     problem: PhotonicError | None = None
     started_s: float | None = None
@@ -72,6 +73,19 @@ class Job:
         """Note that a supposed holder does not hold it: ask it later, and ever more rarely."""
         times, _ = self.refusals.get(node, (0, 0.0))
         self.refusals[node] = (times + 1, now_s + backoff_s(times, jitter))
+        self._rest()
+
+    def take(self, want: Want) -> None:
+        """Go on with the newest word on what is wanted."""
+        is_known = want.holders == self.want.holders
+        self.want = want
+        if self.refusals and not is_known:
+            self._rest()
+
+    def _rest(self) -> None:
+        never = (0, 0.0)
+        untils = (self.refusals.get(node, never)[1] for node in self.want.holders)
+        self.resting_s = min(untils, default=0.0)
 
     def began(self, partial: Partial) -> None:
         """Take over a partial: new, or left by an earlier run."""
@@ -87,7 +101,7 @@ class Job:
 
     def need(self, now_s: float) -> Need | None:
         """Return what is to be asked now, if there is anything."""
-        if self.is_landing or self.is_head_asked or self.not_before_s > now_s:
+        if self.is_landing or self.is_head_asked or max(self.not_before_s, self.resting_s) > now_s:
             return None
         if self.partial is None:
             return Need(self.want.ref, self.holders(now_s))
@@ -151,7 +165,7 @@ class Jobs:
                 partial = looked_up[want.ref.blob]
                 if partial is not None:
                     job.began(partial)
-            job.want = want
+            job.take(want)
             jobs[want.ref.blob] = job
         for blob, job in self._jobs.items():
             if blob not in jobs and (job.asked or job.is_landing):

@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 import anyio
@@ -117,7 +118,16 @@ class Transfers:
                 await self._look_at_disk()
                 self._holders.leave_slow_streams(self._jobs)
                 if self._recheck_s is None:
-                    self._holders.hand_out(self._jobs)
+                    await self._hand_out()
+
+    async def _hand_out(self) -> None:
+        """Ask peers for what is to be asked, and then not at once again.
+
+        Each arrival is a reason to plan; what arrives meanwhile is planned together.
+        """
+        began_s = anyio.current_time()
+        self._holders.hand_out(self._jobs)
+        await anyio.sleep(limits.PLAN_PAUSE_FACTOR * (anyio.current_time() - began_s))
 
     def wake(self) -> None:
         """Look again: there may be a new want, peer or holder. Never waits."""
@@ -128,10 +138,15 @@ class Transfers:
         """Answer one blob stream of a peer: the handler of `BLOB_PROTOCOL`."""
         await self._server.serve(stream)
 
-    def snapshot(self) -> tuple[TransferView, ...]:
-        """Return every transfer, most urgent first."""
+    def snapshot(self, limit: int = limits.WANTS_MAX) -> tuple[TransferView, ...]:
+        """Return the transfers, most urgent first."""
         now_s = anyio.current_time()
-        return tuple(job.view(now_s) for job in self._jobs)
+        return tuple(job.view(now_s) for job in islice(self._jobs, limit))
+
+    @property
+    def count(self) -> int:
+        """How many transfers there are."""
+        return len(self._jobs)
 
     @property
     def problem(self) -> PhotonicError | None:

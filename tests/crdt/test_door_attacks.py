@@ -39,7 +39,7 @@ def entries(*some: SignedChange) -> dict[str, bytes]:
 
 
 def admit(update: bytes, known: dict[str, bytes] | None = None) -> Admission:
-    return admit_changes(LIBRARY, SHARD, update, (known or {}).get)
+    return admit_changes(LIBRARY, SHARD, update, lambda keys: known or {})
 
 
 def admitted_ids(update: bytes, known: dict[str, bytes] | None = None) -> list[bytes]:
@@ -173,9 +173,9 @@ def test_another_valid_signature_of_the_same_change_is_taken_and_not_fresh() -> 
 def test_a_change_of_another_shard_or_library_is_refused() -> None:
     update = MapDocument().insert(entries(change(1)))
     with pytest.raises(ChangeInvalid, match="shard"):
-        admit_changes(LIBRARY, SHARD ^ 1, update, lambda key: None)
+        admit_changes(LIBRARY, SHARD ^ 1, update, lambda keys: {})
     with pytest.raises(ChangeInvalid):
-        admit_changes(LibraryId(digest(b"other")), SHARD, update, lambda key: None)
+        admit_changes(LibraryId(digest(b"other")), SHARD, update, lambda keys: {})
 
 
 def test_an_entry_outside_of_the_map_is_refused() -> None:
@@ -220,7 +220,8 @@ KEY = holding_key(BlobId(SUBJECT.key), NodeId(AUTHOR.node))
 
 
 def take(document: MapDocument, update: bytes) -> dict[str, bytes]:
-    return judge_holdings(SHARD, document.apply(admit_holdings(SHARD, update)))
+    some = judge_holdings(SHARD, document.apply(admit_holdings(SHARD, update).update))
+    return {holding_key(blob, node): HELD if is_held else DROPPED for blob, node, is_held in some}
 
 
 def test_holdings_that_are_overwritten_pass() -> None:

@@ -16,7 +16,7 @@ from photonic.crdt import catalog as catalog_module
 from photonic.crdt import door, fold
 from photonic.crdt.author import Author
 from photonic.crdt.catalog import Catalog
-from photonic.crdt.changes import SignedChange, inspect
+from photonic.crdt.changes import inspect
 from photonic.crdt.door import Admission
 from photonic.crdt.fold import Field, Version
 from photonic.crdt.keys import ROOT
@@ -94,11 +94,10 @@ def _overwrites_pass(patch: pytest.MonkeyPatch) -> None:
     """I4: the door lets through whatever parses."""
 
     def admit(library: LibraryId, shard: int, update: bytes, known: Any) -> Admission:
-        fresh: list[SignedChange] = []
-        for key, data in parse(update).entries():
-            if known(key) is None:
-                fresh.append(inspect(library, data))
-        return Admission(update, tuple(fresh))
+        parsed = parse(update)
+        entries = dict(parsed.entries())
+        fresh = [inspect(library, entries[key]) for key in entries.keys() - known(entries).keys()]
+        return Admission(parsed, tuple(fresh))
 
     patch.setattr(catalog_module, "admit_changes", admit)
     patch.setattr(door, "admit_changes", admit)

@@ -387,7 +387,7 @@ def test_many_that_wait_for_one_are_not_looked_at_whenever_it_moves() -> None:
     ]
     forged = number(len(sections)) + b"".join(sections) + b"\0"
     reach: dict[int, int] = {}
-    part, is_all = reachable(forged, reach)
+    part, is_all = reachable(parse(forged), reach)
     assert not is_all
     assert reach == {5: turns + 1, 6: turns + 1}
     assert len(parse(part).sections) == 2
