@@ -7,6 +7,8 @@
     libraries/ID/index.db   derived from the journal; may be deleted, as may directory.db
     libraries/ID/seen.db    which files were taken in; may be deleted
     blobs/                  originals, previews and sidecars, one plain file each
+    limits.json             limits of transfers, once somebody changed them at run time
+    scrub-paused            there while stored files are not verified by themselves
     peers.json              where members were last reached
     invitations             open invitations
     node.json               how to reach the running node; there only while it runs
@@ -52,6 +54,8 @@ class Layout:
         self.blobs = home / "blobs"
         self.peers = home / "peers.json"
         self.invitations = home / "invitations"
+        self.limits = home / "limits.json"
+        self.scrub_paused = home / "scrub-paused"
         self.node_file = home / NODE_FILE
         self._lock = home / "lock"
 

@@ -6,6 +6,7 @@ its constructor. `Node.run` owns every task: when it returns, none is left.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
@@ -32,30 +33,36 @@ from photonic.finder import Finder
 from photonic.gallery import Gallery
 from photonic.histories import Histories
 from photonic.identity import Identity
-from photonic.ids import NodeId, parse_peer_id, peer_id
+from photonic.ids import BlobId, NodeId, parse_peer_id, peer_id
 from photonic.ingest.importer import Importer
 from photonic.ingest.seen import Seen
 from photonic.ingest.workers import Workers
 from photonic.intake import Intake
 from photonic.layout import Layout, LibraryRecord
 from photonic.library import Library
+from photonic.limiter import Limiter
 from photonic.measures import NodeMeasures
 from photonic.membership import join_library
 from photonic.observatory import Observatory
 from photonic.p2p.connector import Connector
 from photonic.p2p.discovery import Discovery
 from photonic.p2p.invitations import parse_code
+from photonic.p2p.lane_messages import LANE_PROTOCOL
+from photonic.p2p.lanes import Lanes
 from photonic.p2p.libp2p_transport import Libp2pTransport
 from photonic.p2p.messages import BLOB_PROTOCOL, CATALOG_PROTOCOL, ENROL_PROTOCOL, Hello
 from photonic.p2p.peers import PeerBook
 from photonic.p2p.sessions import Sessions
+from photonic.p2p.throttle import Throttle
 from photonic.p2p.transfers import Transfers
 from photonic.p2p.transport import PeerDown, PeerUp
 from photonic.policies import Policies
 from photonic.problems import Problems
 from photonic.roles.presets import ROLES
+from photonic.scrubber import Scrubber
 from photonic.supervise import keep_running
 from photonic.trash import Trash
+from photonic.verifications import Verifications
 from photonic.views import (
     CatalogTaskView,
     ConflictPage,
@@ -95,6 +102,7 @@ class Node:
         self.workers = Workers(settings.workers)
         self.transport = Libp2pTransport(self.identity, settings.listen, world)
         self.book = PeerBook(self.identity.node)
+        self.throttle = Throttle(world.clock)
         self.library = Library(
             layout,
             record,
@@ -107,8 +115,23 @@ class Node:
         )
         keeper = self.library.keeper
         self.admissions = Admissions(layout, keeper, record, self.identity, self.transport, world)
+        self.lanes = Lanes(
+            self.transport,
+            self.identity,
+            layout.blobs,
+            settings.listen,
+            world,
+            lambda node: self.book.get(node).address,
+            lambda report: self.transfers.hear(report),  # noqa: PLW0108 - it comes next
+        )
         self.transfers = Transfers(
-            self.transport, self.store, self.library, world, self.events.announce
+            self.transport,
+            self.store,
+            self.library,
+            world,
+            self.events.announce,
+            lanes=self.lanes,
+            throttle=self.throttle,
         )
         self.sessions = Sessions(
             self.transport, keeper.call, self.book, world, self._hello, self._on_peer_news
@@ -120,8 +143,15 @@ class Node:
         self.intake = Intake(importer, world, self.events.announce, self.problems)
         self.tasks = self._make_tasks()
         self._make_services()
-        self.observatory = Observatory(
-            settings,
+        self.observatory = self._make_observatory()
+        NodeMeasures(self.metrics, self.library.query, self.transfers, self.problems, self.scrubber)
+        self._ended = trio.Event()
+        self.http_address = settings.http  # with the port that was chosen, once it serves
+        self.next_record: LibraryRecord | None = None  # set when the node goes on as another member
+
+    def _make_observatory(self) -> Observatory:
+        return Observatory(
+            self.settings,
             self.role,
             self.identity.node,
             self.library,
@@ -133,12 +163,9 @@ class Node:
             self.transfers,
             self.intake,
             self.problems,
-            world,
+            self.world,
+            self.scrubber,
         )
-        NodeMeasures(self.metrics, self.library.query, self.transfers, self.problems)
-        self._ended = trio.Event()
-        self.http_address = settings.http  # with the port that was chosen, once it serves
-        self.next_record: LibraryRecord | None = None  # set when the node goes on as another member
 
     def _make_services(self) -> None:
         """Make what answers for photos."""
@@ -158,7 +185,44 @@ class Node:
             self.library.drop,
             self.settings.trash_days,
         )
-        self.gallery = Gallery(keeper, query, self.finder, self.store, self.workers, self._name_of)
+        self.gallery = Gallery(
+            keeper, query, self.finder, self.store, self.workers, self._name_of, self.identity.node
+        )
+        self.limiter = Limiter(
+            self.throttle,
+            self.layout.limits,
+            self.settings.bandwidth,
+            world.files,
+            self._names,
+            self.events.announce,
+            lambda _: self.transfers.wake(),
+        )
+        self.library.holds_originals = lambda: self.throttle.bandwidth.holds_originals
+        self._make_scrubber()
+
+    def _make_scrubber(self) -> None:
+        """Make what looks after stored files."""
+        moved = self.transfers.counters
+        self.scrubber = Scrubber(
+            self.store,
+            self.world,
+            self.problems,
+            self.events.announce,
+            self._withdraw,
+            lambda: moved.bytes_in + moved.bytes_out,
+            self.layout.scrub_paused,
+            days=self.settings.scrub_days,
+            mb_s=self.settings.scrub_mb_s,
+        )
+        self.events.listen(lambda _number, event: self.scrubber.hear(event))
+        self.verifications = Verifications(
+            self.scrubber, self.store, self.library.query, self.finder, self.world.entropy,
+            self.events.announce,
+        )  # fmt: skip
+
+    async def _withdraw(self, blobs: Sequence[BlobId]) -> None:
+        await self.library.withdraw(blobs)
+        self.transfers.wake()  # what is wrong of them is wanted again
 
     def _make_tasks(self) -> CatalogTasks:
         return CatalogTasks(
@@ -178,6 +242,7 @@ class Node:
         handlers = {
             CATALOG_PROTOCOL: self.sessions.serve,
             BLOB_PROTOCOL: self.transfers.serve,
+            LANE_PROTOCOL: self.lanes.serve,
             ENROL_PROTOCOL: self.admissions.serve,
         }
         guests = {ENROL_PROTOCOL: self.admissions.serve}
@@ -216,10 +281,12 @@ class Node:
             "conversations with peers": self.sessions.run,
             "following the roster": self.admissions.run,
             "connecting with peers": self.connector.run,
+            "the process that moves files": self.lanes.run,
             "transfers": partial(self.transfers.run, task_status=anyio.TASK_STATUS_IGNORED),
             "telling peers": self._keep_telling,
             "postponed imports": self.intake.keep_retrying,
             "the trash": self.trash.run,
+            "looking after stored files": self.scrubber.run,
         }
         if self.settings.discovery:
             services["discovery"] = partial(
@@ -263,6 +330,8 @@ class Node:
 
     def _on_peer(self, event: PeerUp | PeerDown) -> None:
         self.sessions.note(event)
+        if isinstance(event, PeerDown):
+            self.lanes.shun(event.node)  # gone, or cut off for it is no member any more
         self.events.announce(self.observatory.peer_event(event))
         self.transfers.wake()
 
@@ -277,6 +346,11 @@ class Node:
             return self.settings.name
         hello, member = self.book.get(node).hello, self.admissions.member(node)
         return hello.name if hello else (member.certificate.name if member else None)
+
+    def _names(self) -> dict[NodeId, str]:
+        """What the other members are called."""
+        others = set(self.admissions.members()) - {self.identity.node}
+        return {node: self._name_of(node) or peer_id(node) for node in others}
 
     def _on_found(self, node: NodeId, addresses: tuple[str, ...]) -> None:
         if node in self.admissions.members() and self.book.learn(node, addresses):
@@ -310,7 +384,7 @@ class Node:
     # --- LocalNode ---------------------------------------------------------------------------
 
     async def status(self) -> StatusView:
-        return await self.observatory.status()
+        return dataclasses.replace(await self.observatory.status(), limits=self.limiter.view())
 
     async def photos(self, filters: PhotoFilter, limit: int, cursor: str | None) -> PhotoPage:
         return await self.gallery.page(filters, limit, cursor)

@@ -24,15 +24,19 @@ from photonic.api.feed import Feed
 from photonic.api.problem_documents import Answers, problem_responses
 from photonic.errors import TooManyListeners
 from photonic.events import (
+    BlobChecked,
     CatalogTaskProgress,
     Event,
     Gap,
     HoldingsChanged,
     ImportProgress,
+    LimitsChanged,
     PeerChanged,
     ProblemsChanged,
+    ScrubChanged,
     SubjectsChanged,
     TransferProgress,
+    VerificationProgress,
 )
 from photonic.ids import PHOTO, Subject, peer_id
 
@@ -44,8 +48,8 @@ _EXAMPLE = f'id: 1f2e3d4c.17\nevent: photos\ndata: {{"ids":["{"ab" * 32}"],"loca
 _STREAM: Answers = {
     200: {
         "description": "Events `photos`, `holdings`, `peer`, `transfer`, `import`, "
-        "`catalog-task`, `problems` and `gap`, their data in JSON; a comment now and then when "
-        "nothing happens.",
+        "`catalog-task`, `problems`, `blob`, `verification`, `scrub`, `limits` and `gap`, their "
+        "data in JSON; a comment now and then when nothing happens.",
         "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
     }
 }
@@ -72,8 +76,22 @@ def told(event: Event) -> list[tuple[str, dict[str, Any]]]:
             return [("catalog-task", {"task": task, "folder": folder, **far})]
         case ProblemsChanged(count):
             return [("problems", {"count": count})]
+        case BlobChecked(blob, state, detail):
+            return [("blob", {"blob": blob.hex(), "state": state, "detail": detail})]
+        case VerificationProgress(verification, done, total, finished):
+            far = {"done": done, "total": total, "finished": finished}
+            return [("verification", {"id": verification, **far})]
+        case ScrubChanged() | LimitsChanged():
+            return [_switched(event)]
         case Gap():
             return [("gap", {})]
+
+
+def _switched(event: ScrubChanged | LimitsChanged) -> tuple[str, dict[str, Any]]:
+    """Tell what somebody set on this node."""
+    if isinstance(event, ScrubChanged):
+        return "scrub", {"paused": event.paused}
+    return "limits", {"metered": event.metered}
 
 
 def _photos(subjects: Iterable[Subject]) -> list[list[str]]:
