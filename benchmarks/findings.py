@@ -121,7 +121,7 @@ def table(found: Findings) -> str:
             has_both = few in row and many in row and row[few].value > 0
             cells.append(f"x{row[many].value / row[few].value:.2f}" if has_both else "")
         last = row[max(row)]
-        lines.append([*cells, _power(row), _promise(last), _verdict(last)])
+        lines.append([*cells, _power(row), promise(last), verdict(last)])
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     return "\n".join(
         "  ".join(
@@ -169,13 +169,15 @@ def _power(row: Mapping[int, Finding]) -> str:
     return f"n^{exponent((few, row[few].value), (many, row[many].value)):.2f}"
 
 
-def _promise(finding: Finding) -> str:
+def promise(finding: Finding) -> str:
+    """Write what a figure must be; nothing if it may be anything."""
     if finding.must is None:
         return ""
     return f"{'>=' if finding.at_least else '<='} {number(finding.must)} {finding.unit}".rstrip()
 
 
-def _verdict(finding: Finding) -> str:
+def verdict(finding: Finding) -> str:
+    """Write whether it is as promised, and the note."""
     notes: Iterable[str] = (finding.note,) if finding.note else ()
     if finding.must is None:
         return " ".join(notes)

@@ -1,180 +1,157 @@
-"""Others doing the same job on the same files: plaintext rsync, Syncthing, and bare lanes.
+"""Others doing the same job on the same files: rsync, rsync over ssh, git-annex.
 
-Each returns seconds from "go" until every file is there, on loopback, both ends on this machine.
-Programs that are not installed are left out, and said to be.
+Each measures from "go" until every file is there. Programs that are not installed are left out, and
+said to be.
 """
 
 from __future__ import annotations
 
-import json
-import re
+import getpass
+import os
 import shutil
-import signal
-import socket
 import subprocess
-import time
-import urllib.request
-import xml.etree.ElementTree as ET
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-_WITHIN_S = 900.0
+from benchmarks.ends import (
+    Job,
+    LeftOut,
+    free_port,
+    process,
+    wait_for_exit,
+    wait_for_port,
+)  # fmt: skip
+from benchmarks.meter import Meter, Taken
+
+_SSHD = ("/usr/sbin/sshd", "/usr/local/sbin/sshd")
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+def rsync_daemon(job: Job, *options: str) -> Taken:
+    """Time `rsync --daemon`: plaintext, not verified, and not fsynced but with `--fsync`."""
+    _needs("rsync")
+    job.work.mkdir(parents=True)
+    port, config, log = free_port(), job.work / "rsyncd.conf", job.work / "log.txt"
+    config.write_text(
+        f"port = {port}\naddress = {job.giver.address}\nuse chroot = no\n"
+        f"[photos]\npath = {job.source.absolute()}\nread only = yes\n"
+    )
+    command = ("rsync", "--daemon", "--no-detach", f"--config={config}")
+    with process(job.giver, *command, log=log) as server:
+        wait_for_port(job.giver, port, log, server)
+        return _pull(job, server.pid, options, f"rsync://{job.giver.address}:{port}/photos/")
+
+
+def rsync_daemon_fsync(job: Job) -> Taken:
+    """Time `rsync --daemon` where it is as durable as the others: with `--fsync`."""
+    _needs("rsync")
+    options = subprocess.run(["rsync", "--help"], check=True, capture_output=True, text=True).stdout
+    if "--fsync" not in options:
+        raise LeftOut("this rsync has no --fsync")
+    return rsync_daemon(job, "--fsync")
+
+
+def rsync_ssh(job: Job) -> Taken:
+    """Time rsync over ssh: encrypted; the ciphers are those that the two agree on by themselves."""
+    _needs("rsync", "ssh", "ssh-keygen")
+    program = shutil.which("sshd") or next(filter(os.path.exists, _SSHD), None)
+    if program is None:
+        raise LeftOut("sshd is not installed")
+    job.work.mkdir(parents=True)
+    port, config, log = free_port(), job.work / "sshd_config", job.work / "log.txt"
+    for name in ("host", "user"):
+        key = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(job.work / name)]
+        subprocess.run(key, check=True)
+    config.write_text(
+        f"Port {port}\nListenAddress {job.giver.address}\nHostKey {job.work / 'host'}\n"
+        f"AuthorizedKeysFile {job.work / 'user.pub'}\nStrictModes no\nPidFile none\n"
+        "PasswordAuthentication no\nPermitRootLogin prohibit-password\n"
+    )
+    options = f"-p {port} -F none -i {job.work / 'user'} -o BatchMode=yes -o LogLevel=ERROR"
+    options += " -o IdentitiesOnly=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null"
+    with process(job.giver, program, "-D", "-e", "-f", str(config), log=log) as server:
+        wait_for_port(job.giver, port, log, server)
+        source = f"{getpass.getuser()}@{job.giver.address}:{job.source.absolute()}/"
+        return _pull(job, server.pid, ("-e", f"ssh {options}"), source)
+
+
+def _pull(job: Job, giver_pid: int, options: Sequence[str], source: str) -> Taken:
+    """Let rsync fetch: whole files, or the difference where the other end has the old ones."""
+    command = [*job.taker.prefix, "rsync", "-a", *options, source, f"{job.work}/out/"]
+    log = job.work / "log.txt"
+    if job.change is not None:
+        subprocess.run(command, check=True)
+        job.change()
+    else:
+        command.insert(-2, "--whole-file")
+    before = job.wire()
+    job.go()
+    with log.open("ab") as output, Meter(giver=giver_pid) as meter:
+        client = subprocess.Popen(command, stdout=output, stderr=output)
+        try:
+            meter.add("taker", client.pid)
+            wait_for_exit(client, log, job.within_s)
+        except BaseException:
+            client.kill()
+            raise
+    client.wait()
+    meter.taken.wire_bytes = job.wire() - before if job.wire_bytes else None
+    return meter.taken
+
+
+def git_annex(job: Job) -> Taken:
+    """Time `git annex get` from a repository on the same machine: a copy, without a network."""
+    _needs("git", "git-annex")
+    if job.giver.prefix or job.change is not None:
+        raise LeftOut("it copies between folders here, so there is no wire to measure")
+    with _annex(job.work) as environment:
+        log = job.work / "log.txt"
+
+        def git(place: str, *words: str) -> None:
+            with log.open("ab") as output:
+                subprocess.run(
+                    ["git", *words], cwd=job.work / place, check=True, env=environment,
+                    stdout=output, stderr=output,
+                )  # fmt: skip
+
+        git(".", "init", "-q", "a")
+        git("a", "annex", "init", "-q", "a")
+        shutil.copytree(job.source, job.work / "a" / "p")
+        git("a", "annex", "add", "-q", "-J2", "p")
+        git("a", "commit", "-qm", "photos")
+        git(".", "clone", "-q", "a", "out")
+        git("out", "annex", "init", "-q", "b")
+        job.go()
+        with log.open("ab") as output, Meter() as meter:
+            getting = subprocess.Popen(
+                ["git", "annex", "get", "-q", "-J2", "p"], cwd=job.work / "out", env=environment,
+                stdout=output, stderr=output,
+            )  # fmt: skip
+            try:
+                meter.add("taker", getting.pid)
+                wait_for_exit(getting, log, job.within_s)
+            except BaseException:
+                getting.kill()
+                raise
+        getting.wait()
+        meter.taken.note = "both ends are one process, and no network"
+        return meter.taken
 
 
 @contextmanager
-def _process(*command: str, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("ab") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output)
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(10)
-
-
-def _wait_for_port(port: int) -> None:
-    until_s = time.monotonic() + 20
-    while time.monotonic() < until_s:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.02)
-        else:
-            return
-    raise TimeoutError(f"nothing listens on port {port}")
-
-
-def rsync_s(source: Path, work: Path) -> float | None:
-    """Time `rsync --daemon`: plaintext, whole files, no fsync."""
-    if shutil.which("rsync") is None:
-        return None
+def _annex(work: Path) -> Iterator[dict[str, str]]:
+    """Give a folder where git knows nothing of its user, and leave one that can be removed."""
     work.mkdir(parents=True)
-    port, config = free_port(), work / "rsyncd.conf"
-    config.write_text(
-        f"port = {port}\naddress = 127.0.0.1\nuse chroot = no\n"
-        f"[photos]\npath = {source}\nread only = yes\n"
-    )
-    command = ("rsync", "--daemon", "--no-detach", f"--config={config}")
-    with _process(*command, log=work / "log.txt"):
-        _wait_for_port(port)
-        began_s = time.monotonic()
-        subprocess.run(
-            ["rsync", "-a", "--whole-file", f"rsync://127.0.0.1:{port}/photos/", f"{work}/out/"],
-            check=True,
-        )
-        return time.monotonic() - began_s
+    names = {f"GIT_{who}_{what}": "a@b.invalid" for who in ("AUTHOR", "COMMITTER")
+             for what in ("NAME", "EMAIL")}  # fmt: skip
+    try:
+        yield os.environ | names | {"HOME": str(work), "GIT_CONFIG_GLOBAL": "/dev/null"}
+    finally:
+        for folder, _, _ in os.walk(work):  # annexed objects are write-protected, folders too
+            Path(folder).chmod(0o700)
 
 
-def syncthing_s(source: Path, work: Path) -> float | None:
-    """Time two Syncthing daemons, from knowing the index until the last file is there."""
-    if shutil.which("syncthing") is None:
-        return None
-    nodes = [_Syncthing(work / "a"), _Syncthing(work / "b")]
-    target = work / "out"
-    target.mkdir(parents=True)
-    with nodes[0].running(), nodes[1].running():
-        for node, other, folder in ((nodes[0], nodes[1], source), (nodes[1], nodes[0], target)):
-            node.share(other, folder, sends=node is nodes[0])
-        nodes[0].wait(lambda status: status["state"] == "idle" and status["localFiles"] > 0)
-        files = nodes[0].status()["localFiles"]
-        for node, other in ((nodes[0], nodes[1]), (nodes[1], nodes[0])):
-            node.call("PATCH", f"/rest/config/devices/{other.device}", {"paused": False})
-        nodes[1].wait(lambda status: status["globalFiles"] > 0)
-        began_s = time.monotonic()
-        nodes[1].wait(lambda status: status["localFiles"] == files and status["needFiles"] == 0)
-        return time.monotonic() - began_s
-
-
-class _Syncthing:
-    """One Syncthing daemon that talks to nobody but the other one."""
-
-    def __init__(self, home: Path) -> None:
-        self.home, self.gui, self.listen = home, free_port(), free_port()
-        home.mkdir(parents=True)
-        generate = ["syncthing", "generate", "--home", str(home), "--skip-port-probing"]
-        subprocess.run(generate, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        self._configure(home / "config.xml")
-        answer = subprocess.run(
-            ["syncthing", "--device-id", "--home", str(home)],
-            capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        self.device = re.findall(r"[A-Z0-9]{7}(?:-[A-Z0-9]{7}){7}", answer.stdout)[0]
-
-    def _configure(self, path: Path) -> None:
-        tree = ET.parse(path)  # written by syncthing a moment ago
-        root = tree.getroot()
-        self.key = root.findtext("gui/apikey", "")
-        options = {
-            "listenAddress": f"tcp://127.0.0.1:{self.listen}",
-            "globalAnnounceEnabled": "false",
-            "localAnnounceEnabled": "false",
-            "relaysEnabled": "false",
-            "natEnabled": "false",
-            "urAccepted": "-1",
-            "crashReportingEnabled": "false",
-            "autoUpgradeIntervalH": "0",
-            "startBrowser": "false",
-        }
-        section = root.find("options")
-        address = root.find("gui/address")
-        assert section is not None and address is not None
-        address.text = f"127.0.0.1:{self.gui}"
-        for name, value in options.items():
-            entry = section.find(name)
-            (ET.SubElement(section, name) if entry is None else entry).text = value
-        for folder in root.findall("folder"):
-            root.remove(folder)
-        tree.write(path)
-
-    @contextmanager
-    def running(self) -> Iterator[None]:
-        command = ("syncthing", "serve", "--no-browser", "--no-restart", "--home", str(self.home))
-        with _process(*command, log=self.home / "log.txt"):
-            _wait_for_port(self.gui)
-            yield
-
-    def call(self, method: str, path: str, body: object = None) -> Any:
-        request = urllib.request.Request(
-            f"http://127.0.0.1:{self.gui}{path}",
-            headers={"X-API-Key": self.key},
-            method=method,
-            data=None if body is None else json.dumps(body).encode(),
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            data = answer.read()
-        return json.loads(data) if data.strip() else None
-
-    def share(self, other: _Syncthing, folder: Path, *, sends: bool) -> None:
-        device = {
-            "deviceID": other.device,
-            "addresses": [f"tcp://127.0.0.1:{other.listen}"],
-            "paused": True,
-            "compression": "metadata",
-        }
-        self.call("POST", "/rest/config/devices", device)
-        shared = {
-            "id": "photos",
-            "path": str(folder),
-            "type": "sendonly" if sends else "receiveonly",
-            "devices": [{"deviceID": other.device}],
-            "fsWatcherEnabled": False,
-            "rescanIntervalS": 0,
-        }
-        self.call("POST", "/rest/config/folders", shared)
-
-    def status(self) -> Any:
-        return self.call("GET", "/rest/db/status?folder=photos")
-
-    def wait(self, is_so: Any) -> None:
-        until_s = time.monotonic() + _WITHIN_S
-        while not is_so(self.status()):
-            if time.monotonic() > until_s:
-                raise TimeoutError("syncthing did not finish")
-            time.sleep(0.05)
+def _needs(*programs: str) -> None:
+    for program in programs:
+        if shutil.which(program) is None:
+            raise LeftOut(f"{program} is not installed")

@@ -170,6 +170,12 @@ class Settings(BaseModel):
         le=limits.TRASH_DAYS_MAX,
         description="How long this node keeps the bytes of what is in the trash.",
     )
+    min_copies: int = Field(
+        default=limits.MIN_COPIES_DEFAULT,
+        ge=1,
+        le=limits.MIN_COPIES_MAX,
+        description="A photo counts as safe when its original is on so many nodes.",
+    )
     scrub_days: int = Field(
         default=limits.SCRUB_DAYS_DEFAULT,
         ge=0,

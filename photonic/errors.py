@@ -264,6 +264,13 @@ class LedgerDamaged(PhotonicError):
     fix = "Restart the node: the list is made again from the blobs, none of which is lost."
 
 
+class StoreBusy(PhotonicError):
+    """Another process of this node is at what was to be changed."""
+
+    code, exit_status, http_status = "blobs.busy", 78, 503
+    fix = "Wait a moment: it is tried again by itself. If it lasts, restart the node."
+
+
 # --- floor 3: peers --------------------------------------------------------------------------
 
 
@@ -342,6 +349,13 @@ class LimitsInvalid(QueryInvalid):
 
     code, exit_status, http_status = "peers.limits-invalid", 49, 422
     fix = "Write a rate as 2MB/s or full, a schedule as `08:00-22:00 2MB/s, otherwise full`."
+
+
+class PauseInvalid(PhotonicError):
+    """What is to be paused is nothing that can be."""
+
+    code, exit_status, http_status = "peers.pause-invalid", 50, 422
+    fix = "Pause the library, or a peer, an album or a shoot: `photonic pause --help`."
 
 
 # --- floor 4: ingest -------------------------------------------------------------------------

@@ -49,6 +49,9 @@ class TransferProgress:
     done_bytes: int
     total_bytes: int
     peers: int
+    state: str = "fetching"
+    rate_bytes_s: float = 0.0
+    eta_s: float | None = None  # None: nobody can say
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,22 @@ class LimitsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class PausesChanged:
+    """Something is left alone now, or not any more; so many things are."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class SafetyChanged:
+    """How many photos have too few copies; `eta_s` until that is over, None: nobody can say."""
+
+    photos_at_risk: int
+    bytes_left: int
+    eta_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Gap:
     """Events between what the listener saw and what the log still has are gone."""
 
@@ -134,6 +153,8 @@ Event = (
     | VerificationProgress
     | ScrubChanged
     | LimitsChanged
+    | PausesChanged
+    | SafetyChanged
     | Gap
 )
 Listener = Callable[[int, Event], None]

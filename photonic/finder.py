@@ -17,7 +17,7 @@ import trio
 
 from photonic import limits
 from photonic.crdt.query import Page, PhotoQuery
-from photonic.errors import PhotoUnknown
+from photonic.errors import PhotoUnknown, QueryInvalid
 from photonic.ids import BlobId, parse_hash
 from photonic.photo_views import (
     FacetsView,
@@ -142,6 +142,22 @@ class Finder:
             return FacetsView(flags=flags, **views)
 
         return await _in_thread(ask)
+
+    async def album_names(self) -> dict[str, str]:
+        """Return the names of the albums that were not deleted, by their ids."""
+        rows = await _in_thread(self._query.albums)
+        return {row.album.hex(): row.name for row in rows}
+
+    def with_albums(self, tree: Tree) -> Tree:
+        """Return a tree with what is in albums in the place of their names. Blocks.
+
+        An album whose query cannot be read has what was put into it by hand.
+        """
+        albums = [Album(one.album.hex(), one.name, one.query) for one in self._query.albums()]
+        try:
+            return with_saved(tree, albums, *self._today())
+        except QueryInvalid:
+            return tree
 
     async def check(self, q: str) -> None:
         """Raises QueryInvalid if `q` cannot be the query of a saved album."""

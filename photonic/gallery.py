@@ -132,8 +132,15 @@ class Gallery:
         shown = await self._thread.call(run)
         held = await trio.to_thread.run_sync(self._store.held, shown.row.original.blob)
         listed = await trio.to_thread.run_sync(self._query.photo, shown.row.photo)
-        removal_held = listed is not None and listed.row.removal_held
-        return detail(shown, self._name_of, self._me, held, removal_held=removal_held)
+        twins = await trio.to_thread.run_sync(self._query.same_pixels, shown.row.photo)
+        return detail(
+            shown,
+            self._name_of,
+            self._me,
+            held,
+            removal_held=listed is not None and listed.row.removal_held,
+            same_pixels_as=twins,
+        )
 
     async def conflicts(self, limit: int, cursor: str | None) -> ConflictPage:
         """Return the contested fields of the newest contested photos; `limit` counts photos."""

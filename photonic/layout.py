@@ -6,7 +6,8 @@
     libraries/ID/journal.db every change: the catalog
     libraries/ID/index.db   derived from the journal; may be deleted, as may directory.db
     libraries/ID/seen.db    which files were taken in; may be deleted
-    blobs/                  originals, previews and sidecars, one plain file each
+    blobs/                  originals, previews and sidecars: plain files, small ones packed
+    pauses.json             what is left alone, once somebody paused something
     limits.json             limits of transfers, once somebody changed them at run time
     scrub-paused            there while stored files are not verified by themselves
     peers.json              where members were last reached
@@ -55,6 +56,7 @@ class Layout:
         self.peers = home / "peers.json"
         self.invitations = home / "invitations"
         self.limits = home / "limits.json"
+        self.pauses = home / "pauses.json"
         self.scrub_paused = home / "scrub-paused"
         self.node_file = home / NODE_FILE
         self._lock = home / "lock"

@@ -20,21 +20,23 @@ from photonic.blobs.files import FileStore
 from photonic.crdt.catalog import Catalog
 from photonic.crdt.commits import Committed
 from photonic.crdt.fields import ORIGINAL, TRASHED
-from photonic.crdt.index import blob_ref
 from photonic.crdt.projection import ORIGINAL_KIND
 from photonic.crdt.query import PhotoQuery
+from photonic.crdt.wants import MissingPart
 from photonic.drafts import amendment, introduction
 from photonic.errors import BlobMissing, PhotonicError
 from photonic.events import Event, HoldingsChanged, SubjectsChanged
 from photonic.identity import Identity
-from photonic.ids import BlobId, NodeId, photo_subject
+from photonic.ids import BlobId, photo_subject
 from photonic.ingest.sidecar import read_marks
 from photonic.keeper import Keeper
 from photonic.layout import Layout, LibraryRecord
-from photonic.p2p.planner import Want
+from photonic.p2p.planner import WantPage, WantsAsked
 from photonic.photos import BlobRef, Marks, NewPhoto, Sidecar
 from photonic.repairs import Repairs, first
 from photonic.roles.role import Role
+from photonic.search.criteria import Tree
+from photonic.wishes import read_page
 from photonic.world import World
 
 _COMPARED_AT_ONCE = 1_000  # blobs
@@ -65,6 +67,9 @@ class Library:
         self.query = PhotoQuery(self.keeper.index.engine)
         self.holds_originals: Callable[[], bool] = lambda: False  # on a metered link they wait
         self._repairs = Repairs(store, self.query, identity.node)
+        # Which photos somebody paused: nothing of them is wanted. May block.
+        self.left_alone: Callable[[], Tree | None] = lambda: None
+        self.arriving: set[BlobId] = set()  # just stored, and about to be said
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Keep the library until cancelled."""
@@ -219,23 +224,28 @@ class Library:
 
     # --- Wants -------------------------------------------------------------------------------
 
-    async def wanted(self, limit: int, reachable: frozenset[NodeId]) -> Sequence[Want]:
-        """Return what the role wants, is not here, and someone reachable may have; best first."""
+    async def wanted(self, asked: WantsAsked) -> WantPage:
+        """Return what the role wants, is not here, and someone reachable may have, in order.
+
+        Nothing of photos that somebody paused.
+        """
+        return await trio.to_thread.run_sync(self._wanted, asked)
+
+    def _wanted(self, asked: WantsAsked) -> WantPage:
         kinds = self.role.wanted_kinds
         if self.holds_originals():  # they would only be in the way of what may come
             kinds = tuple(kind for kind in kinds if kind != ORIGINAL_KIND)
-        missing = await trio.to_thread.run_sync(self.query.missing, kinds, reachable, limit)
-        repairs = await trio.to_thread.run_sync(self._repairs.wants, limit, reachable)
-        wants = [
-            Want(
-                ref=blob_ref(item.row),
-                name=item.name,
-                priority=(position,),
-                holders=item.holders if item.row.kind == ORIGINAL_KIND else reachable,
-            )
-            for position, item in enumerate(missing)
-        ]
-        return first(repairs, wants, limit)
+        left_alone = self.left_alone()
+
+        def read(some: Sequence[str], limit: int, end: int | None) -> MissingPart:
+            return self.query.missing_part(some, kinds, asked.reachable, limit, end, left_alone)
+
+        page = read_page(read, kinds, asked)
+        if asked.begin[0] >= 0:
+            return page
+        repairs = self._repairs.wants(asked.limit, asked.reachable)
+        both = first(repairs, page.wants, len(repairs) + len(page.wants))
+        return WantPage(tuple(both), page.following)
 
     async def withdraw(self, blobs: Sequence[BlobId]) -> None:
         """Say, durably, that this node does not hold what was found damaged or lost."""
@@ -257,7 +267,12 @@ class Library:
             originals = self.keeper.index.mark_held([ref.blob for ref in refs])
             catalog.hold(dict.fromkeys(originals, True))
 
-        await self.keeper.call(work)
+        blobs = {ref.blob for ref in refs}
+        self.arriving |= blobs
+        try:
+            await self.keeper.call(work)
+        finally:
+            self.arriving -= blobs
 
 
 def _previews(photo: NewPhoto) -> list[BlobRef]:

@@ -153,12 +153,10 @@ class Limiter:
 
     async def _change(self, bandwidth: Bandwidth, keep: Callable[[], object]) -> LimitsView:
         async with self._turn:
-            # A client that leaves does not leave the file with other limits than the node.
-            with trio.CancelScope(shield=True):
-                try:
-                    await trio.to_thread.run_sync(keep)
-                except OSError as error:
-                    raise HomeUnusable(str(self._file), error.strerror or str(error)) from error
+            try:
+                await trio.to_thread.run_sync(keep)  # not abandoned if its client leaves
+            except OSError as error:
+                raise HomeUnusable(str(self._file), error.strerror or str(error)) from error
             self._replace(bandwidth)
         self._changed(bandwidth)
         self._announce(LimitsChanged(bandwidth.metered))
@@ -166,15 +164,19 @@ class Limiter:
 
     def _find(self, text: str) -> str:
         """Return the peer ID of the node with this peer ID or name. Raises PeerUnknown."""
-        names = self._names()
-        found = [node for node, name in names.items() if text in (peer_id(node), name)]
-        found = found or [n for n, name in names.items() if name.casefold() == text.casefold()]
-        if not found and text in self.throttle.bandwidth.peers:
-            return text  # it left the library, and nobody needs to take its limits back first
-        shown = text[:_NAME_CHARS_SHOWN]
-        if not found:
-            raise PeerUnknown(f"no other node of the library is called {shown!r}")
-        if len(found) > 1:
-            ids = ", ".join(sorted(peer_id(node) for node in found))
-            raise PeerUnknown(f"{len(found)} nodes are called {shown!r}, say which: {ids}")
-        return peer_id(found[0])
+        if text in self.throttle.bandwidth.peers:
+            return text  # maybe it left the library: nobody needs to take its limits back first
+        return peer_id(find_peer(self._names(), text))
+
+
+def find_peer(names: Mapping[NodeId, str], text: str) -> NodeId:
+    """Return the node with this peer ID or name, in any case of letters. Raises PeerUnknown."""
+    found = [node for node, name in names.items() if text in (peer_id(node), name)]
+    found = found or [n for n, name in names.items() if name.casefold() == text.casefold()]
+    shown = text[:_NAME_CHARS_SHOWN]
+    if not found:
+        raise PeerUnknown(f"no other node of the library is called {shown!r}")
+    if len(found) > 1:
+        ids = ", ".join(sorted(peer_id(node) for node in found))
+        raise PeerUnknown(f"{len(found)} nodes are called {shown!r}, say which: {ids}")
+    return found[0]

@@ -120,9 +120,20 @@ CHUNKS_PER_BLOB_MAX = 100_000  # some 120 GB of average content
 CHUNK_LIST_BYTES_MAX = 4 * MIB
 CHUNK_LISTS_CACHED_MAX = 32
 JPEG_SEGMENTS_MAX = 4_096  # looked through for the start of scan
+PIXELS_CHARS, PIXELS_BYTES_MAX = 32, 1_024 * MIB  # of an identity; a larger file has none
+SAME_PIXELS_SHOWN_MAX = 20
 SMALL_BLOB_BYTES = 1 * MIB  # travels whole, in one frame
 LANDING_GATHER_S = 0.02  # complete blobs wait this long for company
 BLOBS_PER_COMMIT_MAX = 256  # made durable together
+PARTIAL_NOTE_BYTES = 128 * MIB  # of a partial that are stored between two notes of what it has
+PACKED_BLOB_BYTES_MAX = 64 * KIB  # kept with others in one file: sidecars and small previews
+PACK_BYTES_MAX = 64 * MIB  # of such a file
+PACK_DROPPED_SHARE = 0.5  # of a pack; from here on what is left is written anew elsewhere
+ANCHORS_MIN, CHUNKS_PER_ANCHOR = 3, 64  # chunks by which a blob is found that shares some
+ANCHOR_HITS_MAX, REUSE_SOURCES_MAX = 1_000, 16  # looked at to find chunks that are here already
+LEDGER_UPGRADE_BYTES = 128 * MIB  # of memory, once
+LEDGER_WAIT_S = 30.0  # for another process's commit
+STORE_SETTLE_WAIT_S = 5.0  # for the processes of an earlier run to end
 CHUNKS_PER_REQUEST_MAX = 64
 STREAMS_PER_PEER_MAX = 4
 SERVED_STREAMS_PER_PEER_MAX = 16
@@ -146,9 +157,26 @@ LANE_FRAME_BYTES_MAX, CERTIFICATE_CHARS_MAX = 8 * KIB, 4_096  # when two agree o
 CARRIER_STOP_S = 1.0
 STREAM_IDLE_S = 15.0  # a blob stream without questions is closed
 CHUNKS_PLANNED_AHEAD_MAX = 256  # of one blob, looked at in one plan
+WINDOW_BYTES_MIN = 2 * MIB  # asked over one stream, however slow it is
+WINDOW_SLACK_S, BATCH_S = 0.5, 0.5  # of a rate: in flight beside the round trips; in a question
+ENDGAME_BYTES_MAX = 8 * MIB  # asked of a second peer when nothing else is left to ask
+ENDGAME_FACTOR, ENDGAME_S = 2.0, 1.0  # a second peer is asked if it is this much sooner
+RATE_SPAN_S = 5.0  # over which a rate is told
+LINK_SLOW_BYTES_S, LINK_FAST_BYTES_S = 2_000_000, 4_000_000  # slow below; fast again above
+LINK_JUDGED_S = 10.0  # of being busy, before a link is judged, and again
+ETA_S_MAX = 10 * 365 * 86_400.0
+OUTLOOK_SURE_S, OUTLOOK_PATIENCE_S = 3.0, 20.0  # of moving, before it is told; of standing still
+OUTLOOK_CHANGE = 0.25  # a told moment stays as long as it is not more wrong than this
 SERVE_READ_BYTES = 1 * MIB  # of chunks, read from disk in one go
 SERVE_AHEAD_CHUNKS_MAX = 3  # read from disk before the wire took them
 WANTS_MAX = 2_048  # wanted blobs in view at one time
+PAUSES_MAX = 1_000  # peers, albums or shoots that are left alone
+SAFETY_LOOK_S, SAFETY_PAUSE_FACTOR = 2.0, 20  # between two counts; times what one took
+MIN_COPIES_DEFAULT, MIN_COPIES_MAX = 2, 16  # nodes that a safe photo is on
+WANTS_AT_ONCE = 1_024  # asked of the catalog in one go
+REFUSALS_MAX = 32_768  # blobs of which it is remembered who does not have them
+REFUSAL_S_MAX = 512.0  # before somebody is asked again for what it does not have
+WANTS_ROUND_MIN_S, WANTS_ROUND_MAX_S = 1.0, 300.0  # between two looks through all that is wanted
 TRANSFER_TICK_S = 0.5  # how often retries and slow peers are looked at
 WANTS_REFRESH_MIN_S, WANTS_REFRESH_S = 0.1, 30.0
 WANTS_PAUSE_FACTOR = 10  # times what asking took, before asking again
@@ -265,7 +293,12 @@ assert BIG_CHUNK_BYTES_MAX + 64 * KIB <= FRAME_BYTES_MAX, "a big chunk travels i
 assert CHUNKS_PER_BLOB_MAX * CHUNK_LIST_ENTRY_BYTES + 64 <= CHUNK_LIST_BYTES_MAX
 assert SMALL_BLOB_BYTES + 64 * KIB <= FRAME_BYTES_MAX, "a small blob travels in one frame"
 assert SMALL_BLOB_BYTES <= BIG_CHUNK_BYTES_MAX < BIG_BLOB_BYTES
+assert PACKED_BLOB_BYTES_MAX <= SMALL_BLOB_BYTES, "what is packed comes whole, and is never resumed"
+assert PACKED_BLOB_BYTES_MAX * BLOBS_PER_COMMIT_MAX < PACK_BYTES_MAX, "a batch fits into a pack"
 assert FETCH_WINDOW_BYTES <= FETCH_BYTES_IN_FLIGHT_MAX
+assert REQUEST_BYTES_MAX <= WINDOW_BYTES_MIN <= FETCH_WINDOW_BYTES
+assert LINK_SLOW_BYTES_S < LINK_FAST_BYTES_S
+assert 4 * WANTS_AT_ONCE >= WANTS_MAX >= WANTS_AT_ONCE
 assert THROTTLE_SLICE_BYTES_MIN <= THROTTLE_BURST_BYTES_MIN
 assert THROTTLE_SLICE_S < THROTTLE_BURST_S < FETCH_STALL_S, "a limit is no stall"
 assert THROTTLE_SLICE_BYTES_MIN / RATE_BYTES_S_MIN < FETCH_STALL_S / 4, "nor is the least rate"

@@ -43,6 +43,7 @@ from photonic.library import Library
 from photonic.limiter import Limiter
 from photonic.measures import NodeMeasures
 from photonic.membership import join_library
+from photonic.moving import Moving
 from photonic.observatory import Observatory
 from photonic.p2p.connector import Connector
 from photonic.p2p.discovery import Discovery
@@ -56,9 +57,11 @@ from photonic.p2p.sessions import Sessions
 from photonic.p2p.throttle import Throttle
 from photonic.p2p.transfers import Transfers
 from photonic.p2p.transport import PeerDown, PeerUp
+from photonic.pauses import Pauses
 from photonic.policies import Policies
 from photonic.problems import Problems
 from photonic.roles.presets import ROLES
+from photonic.safety import Safety
 from photonic.scrubber import Scrubber
 from photonic.supervise import keep_running
 from photonic.trash import Trash
@@ -198,7 +201,31 @@ class Node:
             lambda _: self.transfers.wake(),
         )
         self.library.holds_originals = lambda: self.throttle.bandwidth.holds_originals
+        self.moving = self._make_moving()
         self._make_scrubber()
+
+    def _make_moving(self) -> Moving:
+        """Make what says what moves, and leaves alone what is paused."""
+        moved = self.transfers.counters
+        pauses = Pauses(
+            self.layout.pauses,
+            self.world.files,
+            self.finder,
+            self._names,
+            self.events.announce,
+            self.transfers.pause,
+        )
+        self.library.left_alone = pauses.left_alone
+        safety = Safety(
+            self.library.query,
+            self.world.clock,
+            self.settings.min_copies,
+            lambda: len(self.admissions.members()),
+            lambda: moved.bytes_in + moved.bytes_out,
+            lambda: pauses.paused.library,
+            self.events.announce,
+        )
+        return Moving(lambda: self.transfers, pauses, safety)
 
     def _make_scrubber(self) -> None:
         """Make what looks after stored files."""
@@ -287,6 +314,7 @@ class Node:
             "postponed imports": self.intake.keep_retrying,
             "the trash": self.trash.run,
             "looking after stored files": self.scrubber.run,
+            "counting copies": self.moving.safety.run,
         }
         if self.settings.discovery:
             services["discovery"] = partial(
@@ -362,7 +390,8 @@ class Node:
             self.admissions.note_roster()
             self.connector.wake()
         self.observatory.note_change()
-        self.transfers.wake()
+        if committed.subjects or committed.blobs - self.library.arriving:
+            self.transfers.wake()  # what was fetched here is no reason to look for more
 
     async def _hello(self) -> Hello:
         return await self.observatory.hello()
@@ -384,7 +413,12 @@ class Node:
     # --- LocalNode ---------------------------------------------------------------------------
 
     async def status(self) -> StatusView:
-        return dataclasses.replace(await self.observatory.status(), limits=self.limiter.view())
+        return dataclasses.replace(
+            await self.observatory.status(),
+            limits=self.limiter.view(),
+            safety=self.moving.safety.view(),
+            pauses=await self.moving.pauses.views(),
+        )
 
     async def photos(self, filters: PhotoFilter, limit: int, cursor: str | None) -> PhotoPage:
         return await self.gallery.page(filters, limit, cursor)

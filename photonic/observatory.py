@@ -23,6 +23,7 @@ from photonic.events import PeerChanged
 from photonic.ids import NodeId, peer_id
 from photonic.intake import Intake
 from photonic.library import Library
+from photonic.moving import view_of
 from photonic.p2p.connector import Connector
 from photonic.p2p.messages import Hello
 from photonic.p2p.peers import Peer, PeerBook
@@ -42,7 +43,6 @@ from photonic.views import (
     PeerView,
     ProblemView,
     StatusView,
-    TransferView,
 )
 from photonic.world import World
 
@@ -125,7 +125,7 @@ class Observatory:
             peers=facts.connected,
             holdings=HoldingsView(wanted, totals.held, totals.held_bytes),
             problems=[*self._problem_views(), *await self._removals_held()],
-            transfers=self._transfer_views(),
+            transfers=[view_of(t) for t in self._transfers.snapshot(limits.PAGE_ITEMS_MAX)],
             imports=self._intake.views(),
             listen=self.listen(),
             http=self.http,
@@ -155,20 +155,6 @@ class Observatory:
     def _who(self, node: NodeId) -> str:
         member = self._admissions.member(node)
         return member.certificate.name if member else peer_id(node)
-
-    def _transfer_views(self) -> list[TransferView]:
-        return [
-            TransferView(
-                blob=transfer.blob.hex(),
-                name=transfer.name,
-                state=transfer.state.value,
-                done_bytes=transfer.done_bytes,
-                total_bytes=transfer.total_bytes,
-                rate_bytes_s=transfer.rate_bytes_s,
-                peers=[peer_id(node) for node in transfer.peers],
-            )
-            for transfer in self._transfers.snapshot(limits.PAGE_ITEMS_MAX)
-        ]
 
     async def _wants(self) -> dict[str, object]:
         """What the role wants here, in its own words, and how much of it is here."""

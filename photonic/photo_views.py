@@ -7,7 +7,7 @@ are never changed. Moments (`at`, `taken`) are ISO 8601 text. Photos, blobs and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -83,6 +83,8 @@ class PhotoDetail(PhotoSummary):
     facts: dict[str, object]
     tags: list[str]
     albums: list[str]  # ids of the albums that it was put into
+    # Ids of other photos with the same picture and other metadata; some of them.
+    same_pixels_as: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

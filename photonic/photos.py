@@ -91,6 +91,7 @@ class PhotoFacts(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     caption: str | None = None
     keywords: tuple[str, ...] = ()
     duration_s: float | None = None  # video
+    pixels: str | None = None  # the same in hex digits: the same picture (ingest/pixels.py)
 
 
 class Rendition(msgspec.Struct, frozen=True):

@@ -16,7 +16,7 @@ from photonic.crdt.fold import Field, SubjectState
 from photonic.crdt.policy import Display
 from photonic.crdt.projection import PhotoRow
 from photonic.crdt.query import Listed
-from photonic.ids import PHOTO, NodeId, peer_id
+from photonic.ids import PHOTO, BlobId, NodeId, peer_id
 from photonic.photo_views import (
     FieldView,
     HolderView,
@@ -43,7 +43,13 @@ class Shown:
 
 
 def detail(
-    shown: Shown, name_of: NameOf, me: NodeId, held: Held | None, *, removal_held: bool
+    shown: Shown,
+    name_of: NameOf,
+    me: NodeId,
+    held: Held | None,
+    *,
+    removal_held: bool,
+    same_pixels_as: Sequence[BlobId] = (),
 ) -> PhotoDetail:
     """Return one photo with all of its versions; `held` is what this node, `me`, holds of it."""
     verified_at = iso_utc(held.verified_at_ms) if held else None
@@ -78,6 +84,7 @@ def detail(
         facts=msgspec.to_builtins(row.facts),
         tags=list(row.tags),
         albums=list(row.albums),
+        same_pixels_as=[photo.hex() for photo in same_pixels_as],
     )
 
 

@@ -20,6 +20,8 @@ from photonic.events import EventLog
 from photonic.finder import Finder
 from photonic.histories import Histories
 from photonic.limiter import Limiter, LimitsView
+from photonic.moving import Moving, TransferView
+from photonic.pauses import PauseView
 from photonic.photo_views import (
     ActPage,
     ActView,
@@ -55,6 +57,7 @@ from photonic.photo_views import (
     VersionView,
 )
 from photonic.policies import Policies
+from photonic.safety import SafetyView
 from photonic.trash import Trash
 from photonic.verifications import Verifications
 from photonic.verify_views import ScrubView
@@ -96,19 +99,6 @@ class ProblemView:
     message: str
     fix: str
     path: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TransferView:
-    """One blob on its way in; `done_bytes` are verified and on disk. `peers` are peer IDs."""
-
-    blob: str
-    name: str
-    state: str
-    done_bytes: int
-    total_bytes: int
-    rate_bytes_s: float
-    peers: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +152,8 @@ class StatusView:
     catalog: dict[str, object] = field(default_factory=dict)
     scrub: ScrubView | None = None
     limits: LimitsView | None = None
+    safety: SafetyView | None = None
+    pauses: list[PauseView] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +232,9 @@ class LocalNode(Protocol):
 
     @property
     def limiter(self) -> Limiter: ...
+
+    @property
+    def moving(self) -> Moving: ...
 
     async def status(self) -> StatusView: ...
 

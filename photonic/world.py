@@ -70,6 +70,14 @@ class Files(Protocol):
         """Write all of `data` into `path`, made if it is missing. Not durable by itself."""
         ...
 
+    def sync(self, path: Path) -> None:
+        """Make what was written into `path` durable; its name must be so already."""
+        ...
+
+    def cut(self, path: Path, size_bytes: int) -> None:
+        """Shorten `path`. Not durable by itself."""
+        ...
+
     def copy(self, source: Path, target: Path) -> None:
         """Copy the bytes of `source` to the new file `target`: shared where the disk can.
 
@@ -166,6 +174,16 @@ class SystemFiles:
                 rest, offset_bytes = rest[written:], offset_bytes + written
         finally:
             os.close(handle)
+
+    def sync(self, path: Path) -> None:
+        handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+    def cut(self, path: Path, size_bytes: int) -> None:
+        os.truncate(path, size_bytes)
 
     def copy(self, source: Path, target: Path) -> None:
         with source.open("rb") as reading, target.open("xb") as writing:

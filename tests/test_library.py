@@ -20,6 +20,7 @@ from photonic.ingest.sidecar import read_marks
 from photonic.layout import Layout
 from photonic.library import Library
 from photonic.membership import found_library
+from photonic.p2p.planner import WantsAsked
 from photonic.photos import BlobRef, Marks, NewPhoto, PhotoFacts, PreviewRef, Sidecar
 from photonic.roles.presets import ROLES
 from photonic.world import World
@@ -192,5 +193,24 @@ def test_the_longest_photo_fits_into_a_change_and_keeps_what_a_person_said(tmp_p
         assert state.fields[CAPTION].versions[0].value.startswith(wide * 1_000)
         assert sum(field.startswith("sidecar/") for field in state.fields) == 16
         assert state.fact(FACTS)["lens"] == name and state.fact(FOLDER)
+
+    run(tmp_path, work)
+
+
+def test_originals_are_not_wanted_while_they_wait_on_a_metered_link(tmp_path: Path) -> None:
+    async def work(shelf: Shelf) -> None:
+        library = shelf.library
+        await library.add([new_photo()])
+        await library.keeper.call(
+            lambda catalog: library.keeper.index.mark_held([REF.blob], is_held=False)
+        )
+        asked = WantsAsked(10, frozenset((library.identity.node,)))
+
+        async def wanted() -> list[bytes]:
+            return [want.ref.blob for want in (await library.wanted(asked)).wants]
+
+        assert await wanted() == [REF.blob]
+        library.holds_originals = lambda: True
+        assert await wanted() == []
 
     run(tmp_path, work)

@@ -28,6 +28,7 @@ from photonic.api import (
     policies,
     problem_documents,
     search,
+    transfers,
     trash,
     verifications,
 )
@@ -46,7 +47,7 @@ PREFIX = "/api/v1"
 # In this order, for /photos/count is no photo's id.
 PARTS = (
     search, photos, media, conflicts, history, trash, albums, policies, peers, events, catalog,
-    verifications, limits, admin,
+    verifications, limits, transfers, admin,
 )  # fmt: skip
 
 

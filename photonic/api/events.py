@@ -31,8 +31,10 @@ from photonic.events import (
     HoldingsChanged,
     ImportProgress,
     LimitsChanged,
+    PausesChanged,
     PeerChanged,
     ProblemsChanged,
+    SafetyChanged,
     ScrubChanged,
     SubjectsChanged,
     TransferProgress,
@@ -48,8 +50,8 @@ _EXAMPLE = f'id: 1f2e3d4c.17\nevent: photos\ndata: {{"ids":["{"ab" * 32}"],"loca
 _STREAM: Answers = {
     200: {
         "description": "Events `photos`, `holdings`, `peer`, `transfer`, `import`, "
-        "`catalog-task`, `problems`, `blob`, `verification`, `scrub`, `limits` and `gap`, their "
-        "data in JSON; a comment now and then when nothing happens.",
+        "`catalog-task`, `problems`, `blob`, `verification`, `scrub`, `limits`, `pauses`, "
+        "`safety` and `gap`, their data in JSON; a comment now and then when nothing happens.",
         "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
     }
 }
@@ -67,7 +69,9 @@ def told(event: Event) -> list[tuple[str, dict[str, Any]]]:
             return [("peer", {"id": peer_id(node), "connected": connected})]
         case TransferProgress(blob, name, done, total, peers):
             sizes = {"done_bytes": done, "total_bytes": total}
-            return [("transfer", {"blob": blob.hex(), "name": name, **sizes, "peers": peers})]
+            pace = {"rate_bytes_s": round(event.rate_bytes_s), "eta_s": event.eta_s}
+            far = {"state": event.state, **sizes, "peers": peers, **pace}
+            return [("transfer", {"blob": blob.hex(), "name": name, **far})]
         case ImportProgress(folder, found, imported, known, failed, finished):
             counts = {"found": found, "imported": imported, "known": known, "failed": failed}
             return [("import", {"folder": folder, **counts, "finished": finished})]
@@ -81,14 +85,21 @@ def told(event: Event) -> list[tuple[str, dict[str, Any]]]:
         case VerificationProgress(verification, done, total, finished):
             far = {"done": done, "total": total, "finished": finished}
             return [("verification", {"id": verification, **far})]
-        case ScrubChanged() | LimitsChanged():
-            return [_switched(event)]
+        case ScrubChanged() | LimitsChanged() | PausesChanged() | SafetyChanged():
+            return [_changed(event)]
         case Gap():
             return [("gap", {})]
 
 
-def _switched(event: ScrubChanged | LimitsChanged) -> tuple[str, dict[str, Any]]:
-    """Tell what somebody set on this node."""
+def _changed(
+    event: ScrubChanged | LimitsChanged | PausesChanged | SafetyChanged,
+) -> tuple[str, dict[str, Any]]:
+    """Tell what somebody set on this node, and what it comes to."""
+    if isinstance(event, SafetyChanged):
+        left = {"bytes_left": event.bytes_left, "eta_s": event.eta_s}
+        return "safety", {"photos_at_risk": event.photos_at_risk, **left}
+    if isinstance(event, PausesChanged):
+        return "pauses", {"count": event.count}
     if isinstance(event, ScrubChanged):
         return "scrub", {"paused": event.paused}
     return "limits", {"metered": event.metered}

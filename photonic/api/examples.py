@@ -6,6 +6,9 @@ from dataclasses import asdict, is_dataclass
 from typing import Any
 
 from photonic.limiter import LimitsView, PeerLimitView
+from photonic.moving import TransfersView
+from photonic.pauses import PauseView
+from photonic.safety import SafetyView
 from photonic.verify_views import FindingView, ScrubView, VerificationView
 from photonic.views import (
     ActPage,
@@ -131,6 +134,7 @@ PHOTO = PhotoDetail(
     facts={"camera_model": "NIKON D750", "lens": "24-70mm f/2.8", "iso": 100, "aperture": 8.0},
     tags=["harbour"],
     albums=["a1" * 16],
+    same_pixels_as=["b7" * 32],
 )
 PHOTO_PAGE = PhotoPage(items=[_SUMMARY], next=_CURSOR)
 CONFLICT_PAGE = ConflictPage(
@@ -235,16 +239,34 @@ SCRUB = ScrubView(
     repaired=2,
 )
 LIMITS = LimitsView(
-    in_bytes_s=None,
+    in_bytes_s=20_000_000,
     out_bytes_s=5_000_000,
-    peers=[PeerLimitView(peer=_LEIA, name="field", in_bytes_s=1_000_000, out_bytes_s=None)],
+    peers=[PeerLimitView(peer=_LEIA, name="field", in_bytes_s=1_000_000, out_bytes_s=500_000)],
     schedule="08:00-22:00 2MB/s, otherwise full",
-    metered=False,
-    metered_bytes_s=None,
-    parallel=None,
+    metered=True,
+    metered_bytes_s=2_000_000,
+    parallel=64,
     now_in_bytes_s=2_000_000,
     now_out_bytes_s=2_000_000,
     changed=True,
+)
+_PAUSED = [PauseView("peer", _LEIA, "field"), PauseView("album", "a1" * 16, "Iceland")]
+PAUSES = {"items": _PAUSED}
+SAFETY = SafetyView(
+    min_copies=2,
+    state="moving",
+    photos_at_risk=212,
+    bytes_left=5_411_000_000,
+    rate_bytes_s=48_200_000.0,
+    eta_s=112.0,
+)
+TRANSFERS = TransfersView(
+    items=STATUS.transfers,
+    in_view=212,
+    rate_bytes_s=48_200_000.0,
+    previews_first=False,
+    pauses=_PAUSED,
+    safety=SAFETY,
 )
 VERIFICATION = VerificationView(
     id="5d" * 8,

@@ -348,5 +348,30 @@ class LimitsRequest(Body):
         return [PeerLimit(**one.model_dump()) for one in self.peers]
 
 
+class PauseRequest(Body):
+    """What is to be left alone: the library (without an id), a peer, an album or a shoot."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"kind": "album", "id": "a1" * 16}, {"kind": "library"}]}
+    )
+
+    kind: Literal["library", "peer", "album", "shoot"]
+    id: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=limits.NODE_ID_CHARS_MAX,
+        description="A peer is named by its peer ID or its name.",
+    )
+
+
+class ResumeRequest(Body):
+    """What is to go on; without a kind, everything that was paused."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"kind": "library"}, {}]})
+
+    kind: Literal["library", "peer", "album", "shoot"] | None = None
+    id: str | None = Field(default=None, min_length=1, max_length=limits.NODE_ID_CHARS_MAX)
+
+
 def _is_encodable(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)

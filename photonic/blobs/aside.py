@@ -16,9 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from photonic.blobs.chunks import ChunkList
-from photonic.blobs.partial import FilePartial
 from photonic.blobs.shelf import Shelf
-from photonic.blobs.store import Damage
+from photonic.blobs.store import Damage, Partial
 from photonic.blobs.verify import read_chunk
 from photonic.errors import FrameInvalid
 from photonic.ids import BlobId
@@ -61,7 +60,7 @@ class Aside:
         self._shelf.ledger.forget(blob)
         return aside
 
-    def salvage(self, partial: FilePartial) -> None:
+    def salvage(self, partial: Partial) -> None:
         """Give a partial the chunks that are right in what lies here. Raises StoreFull."""
         aside = self._shelf.aside(partial.ref.blob)
         if not aside.exists():
@@ -76,7 +75,7 @@ class Aside:
         for path in (self._shelf.root / "damaged").glob(".*.tmp"):
             self._files.remove(path)
         for blob in self.blobs():
-            if not self._shelf.final(blob).exists():
+            if self._shelf.find(blob) is None:
                 self._shelf.ledger.forget(blob)
 
     def release_repaired(self) -> None:
@@ -86,7 +85,7 @@ class Aside:
                 self._files.remove(self._shelf.aside(blob))
 
     def _held(self, blob: BlobId) -> bool:
-        return self._shelf.final(blob).exists() and self._shelf.ledger.held(blob) is not None
+        return self._shelf.find(blob) is not None
 
     def _ref(self, blob: BlobId) -> BlobRef | None:
         try:

@@ -14,12 +14,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from photonic.blobs.aside import Aside
-from photonic.blobs.chunks import ChunkList, scan
+from photonic.blobs.chunks import ChunkList, scan, scan_bytes
 from photonic.blobs.shelf import Shelf
 from photonic.blobs.store import Held, Partial, Soundness, Verdict
 from photonic.blobs.verify import Inspection, Pace, at_once, check_list, inspect
-from photonic.errors import PhotonicError
-from photonic.ids import BlobId
+from photonic.errors import BlobCorrupt, PhotonicError
+from photonic.ids import BlobId, digest
 from photonic.photos import BlobRef
 from photonic.world import World
 
@@ -60,9 +60,12 @@ class Checkup:
         return verdicts
 
     def _verify(self, blob: BlobId, pace: Pace, *, gives_up: bool) -> Verdict:
-        held = self._ledger.held(blob)
-        if held is None:
+        entry = self._ledger.find(blob)
+        if entry is None:
             return Verdict(blob, Soundness.ABSENT)
+        held, place = entry
+        if place is not None:
+            return self._verify_packed(held, pace, gives_up=gives_up)
         chunks = self._chunks(held)
         if chunks is None:
             return self._verify_unlisted(held, pace)
@@ -78,6 +81,38 @@ class Checkup:
             return self._condemn(held, chunks, found)
         except OSError as error:
             return Verdict(blob, Soundness.UNREADABLE, held, error.strerror or str(error))
+
+    def _verify_packed(self, held: Held, pace: Pace, *, gives_up: bool) -> Verdict:
+        """Verify a blob that is in one file with others: it is sound or wrong as a whole."""
+        blob, packs, what = held.ref.blob, self._shelf.packs, ""
+        for _ in range(_LOOKS_MAX):  # it may be moved meanwhile
+            entry = self._ledger.find(blob)
+            if entry is None or entry[1] is None:
+                return self._verify(blob, pace, gives_up=gives_up)
+            pace(held.ref.size_bytes)
+            try:
+                data = packs.read(entry[1], blob, held.ref.size_bytes, from_disk=True)
+                if digest(data) == blob:
+                    if self._chunks(held) is None:
+                        found = scan_bytes(data)
+                        self._ledger.record(
+                            [found], held.origin, held.verified_at_ms, {blob: entry[1]}
+                        )
+                    return Verdict(blob, Soundness.SOUND, self._now(held))
+                what = "its bytes in a pack are wrong"
+            except BlobCorrupt as error:
+                what = error.message
+            except FileNotFoundError:
+                if not packs.numbers():
+                    reason = f"{packs.path(entry[1].pack).parent} is empty: is it mounted?"
+                    return Verdict(blob, Soundness.UNREADABLE, held, reason)
+                what = "the pack that it was in is gone"
+            except OSError as error:
+                what = error.strerror or str(error)
+                if not gives_up:
+                    return Verdict(blob, Soundness.UNREADABLE, held, what)
+        self._aside.put(blob, self._chunks(held))
+        return Verdict(blob, Soundness.DAMAGED, what=what)
 
     def _look(self, path: Path, blob: BlobId, chunks: ChunkList, pace: Pace) -> Inspection | None:
         """Inspect a file until two looks agree; None if there is none. Raises OSError.

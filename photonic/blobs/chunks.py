@@ -16,6 +16,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from heapq import nsmallest
 from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -82,6 +83,26 @@ class ChunkList:
             if not 0 < chunk.size_bytes <= limits.BIG_CHUNK_BYTES_MAX:
                 raise FrameInvalid(f"a chunk list names a chunk of {chunk.size_bytes:,} bytes")
         return cls(chunks)
+
+
+def anchor(chunk_hash: bytes) -> int:
+    """Return the number that stands for a chunk where blobs are looked up by their chunks."""
+    return int.from_bytes(chunk_hash[:8], "big", signed=True)
+
+
+def anchors(encoded: bytes) -> set[int]:
+    """Return some chunks of an encoded list by which its blob is found: the last, and the least.
+
+    The last chunk is the one that new metadata at the front leaves alone, the least are the same
+    for two lists as likely as they share chunks. What is no list has none.
+    """
+    size, count = _ENTRY.size, (len(encoded) - len(_MAGIC)) // _ENTRY.size
+    if count < 1:
+        return set()
+    starts = range(len(_MAGIC), len(_MAGIC) + count * size, size)
+    hashes = [encoded[start : start + 8] for start in starts]
+    many = limits.ANCHORS_MIN - 1 + count // limits.CHUNKS_PER_ANCHOR
+    return {anchor(some) for some in (hashes[-1], *nsmallest(many, hashes))}
 
 
 @dataclass(frozen=True, slots=True)

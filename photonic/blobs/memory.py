@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
+from photonic import limits
 from photonic.blobs.chunks import ChunkList, scan_bytes
 from photonic.blobs.store import (
     Backlog,
@@ -73,6 +74,7 @@ class MemoryStore:
         self._blobs: dict[BlobId, tuple[Held, ChunkList, bytes]] = {}
         self._partials: dict[BlobId, MemoryPartial] = {}
         self._damaged: dict[BlobId, Damage] = {}
+        self._places: dict[bytes, tuple[BlobId, int]] = {}  # of chunks: a blob that has it, where
         self._held_bytes = 0
 
     def held(self, blob: BlobId) -> Held | None:
@@ -199,7 +201,17 @@ class MemoryStore:
             if not self.has(ref.blob):
                 self.check_room(ref.size_bytes)
                 self._partials[ref.blob] = partial
+                if ref.size_bytes > limits.SMALL_BLOB_BYTES:
+                    self._reuse(partial)
             return partial
+
+    def _reuse(self, partial: MemoryPartial) -> None:
+        """Take over the chunks that another blob has, as files.FileStore does."""
+        for index, chunk in enumerate(partial.chunks.chunks):
+            blob, start = self._places.get(chunk.hash, (None, 0))
+            if blob is not None and blob in self._blobs:
+                with suppress(BlobCorrupt, StoreFull):
+                    partial.write(index, self._blobs[blob][2][start : start + chunk.size_bytes])
 
     def resume(self, ref: BlobRef) -> Partial | None:
         partial = self._partials.get(ref.blob)
@@ -232,6 +244,8 @@ class MemoryStore:
             held = Held(ref, self._world.clock.now_ms(), partial.origin)
             self._blobs[ref.blob] = (held, partial.chunks, data)
             self._held_bytes += ref.size_bytes
+            for start, chunk in zip(partial.chunks.offsets, partial.chunks.chunks, strict=False):
+                self._places[chunk.hash] = (ref.blob, start)
             self._damaged.pop(ref.blob, None)
             return held
 

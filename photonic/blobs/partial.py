@@ -1,22 +1,25 @@
 """A blob on its way in, as a file that grows chunk by chunk.
 
-Which chunks are there is never written down: reopening reads the file and verifies each chunk
-against the chunk list, so nothing can claim what the disk lost. (A bitmap on disk would have to be
-durable in step with the data, and would still be a claim; reading runs at several GB/s.)
+Reopening reads what came since the last note (notes.py) and verifies each chunk against the chunk
+list. What is noted was durable before it was noted; it is read at the end, when the whole is
+verified, and if that fails nothing noted is believed any more.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Protocol
 
+from photonic import limits
 from photonic.blobs.chunks import ChunkList
+from photonic.blobs.notes import decode, encode
 from photonic.blobs.store import Held, Origin
 from photonic.blobs.verify import InOrderHash, check_chunk
-from photonic.errors import BlobCorrupt
+from photonic.errors import BlobCorrupt, BlobDamaged, BlobMissing
 from photonic.ids import BlobId, digest
 from photonic.photos import BlobRef
 from photonic.world import Files
@@ -42,8 +45,12 @@ class FilePartial:
         files: Files,
         room: Room,
         finish: Callable[[FilePartial], Held],
+        note: Path | None = None,
     ) -> None:
-        """Make a partial with nothing in it; `room` is asked before each write."""
+        """Make a partial with nothing in it; `room` is asked before each write.
+
+        What it has is noted at `note`, if that is given.
+        """
         self.ref, self.chunks, self.path, self.origin = ref, chunks, path, origin
         self._files, self._room, self._finish = files, room, finish
         self._lock = threading.Lock()
@@ -52,6 +59,9 @@ class FilePartial:
         self._missing_bytes = chunks.size_bytes
         self._whole = InOrderHash()
         self._verified: BlobId | None = None
+        self._is_dropped = False
+        self._note, self._unnoted_bytes, self._is_noting = note, 0, False
+        self._is_believed = False  # some chunks are there only because a note says so
 
     @property
     def missing_bytes(self) -> int:
@@ -71,22 +81,55 @@ class FilePartial:
             self._files.write_at(self.path, self.chunks.offsets[index], data)
         with self._lock:
             self._take(index, data)
+            self._unnoted_bytes += len(data)
+            is_due = self._unnoted_bytes >= limits.PARTIAL_NOTE_BYTES and not self._is_noting
+            if self._note is None or self._is_dropped or not is_due:
+                return
+            self._unnoted_bytes, self._is_noting = 0, True
+            stored = set(range(len(self.chunks))) - self._missing
+        self._write_note(self._note, stored)
+
+    def _write_note(self, note: Path, stored: set[int]) -> None:
+        """Make durable what is stored, and then the note of it. Raises OSError for the former."""
+        try:
+            self._files.sync(self.path)
+            inode = self.path.stat().st_ino
+            with suppress(OSError):  # no room for a note: more is read again, and that is all
+                self._files.write_durable(note, encode(self.chunks, inode, stored))
+        finally:
+            self._is_noting = False
 
     def finish(self) -> Held:
         return self._finish(self)
 
     def reopen(self) -> None:
-        """Take over the chunks that are in the file already, each verified."""
+        """Take over the chunks that are in the file already, each noted or verified."""
         if not self.path.exists():
             return
         with self.path.open("rb", buffering=0) as file:
+            noted = self._noted(os.fstat(file.fileno()))
             for index, chunk in enumerate(self.chunks.chunks):
+                if index in noted:
+                    self._missing.discard(index)
+                    self._missing_bytes -= chunk.size_bytes
+                    self._is_believed = True
+                    file.seek(chunk.size_bytes, os.SEEK_CUR)
+                    continue
                 data = file.read(chunk.size_bytes)
                 if len(data) == chunk.size_bytes and digest(data) == chunk.hash:
                     self._take(index, data)
                 else:
                     # A file that is shorter than the list ends here; a hole goes on behind it.
                     file.seek(self.chunks.offsets[index + 1])
+
+    def _noted(self, status: os.stat_result) -> frozenset[int]:
+        try:
+            data = b"" if self._note is None else self._note.read_bytes()
+        except OSError:
+            return frozenset()
+        noted = decode(data, self.chunks, status.st_ino)
+        is_long_enough = not noted or self.chunks.offsets[max(noted) + 1] <= status.st_size
+        return noted if is_long_enough else frozenset()
 
     def _take(self, index: int, data: bytes | memoryview) -> None:
         """Count a stored chunk; two threads may have stored the same one."""
@@ -101,12 +144,28 @@ class FilePartial:
         self._missing_bytes = 0
         self._verified = verified
 
-    def check_whole(self) -> None:
-        """Raise ValueError while chunks are missing, BlobCorrupt if the whole is wrong."""
+    def drop(self) -> None:
+        """Never become a blob: the file is removed, and whatever else is written is none of it."""
         with self._lock:
+            self._is_dropped = True
+
+    def check_whole(self) -> None:
+        """Raise ValueError while chunks are missing, BlobCorrupt if the whole is wrong.
+
+        Raises BlobMissing after `drop`, and BlobDamaged if what is wrong may be what was noted:
+        then the note is gone, and whoever begins the partial anew verifies every chunk.
+        """
+        with self._lock:
+            if self._is_dropped:
+                raise BlobMissing(self.ref.blob)
             if self._missing:
                 raise ValueError(f"{len(self._missing)} chunks of the blob are missing")
             if self._verified is None:
                 self._verified = self._whole.finish(self.path, self.chunks)
-            if self._verified != self.ref.blob:
-                raise BlobCorrupt(self.ref.blob, "(the whole, though every chunk is right)")
+            if self._verified == self.ref.blob:
+                return
+            if self._is_believed and self._note is not None:
+                self._files.remove(self._note)
+                what = "some of what was stored of it earlier is wrong, and is fetched again"
+                raise BlobDamaged(self.ref.blob, what)
+            raise BlobCorrupt(self.ref.blob, "(the whole, though every chunk is right)")

@@ -1,58 +1,89 @@
 """The folders of a blob store, and the order of steps that makes final names trustworthy.
 
     ROOT/blobs/ab/cd/<64 hex digits>   held blobs, mode 0444
-    ROOT/partial/<64 hex digits>       on its way in; beside it `.list`, its chunk list
+    ROOT/partial/<64 hex digits>       on its way in; beside it `.list`, its chunk list,
+                                       and `.have`, what is there of it (notes.py)
     ROOT/partial/<token>.copy          a local file being adopted; worthless after a crash
+    ROOT/packs/<16 hex digits>.pack    small held blobs, many in one file (packs.py)
     ROOT/damaged/<64 hex digits>       what failed a later verification: kept, not held
     ROOT/ledger.sqlite3                what is held; made again by `rebuild`
+    ROOT/ledger.incomplete             there until that is done
+    ROOT/claims                        locked by the processes that use the store (claims.py)
 
 The order: bytes verified, intent in the ledger, fsync of the file, rename, fsync of the folder,
 entry in the ledger. So a final name never holds unverified bytes, and a crash at any point leaves
 a partial or an intent, which `settle` heals. A small blob (one frame) has no `.list`, for its
-bytes alone tell whether it is complete.
+bytes alone tell whether it is complete; one that is to be packed has no partial file, either.
 """
 
 from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from photonic import limits
-from photonic.blobs.chunks import Scan, scan
-from photonic.blobs.ledger import Ledger
+from photonic.blobs.chunks import Scan, scan, scan_bytes
+from photonic.blobs.claims import Claims
+from photonic.blobs.ledger import Ledger, Place
+from photonic.blobs.packs import Packs, entries
 from photonic.blobs.partial import FilePartial
+from photonic.blobs.small import SmallPartial
 from photonic.blobs.store import Held, Origin
 from photonic.blobs.verify import hash_file
-from photonic.errors import LedgerDamaged, StoreFull
-from photonic.ids import BlobId
+from photonic.errors import BlobCorrupt, BlobMissing, LedgerDamaged, StoreFull
+from photonic.ids import BlobId, digest
 from photonic.world import World
 
 _HEX = re.compile(r"[0-9a-f]{64}")
 _TOKEN_BYTES = 16
+_LOOKS_MAX = 3  # for a packed blob that is somewhere else each time
 
 
 class Shelf:
-    """Where blobs lie. One process owns it; its methods block and may be called from threads."""
+    """Where blobs lie. Its methods block and may be called from threads."""
 
-    def __init__(self, root: Path, world: World) -> None:
-        """Take over `root`, made if it is missing. A ledger that cannot be read is put aside."""
+    def __init__(self, root: Path, world: World, *, owns: bool = True) -> None:
+        """Use `root`. Whoever owns it makes it if it is missing, and puts a ledger aside that
+        cannot be read; anybody else gets LedgerDamaged."""
         self.root, self._world = root, world
-        for name in ("blobs", "partial", "damaged"):
+        for name in ("blobs", "partial", "packs", "damaged"):
             (root / name).mkdir(parents=True, exist_ok=True)
+        self.claims = Claims(root / "claims")
+        self._incomplete = root / "ledger.incomplete"
         path = root / "ledger.sqlite3"
-        is_new = not path.exists()
+        if owns and not path.exists() and self._has_blobs():
+            world.files.write_durable(self._incomplete, b"")
         try:
             self.ledger = Ledger(path)
         except LedgerDamaged:
+            if not owns:
+                raise
+            world.files.write_durable(self._incomplete, b"")
             aside = f"ledger.damaged-{world.clock.now_ms()}"
             for suffix in ("", "-wal", "-shm"):
                 with suppress(FileNotFoundError):
                     (root / f"{path.name}{suffix}").replace(root / f"{aside}{suffix}")
-            self.ledger, is_new = Ledger(path), True
-        self.needs_rebuild = is_new and any(True for _ in world.files.walk(root / "blobs"))
+            self.ledger = Ledger(path)
+        self.packs = Packs(
+            root / "packs", self.ledger, self.claims, world, lambda: not self.needs_rebuild
+        )
+
+    def close(self) -> None:
+        """Let other processes have what this one claimed; may be repeated."""
+        self.ledger.close()
+        self.claims.close()
+
+    @property
+    def needs_rebuild(self) -> bool:
+        """Whether the ledger may lack blobs that are here. The same for every process."""
+        return self._incomplete.exists()
+
+    def _has_blobs(self) -> bool:
+        folders = (self.root / "blobs", self.root / "packs")
+        return any(True for folder in folders for _ in self._world.files.walk(folder))
 
     # --- names -------------------------------------------------------------------------------
 
@@ -66,6 +97,9 @@ class Shelf:
     def incoming_list(self, blob: BlobId) -> Path:
         return self.root / "partial" / f"{blob.hex()}.list"
 
+    def incoming_note(self, blob: BlobId) -> Path:
+        return self.root / "partial" / f"{blob.hex()}.have"
+
     def aside(self, blob: BlobId) -> Path:
         return self.root / "damaged" / blob.hex()
 
@@ -77,6 +111,65 @@ class Shelf:
         """Return the blobs that are partly here."""
         names = {path.name[:64] for path in (self.root / "partial").iterdir()}
         return tuple(BlobId(bytes.fromhex(n)) for n in sorted(names) if _HEX.fullmatch(n))
+
+    # --- what is held ------------------------------------------------------------------------
+
+    def find(self, blob: BlobId) -> tuple[Held, Place | None] | None:
+        """Return what is known of a held blob, and where it is packed if it is.
+
+        None also for one that is entered and whose file somebody removed.
+        """
+        place: Place | None = None
+        for _ in range(_LOOKS_MAX):
+            found = self.ledger.find(blob)
+            if found is None:
+                return None
+            now = found[1]
+            if now is None:
+                return found if self.final(blob).exists() else None
+            if self.packs.has(now.pack):
+                return found
+            if now == place:
+                return None
+            place = now  # its pack may have been compacted since
+        return None
+
+    def read_packed(self, blob: BlobId) -> bytes | None:
+        """Return a packed blob; None if it has a file of its own.
+
+        Raises BlobMissing, and BlobCorrupt if it is entered and not where it should be.
+        """
+        for _ in range(_LOOKS_MAX):
+            found = self.find(blob)
+            if found is None:
+                raise BlobMissing(blob)
+            held, place = found
+            if place is None:
+                return None
+            with suppress(BlobCorrupt, FileNotFoundError):  # it was moved meanwhile
+                return self.packs.read(place, blob, held.ref.size_bytes)
+        raise BlobCorrupt(blob, "(in its pack)")
+
+    def unpack(self, blob: BlobId) -> None:
+        """Give a packed blob a file of its own; one that has it is fine.
+
+        Raises BlobMissing, BlobCorrupt, StoreFull.
+        """
+        data = self.read_packed(blob)
+        if data is None:
+            return
+        if digest(data) != blob:
+            raise BlobCorrupt(blob, "(in its pack)")
+        self.check_room(len(data))
+        copy = self.copy_path()
+        try:
+            with self.naming_full(len(data)):
+                self._world.files.write_at(copy, 0, data)
+                self._world.files.publish_many([(copy, self.final(blob))], mode=0o444)
+        except BaseException:
+            self._world.files.remove(copy)
+            raise
+        self.packs.drop(blob, has_file=True)
 
     # --- room --------------------------------------------------------------------------------
 
@@ -112,8 +205,19 @@ class Shelf:
             self._world.files.remove(self.aside(partial.ref.blob))
         return [Held(partial.ref, now_ms, origin) for partial in batch]
 
+    def commit_small(self, batch: Sequence[tuple[SmallPartial, bytes]]) -> list[Held]:
+        """Pack complete, verified blobs of one origin and hold them."""
+        scans = [(Scan(partial.ref, partial.chunks), data) for partial, data in batch]
+        origin, now_ms = batch[0][0].origin, self._world.clock.now_ms()
+        with self.naming_full(sum(len(data) for _, data in batch)):
+            self.packs.hold(scans, origin, now_ms)
+        for partial, _ in batch:
+            if partial.is_repair:
+                self._world.files.remove(self.aside(partial.ref.blob))
+        return [Held(partial.ref, now_ms, origin) for partial, _ in batch]
+
     def settle(self) -> None:
-        """Finish or undo what a crash interrupted; run it before anything else."""
+        """Finish or undo what a crash interrupted; run it before anything else, and alone."""
         for found, origin in self.ledger.intended():
             path = self.final(found.ref.blob)
             if not path.exists():
@@ -127,6 +231,9 @@ class Shelf:
             is_held = _HEX.fullmatch(name) and self.ledger.held(BlobId(bytes.fromhex(name)))
             if is_held or path.suffix in (".copy", ".tmp"):
                 self._world.files.remove(path)
+        for path in (self.root / "packs").glob(".*.tmp"):
+            self._world.files.remove(path)
+        self.packs.compact_all()
 
     def put_aside(self, path: Path, blob: BlobId) -> Path:
         """Take a file that is not what its name says out of the held ones; return where it is."""
@@ -157,10 +264,24 @@ class Shelf:
                 found = []
                 progress(count)
         self._enter(found)
+        for pack in self.packs.numbers():
+            count += self._enter_pack(pack)
+            progress(count)
         progress(count)
-        self.needs_rebuild = False
+        self._world.files.remove(self._incomplete)
         return count
 
-    def _enter(self, found: Sequence[Scan]) -> None:
+    def _enter(self, found: Sequence[Scan], places: Mapping[BlobId, Place] | None = None) -> None:
         if found:
-            self.ledger.record(found, Origin.FOUND, self._world.clock.now_ms())
+            self.ledger.record(found, Origin.FOUND, self._world.clock.now_ms(), places)
+
+    def _enter_pack(self, pack: int) -> int:
+        """Enter what a pack holds and is not entered; return how many blobs are held in it."""
+        new: dict[BlobId, tuple[Scan, Place]] = {}
+        for blob, offset_bytes, data in entries(self.packs.path(pack)):
+            if self.ledger.held(blob) is None:
+                new[blob] = (scan_bytes(data), Place(pack, offset_bytes))
+        self._enter(
+            [found for found, _ in new.values()], {blob: place for blob, (_, place) in new.items()}
+        )
+        return len(self.ledger.packed_in(pack))

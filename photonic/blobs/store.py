@@ -2,7 +2,7 @@
 
 Every method blocks (disk, hashing) and is meant for worker threads; all of them may be called
 from several threads at once and repeated safely. Blobs are immutable, so reading needs no lock.
-`files.FileStore` keeps one plain file per blob, `memory.MemoryStore` keeps them in memory; both
+`files.FileStore` keeps plain files and packs, `memory.MemoryStore` keeps all in memory; both
 pass `tests/blobs/store_contract.py`. Not here: who may read, and what is worth keeping.
 """
 
@@ -109,7 +109,8 @@ class Partial(Protocol):
         """Verify `data` against the chunk list and store it; a repeat is fine.
 
         Raises BlobCorrupt (nothing was stored) and StoreFull. Survives the death of the process
-        at once, a loss of power only after `finish`; reopening verifies what is there either way.
+        at once (but not in a blob so small that it is packed), a loss of power only after
+        `finish`; reopening verifies what is there either way.
         """
         ...
 
@@ -117,7 +118,8 @@ class Partial(Protocol):
         """Verify the whole blob, make it durable and hold it; a repeat is fine.
 
         Raises ValueError while chunks are missing, StoreFull, and BlobCorrupt if all chunks are
-        right but the blob is not: then the chunk list lies, and the partial is dropped.
+        right but the blob is not: then the chunk list lies, and the partial is dropped. Raises
+        BlobMissing after `drop_partial`.
         """
         ...
 
@@ -173,9 +175,11 @@ class BlobStore(Protocol):
     def begin(self, ref: BlobRef, chunks: ChunkList) -> Partial:
         """Return the partial of this blob, the same one while it is open.
 
-        Chunks that an earlier run had stored are verified again and kept. If the blob is held,
-        nothing is missing. Raises BlobCorrupt if `chunks` is not the list that `ref` names, and
-        StoreFull if the disk has no room for what is missing.
+        Chunks that an earlier run had stored are verified again and kept; those of a bigger blob
+        (`limits.SMALL_BLOB_BYTES`) that another held one has are copied from it, verified: none of
+        these are missing. If the blob is held, nothing is. Raises BlobCorrupt if `chunks` is not
+        the list that `ref` names, StoreFull if the disk has no room for what is missing, and
+        StoreBusy while another process has the partial.
         """
         ...
 
@@ -242,5 +246,9 @@ class PlainFiles(Protocol):
     """A store whose blobs are files that others may read (HTTP ranges, the exported tree)."""
 
     def path(self, blob: BlobId) -> Path:
-        """Return the read-only file of a held blob. Raises BlobMissing."""
+        """Return the read-only file of a held blob. Raises BlobMissing.
+
+        One that is packed with others gets a file of its own, which may raise StoreFull: whoever
+        needs only the bytes of a sidecar or preview asks for these.
+        """
         ...

@@ -85,6 +85,9 @@ def run(
     workers: Annotated[
         int | None, typer.Option("--workers", help="Processes that read photos.")
     ] = None,
+    min_copies: Annotated[
+        int | None, typer.Option("--min-copies", help="Nodes that a photo is safe on.")
+    ] = None,
     scrub_days: Annotated[
         int | None,
         typer.Option("--scrub-days", help="Verify stored files again within so many days."),
@@ -113,7 +116,8 @@ def run(
         "home": invocation.home, "role": role, "name": name, "library_name": library_name,
         "http": http, "listen": listen, "peers": peers, "watch": watch, "join": join,
         "discovery": False if no_discovery else None, "workers": workers,
-        "scrub_days": scrub_days, "scrub_mb_s": scrub_mb_s, "trash_days": trash_days,
+        "min_copies": min_copies, "trash_days": trash_days,
+        "scrub_days": scrub_days, "scrub_mb_s": scrub_mb_s,
         "limit_in": limit_in, "limit_out": limit_out, "limit_schedule": limit_schedule,
         "limit_parallel": limit_parallel,
         "log_level": log_level, "log_format": log_format,

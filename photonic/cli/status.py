@@ -8,6 +8,7 @@ from photonic.cli import output
 from photonic.cli.client import Answer, connect
 from photonic.cli.limits import limits_in_words
 from photonic.cli.options import invocation_of
+from photonic.cli.transfers import pauses_in_words, safety_in_words
 
 
 def run(context: typer.Context) -> None:
@@ -36,6 +37,10 @@ def _print_status(status: Answer) -> None:
         f"{output.readable_bytes(holdings['bytes'])}",
         "peers": f"{status['peers']:,} connected",
     }
+    if status.get("safety"):
+        pairs["safety"] = safety_in_words(status["safety"])
+    if status.get("pauses"):
+        pairs["paused"] = pauses_in_words(status["pauses"])
     scrub = status.get("scrub")
     if scrub:
         pairs["verified"] = _verified(scrub)

@@ -77,6 +77,14 @@ class ActPage:
 
 
 @dataclass(frozen=True, slots=True)
+class AtRisk:
+    """Photos with too few copies, and the bytes of the copies that they lack."""
+
+    photos: int
+    lacking_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class RemovalRow:
     """A photo that somebody put into the trash; `since_ms`: when this node first knew of it."""
 

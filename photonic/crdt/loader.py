@@ -34,7 +34,7 @@ from photonic.crdt.tables import schema
 from photonic.crdt.timeline import place_of
 
 _Staged = tuple[PhotoRow, int]  # with which of its blobs are held
-_LAST: Final = ("CREATE INDEX photo_",)  # are made when all photos are there
+_LAST: Final = ("CREATE INDEX photo_", "CREATE INDEX file_")  # are made when all photos are there
 _CACHE_KIB = 65_536
 _STAGE = """
 CREATE TABLE stage.photo (id INTEGER PRIMARY KEY, n INTEGER NOT NULL, data BLOB NOT NULL);

@@ -17,6 +17,10 @@ REBUILD: Final = "rebuild"
 
 MIGRATIONS: Final[Sequence[tuple[str, ...]]] = (
     (REBUILD,),  # 0 -> 1: nothing yet, or rows named by 32 bytes, without counts
+    (  # 1 -> 2: no change of before names a pixel identity
+        "ALTER TABLE file ADD COLUMN pixels BLOB",
+        "CREATE INDEX file_pixels ON file (pixels) WHERE pixels IS NOT NULL",
+    ),
 )
 """The step at position N leads from version N to N + 1."""
 

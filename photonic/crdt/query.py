@@ -21,6 +21,7 @@ from photonic.crdt.answers import (
     ActPage,
     ActRow,
     AlbumItem,
+    AtRisk,
     Counted,
     EditItem,
     Listed,
@@ -30,12 +31,14 @@ from photonic.crdt.answers import (
 )
 from photonic.crdt.cursors import read_cursor, written_cursor
 from photonic.crdt.facets import facets_of
-from photonic.crdt.lexicon import Read
+from photonic.crdt.lexicon import Lexicon, Read
 from photonic.crdt.listing import Listing
 from photonic.crdt.projection import ORIGINAL_KIND, PREVIEW_KIND
 from photonic.crdt.rows import KEY_BYTES, LISTED, Blobs, BlobTable, ListedPhoto
+from photonic.crdt.terms import COPIES, FEW_COPIES
 from photonic.crdt.timeline import month_text
-from photonic.crdt.wants import Missing, Wants
+from photonic.crdt.twins import same_pixels
+from photonic.crdt.wants import Missing, MissingPart, Wants
 from photonic.errors import IndexUnreadable
 from photonic.ids import BlobId, NodeId
 from photonic.search.criteria import Is, Not, Sort, Tree
@@ -150,6 +153,11 @@ class PhotoQuery:
         blobs = Blobs.unpack(*files[0]).listed(photo)
         return [blobs[0], *sorted(blobs[1:], key=lambda blob: blob.edge_px)]
 
+    def same_pixels(self, photo: BlobId) -> list[BlobId]:
+        """Return other photos that are the same picture, newest first, some of them."""
+        with self._reading() as read:
+            return same_pixels(read, photo)
+
     def holders(self, blob: BlobId) -> frozenset[NodeId]:
         """Return the members that say they hold an original."""
         with self._reading() as read:
@@ -169,6 +177,19 @@ class PhotoQuery:
         with self._reading() as read:
             return Wants(read).missing(kinds, connected, limit)
 
+    def missing_part(
+        self,
+        kinds: Sequence[str],
+        wanted: Sequence[str],
+        connected: Collection[bytes],
+        limit: int,
+        end: int | None,
+        left_alone: Tree | None = None,
+    ) -> MissingPart:
+        """Return what is missing of photos before a place, all of each photo; see `Wants.part`."""
+        with self._reading() as read:
+            return Wants(read, left_alone).part(kinds, wanted, connected, limit, end)
+
     def totals(self, kinds: Sequence[str]) -> Totals:
         """Count photos, contested ones, and the blobs of `kinds`."""
         with self._reading() as read:
@@ -181,6 +202,28 @@ class PhotoQuery:
             held=sum(sums.get(f"held {kind}", 0) for kind in kinds),
             held_bytes=sum(sums.get(f"held-bytes {kind}", 0) for kind in kinds),
         )
+
+    def at_risk(self, copies: int) -> AtRisk:
+        """Count the photos that fewer than so many members say they hold, without the trash.
+
+        Costs what there are of them as long as at most two copies are wanted, else all photos.
+        """
+        known = [str(few) for few in FEW_COPIES if few < copies]
+        source, values = "photo p", list[object]()
+        with self._reading() as read:
+            if copies <= max(FEW_COPIES) + 1:
+                terms = [term.id for term in Lexicon(read).terms(COPIES, known)]
+                if not terms:
+                    return AtRisk(0, 0)
+                marks = ",".join("?" * len(terms))
+                source = f"posting q JOIN photo p ON p.n = q.n AND q.term IN ({marks})"
+                values += terms
+            rows = read(
+                "SELECT count(*), total(p.size_bytes * (? - p.copies))"  # noqa: S608 - ours
+                f" FROM {source} WHERE p.copies < ? AND p.trashed <> 1",
+                (copies, *values, copies),
+            )
+        return AtRisk(rows[0][0], int(rows[0][1]))
 
     # --- albums and the trash ----------------------------------------------------------------
 

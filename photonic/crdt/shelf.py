@@ -33,6 +33,7 @@ from photonic.crdt.rows import (
 from photonic.crdt.tables import IN_TRASH, LIVE, REMOVAL_HELD
 from photonic.crdt.terms import IS, Cause, causes_of, local_causes
 from photonic.crdt.timeline import MONTH
+from photonic.crdt.twins import pixels_key
 from photonic.ids import BlobId, NodeId
 
 T = TypeVar("T")
@@ -158,10 +159,10 @@ class Shelf:
             self._write_texts(old, n, row)
             self._count(old, n, state, mine)
             photos.append(photo_values(n, row, copies, is_held, state, packed(terms)))
-            files.append((n, mine.pack(), mine.held, digest))
+            files.append((n, mine.pack(), mine.held, digest, pixels_key(row.facts)))
         self._take_away([old.n for old in olds.values()])
         self._db.executemany(_INSERT_PHOTO, sorted(photos))
-        self._db.executemany("INSERT INTO file VALUES (?, ?, ?, ?)", sorted(files))
+        self._db.executemany("INSERT INTO file VALUES (?, ?, ?, ?, ?)", sorted(files))
         self._write_keys(olds, places, blobs)
 
     def remove(self, photos: Collection[BlobId]) -> None:

@@ -63,10 +63,12 @@ class FileTable(SQLModel, table=True):
     """The blobs of one photo: msgpack of [kind, edge, blob, size, chunks] each."""
 
     __tablename__ = "file"
+    __table_args__ = (Index("file_pixels", "pixels", sqlite_where=text("pixels IS NOT NULL")),)
     n: int = Field(primary_key=True)
     blobs: bytes
     held: int  # bit i: this node's store has blob i
     digest: bytes  # of what the photo's changes come to: it is not written again for nothing
+    pixels: bytes | None  # the begin of its pixel identity
 
 
 class BlobKeyTable(SQLModel, table=True):

@@ -72,6 +72,11 @@ def is_whole(moment: str | None) -> bool:
     return len(moment) == len("2024-05-17T09:30:12") and begin_of(moment) is not None
 
 
+def place_gap(seconds: float) -> int:
+    """Return how far apart two places are that are so many seconds apart."""
+    return int(seconds * _SECOND)
+
+
 def month_of(place: int) -> str:
     """Return the month of a place, "2024-05"."""
     return month_text(place // MONTH)

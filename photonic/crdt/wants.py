@@ -1,4 +1,8 @@
-"""Which blobs this node lacks, and who says to hold them: found from terms, without a scan."""
+"""Which blobs this node lacks, and who says to hold them: found from terms, without a scan.
+
+The list of them is read part by part. Each photo has a position in it, by which the next part
+begins: so going on costs what the part holds, and nothing that was passed is looked at again.
+"""
 
 from __future__ import annotations
 
@@ -7,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from photonic.crdt.lexicon import Lexicon, Read
-from photonic.crdt.plans import Plan, Sql, piece
+from photonic.crdt.plans import Plan, Sql, piece, predicate
 from photonic.crdt.projection import ORIGINAL_KIND
 from photonic.crdt.rows import KEY_BYTES, Blobs, BlobTable, numbers_in
-from photonic.crdt.sets import Postings
+from photonic.crdt.sets import NOTHING, Meaning, Postings, Set
 from photonic.crdt.terms import MISSING, WITHIN_REACH
 from photonic.ids import BlobId, NodeId
+from photonic.search.criteria import Tree
 
 _AT_ONCE = 500
 _PLACES_MAX = 8_192  # photos that are looked at for one answer and turn out to need nothing
@@ -20,67 +25,97 @@ _PLACES_MAX = 8_192  # photos that are looked at for one answer and turn out to 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A blob that this node lacks, the name of its photo, and who says to hold it."""
+    """A blob that this node lacks, and who says to hold it; of its photo the name and more."""
 
     row: BlobTable
     name: str
     holders: frozenset[NodeId]
+    place: int = 0  # of the photo in time
+    rating: int | None = None
+    shoot: str | None = None  # that a person said, against the grouping by time
+
+
+@dataclass(frozen=True, slots=True)
+class MissingPart:
+    """What is missing of photos from a place on backwards in time, newest first.
+
+    `end`: the next part is of photos before this place; None: there are none.
+    """
+
+    items: list[Missing]
+    end: int | None
 
 
 class Wants:
     """Reads what is missing, within one reading of the index."""
 
-    def __init__(self, read: Read) -> None:
+    def __init__(self, read: Read, left_alone: Tree | None = None) -> None:
+        """`left_alone`: photos of which nothing is wanted, for somebody paused them."""
         self._read, self._lexicon = read, Lexicon(read)
+        skipped: Set = NOTHING if left_alone is None else Meaning(self._lexicon).of(left_alone)
+        self._skipped = None if skipped == NOTHING else predicate(skipped, "p.n")
 
     def missing(
         self, kinds: Collection[str], connected: Collection[bytes], limit: int
     ) -> list[Missing]:
         """See `PhotoQuery.missing`."""
         small = [kind for kind in kinds if kind != ORIGINAL_KIND]
-        wants_originals = ORIGINAL_KIND in kinds
-        reachable = [node.hex() for node in connected] if wants_originals else []
-        within_reach = [term.id for term in self._lexicon.terms(WITHIN_REACH, reachable)]
-        found = self._find(
-            [term.id for term in self._lexicon.terms(MISSING, small)], small, within_reach, limit
-        )
-        if within_reach and len(found) < limit:
+        found = self.part(small, kinds, connected, limit, None).items
+        if ORIGINAL_KIND in kinds and len(found) < limit:
             rest = limit - len(found)
-            found += self._find(within_reach, [ORIGINAL_KIND], within_reach, rest, set(connected))
-        holders = self.holders([row.blob for row, _ in found])
-        return [Missing(row, name, holders.get(row.blob, frozenset())) for row, name in found]
+            found += self.part([ORIGINAL_KIND], kinds, connected, rest, None).items
+        return found[:limit]
 
-    def _find(
+    def part(
         self,
-        terms: Sequence[int],
-        kinds: Sequence[str],
-        within_reach: Sequence[int],
+        kinds: Collection[str],
+        wanted: Collection[str],
+        connected: Collection[bytes],
         limit: int,
-        connected: Collection[bytes] | None = None,
-    ) -> list[tuple[BlobTable, str]]:
-        """Return missing blobs of these kinds of photos with one of the terms, newest first.
+        end: int | None,
+    ) -> MissingPart:
+        """Return missing blobs of these kinds of the photos before `end`, newest photo first.
 
-        `connected`: only those that one of these nodes holds.
+        About `limit` of them: all of a photo, or nothing. Of originals only those that one of
+        `connected` holds, and who does; others may be anywhere, so nobody is named. `wanted`: all
+        kinds that this node wants, in this part or another.
         """
-        found: list[tuple[BlobTable, str]] = []
-        end: int | None = None
+        small = [kind for kind in kinds if kind != ORIGINAL_KIND]
+        reachable = [node.hex() for node in connected] if ORIGINAL_KIND in wanted else []
+        within_reach = [term.id for term in self._lexicon.terms(WITHIN_REACH, reachable)]
+        terms = [term.id for term in self._lexicon.terms(MISSING, small)]
+        terms += within_reach if ORIGINAL_KIND in kinds else []
+        found: list[Missing] = []
         looked_at = 0
         while terms and len(found) < limit and looked_at < _PLACES_MAX:
             places = self._places(terms, end, limit)
-            rows = [
-                (row, name)
-                for row, name in self._blobs(places)
-                if row.kind in kinds and not row.held
-            ]
-            if connected is not None:
-                holders = self.holders([row.blob for row, _ in rows])
-                rows = [r for r in rows if not holders.get(r[0].blob, set()).isdisjoint(connected)]
-            better = self._named_better([row for row, _ in rows], within_reach)
-            found += (one for one in rows if one[0].blob not in better or _is_own(one[0]))
+            rows = self._within_reach(self._blobs(places, kinds), set(connected))
+            better = self._named_better([one.row for one in rows], within_reach)
+            taken = [one for one in rows if one.row.blob not in better or _is_own(one.row)]
+            over = next((n for n, one in enumerate(taken) if len(found) + n >= limit), None)
+            if over is not None:  # what is left of its photo still belongs to this part
+                last = taken[over - 1].place if over else taken[0].place
+                found += (one for one in taken if one.place >= last)
+                return MissingPart(found, last)
+            found += taken
             if len(places) < limit:
-                break
+                return MissingPart(found, None)
             end, looked_at = places[-1], looked_at + len(places)
-        return found[:limit]
+        return MissingPart(found, end if terms else None)
+
+    def _within_reach(self, rows: list[Missing], connected: set[bytes]) -> list[Missing]:
+        """Leave out the originals that nobody connected holds, and name the holders of others."""
+        originals = [one.row.blob for one in rows if one.row.kind == ORIGINAL_KIND]
+        holders = self.holders(originals)
+        found: list[Missing] = []
+        for one in rows:
+            if one.row.kind != ORIGINAL_KIND:
+                found.append(one)
+                continue
+            held_by = holders.get(one.row.blob, frozenset())
+            if not held_by.isdisjoint(connected):
+                found.append(Missing(one.row, one.name, held_by, one.place, one.rating, one.shoot))
+        return found
 
     def _places(self, terms: Sequence[int], end: int | None, limit: int) -> list[int]:
         """Return the newest photos with one of the terms, before `end`."""
@@ -89,17 +124,23 @@ class Wants:
         asked = piece(chosen, None, None, newest_first=True, limit=limit)
         return [n for (n,) in self._read(asked.text, asked.values)]
 
-    def _blobs(self, places: Sequence[int]) -> list[tuple[BlobTable, str]]:
-        found: list[tuple[BlobTable, str]] = []
+    def _blobs(self, places: Sequence[int], kinds: Collection[str]) -> list[Missing]:
+        skipped = self._skipped or Sql("0")
+        found: list[Missing] = []
         for some in _pieces(places):
             rows = self._read(
-                "SELECT p.photo, p.name, f.blobs, f.held"  # noqa: S608
+                "SELECT p.n, p.photo, p.name, p.rating, p.shoot, f.blobs, f.held"  # noqa: S608
                 " FROM photo p JOIN file f ON f.n = p.n"
-                f" WHERE p.n IN ({_marks(some)}) AND p.trashed <> 1 ORDER BY p.n DESC",
-                some,
+                f" WHERE p.n IN ({_marks(some)}) AND p.trashed <> 1 AND NOT {skipped.text}"
+                " ORDER BY p.n DESC",
+                (*some, *skipped.values),
             )
-            for photo, name, blobs, held in rows:
-                found += ((row, name) for row in Blobs.unpack(blobs, held).listed(BlobId(photo)))
+            for n, photo, name, rating, shoot, blobs, held in rows:
+                found += (
+                    Missing(row, name, frozenset(), n, rating, shoot)
+                    for row in Blobs.unpack(blobs, held).listed(BlobId(photo))
+                    if row.kind in kinds and not row.held
+                )
         return found
 
     def _named_better(self, rows: Sequence[BlobTable], within_reach: Sequence[int]) -> set[bytes]:

@@ -58,7 +58,6 @@ class Bucket:
         """Go on at another rate. What was saved up stays, as far as the new burst holds it."""
         self._fill(now_s)
         self.bytes_s = bytes_s
-        self._level = min(self._level, self.burst_bytes)
 
     def delay_s(self, size_bytes: int, now_s: float) -> float:
         """Return how long until so many bytes may be taken: all of a burst for what is larger."""
@@ -116,11 +115,18 @@ class Gate:
         self._reached = 0.0
 
     def set_rates(self, bytes_s: int | None, peers: Mapping[NodeId, int], now_s: float) -> None:
-        """Change the limits, of all together and of some peers; whoever waits goes on waiting."""
+        """Change the limits, of all together and of some peers.
+
+        Whoever waits goes on waiting, for no more than is asked for at a time now: a pass that is
+        large for a low rate would hold up everybody for long.
+        """
         self._all = _changed(self._all, bytes_s, now_s)
         for peer in peers.keys() | self._flows.keys():
             flow = self._flows.setdefault(peer, _Flow(had=self._reached))
             flow.own = _changed(flow.own, peers.get(peer), now_s)
+            most = self.slice_bytes(peer)
+            for waiting in flow.waiting:
+                waiting.size_bytes = min(waiting.size_bytes, most or waiting.size_bytes)
 
     def rate(self, peer: NodeId) -> int | None:
         """Return what may pass to or from a peer per second, at most; None for no limit."""
@@ -136,7 +142,10 @@ class Gate:
         return [bucket for bucket in both if bucket is not None]
 
     def ask(self, wanted: Pass) -> None:
-        """Let `wanted` wait for its turn; `admit` admits it, at once if it may."""
+        """Let `wanted` wait for its turn; `admit` admits it, at once if it may.
+
+        Its size is what is admitted, and may have become smaller by then.
+        """
         flow = self._flows.setdefault(wanted.peer, _Flow())
         if not flow.waiting:
             flow.had = max(flow.had, self._reached)

@@ -26,10 +26,13 @@ from photonic.errors import (
 )
 from photonic.ids import NodeId, peer_id
 from photonic.p2p.bandwidth import keep_parallel, open_needs
-from photonic.p2p.exchange import Wanted
+from photonic.p2p.endgame import Owed, endgame
+from photonic.p2p.exchange import ChunksWanted, Wanted, cost_bytes
 from photonic.p2p.jobs import Jobs
-from photonic.p2p.planner import Assignment, Budget, Score, is_too_slow, plan
+from photonic.p2p.pacing import batch_bytes, window_bytes
+from photonic.p2p.planner import Assignment, Budget, plan
 from photonic.p2p.rates import Direction
+from photonic.p2p.standing import Score, is_too_slow
 from photonic.p2p.throttle import Throttle
 from photonic.p2p.transport import Transport
 from photonic.world import Entropy
@@ -87,14 +90,17 @@ class _Peer:
     def in_flight_bytes(self) -> int:
         return sum(stream.in_flight_bytes for stream in self.streams)
 
-    def budget(self, width: Width) -> Budget:
+    def budget(self, width: Width, latency_s: float, peers: int) -> Budget:
+        """Return what may be asked of it; `peers` share what may be asked over all."""
         asked = sum(len(stream.questions) for stream in self.streams)
         in_flight_bytes = self.in_flight_bytes
+        window = window_bytes(self.score, latency_s, width.window_bytes, peers * width.streams)
         return Budget(
-            width.streams * width.window_bytes - in_flight_bytes,
+            width.streams * window - in_flight_bytes,
             width.streams * limits.REQUESTS_PIPELINED_MAX - asked,
             in_flight_bytes,
             self.score,
+            batch_bytes(self.score, latency_s),
         )
 
 
@@ -117,6 +123,7 @@ class Holders:
         self._new_stream, self._drive, self._returned = new_stream, drive, returned
         self._width, self._throttle = width, throttle
         self._peers: dict[NodeId, _Peer] = {}
+        self.left_alone: frozenset[NodeId] = frozenset()  # somebody paused them
         self._tasks: TaskGroup
 
     async def run(self) -> None:
@@ -129,29 +136,63 @@ class Holders:
 
     def brought(self, node: NodeId, size_bytes: int, elapsed_s: float) -> None:
         """Count what a peer answered."""
-        self._peers[node].score = self._peers[node].score.brought(size_bytes, elapsed_s)
+        now_s = anyio.current_time()
+        self._peers[node].score = self._peers[node].score.brought(size_bytes, elapsed_s, now_s)
 
     def failed(self, node: NodeId) -> None:
         """Back off from a peer."""
         jitter = self._entropy.uniform(0.0, 1.0)
         self._peers[node].score = self._peers[node].score.failed(anyio.current_time(), jitter)
 
+    def reachable(self) -> frozenset[NodeId]:
+        """Return the peers that may be asked."""
+        return self._transport.connected() - self.left_alone
+
+    @property
+    def in_flight_bytes(self) -> int:
+        """What is asked of all peers, and not yet on disk."""
+        return sum(peer.in_flight_bytes for peer in self._peers.values())
+
     def hand_out(self, jobs: Jobs) -> None:
         """Ask whoever has room for questions, in the order of the jobs."""
         now_s = anyio.current_time()
-        budgets = {
-            node: self._peers.setdefault(node, _Peer()).budget(self._width)
-            for node in self._transport.connected()
-        }
-        in_flight_bytes = sum(peer.in_flight_bytes for peer in self._peers.values())
-        free_bytes = limits.FETCH_BYTES_IN_FLIGHT_MAX - in_flight_bytes
+        budgets = self._budgets()
+        free_bytes = limits.FETCH_BYTES_IN_FLIGHT_MAX - self.in_flight_bytes
         bandwidth = self._throttle.bandwidth
         parallel = bandwidth.parallel
         under_way = () if parallel is None else jobs.under_way()
-        needs = open_needs(jobs.needs(now_s), under_way, bandwidth)
-        planned = plan(needs, budgets, now_s, free_bytes)
+        able: set[NodeId] = set(budgets)
+        needs = open_needs(jobs.needs(now_s, able), under_way, bandwidth)
+        planned = plan(needs, budgets, now_s, free_bytes, able)
         for assignment in keep_parallel(planned, under_way, parallel):
             jobs.asked(assignment.node, assignment.wanted, now_s)
+            self._stream_for(assignment).ask(assignment.wanted)
+        if not jobs.has_askable and self._throttle.rate(Direction.IN) is None:
+            self._end_soon(jobs, now_s)
+
+    def _budgets(self) -> dict[NodeId, Budget]:
+        reachable = self.reachable()
+        budgets = {}
+        for node in reachable:
+            latency_s = (self._transport.latency_ms(node) or 0.0) / 1_000
+            peer = self._peers.setdefault(node, _Peer())
+            budgets[node] = peer.budget(self._width, latency_s, len(reachable))
+        return budgets
+
+    def _end_soon(self, jobs: Jobs, now_s: float) -> None:
+        """Nothing is left to ask: ask a second peer for what a slow one still owes."""
+        if len(self.reachable()) < 2:
+            return
+        owed: list[Owed] = []
+        for peer in self._peers.values():
+            for fetch in peer.streams:
+                ahead_bytes = 0
+                for wanted, asked_s in fetch.questions:
+                    ahead_bytes += cost_bytes(wanted)
+                    if isinstance(wanted, ChunksWanted):
+                        owed.append(Owed(fetch.node, wanted, ahead_bytes, now_s - asked_s))
+        for assignment in endgame(owed, jobs.lacking(now_s), self._budgets(), now_s):
+            jobs.asked(assignment.node, assignment.wanted, now_s, is_second=True)
             self._stream_for(assignment).ask(assignment.wanted)
 
     def _stream_for(self, assignment: Assignment) -> Fetching:
@@ -199,7 +240,7 @@ class Holders:
                 job = jobs.get(wanted.ref.blob)
                 if job is None or now_s - asked_s < limits.FETCH_SLOW_S:
                     continue
-                others = (job.holders(now_s) & self._transport.connected()) - {node}
+                others = (jobs.holders(wanted.ref, now_s) & self.reachable()) - {node}
                 scores = [self._peers[n].score for n in others if n in self._peers]
                 if is_too_slow(now_s - asked_s, fetch.rate_bytes_s, scores, now_s):
                     fetch.give_up(StreamBroken("a peer is much slower than another one"))

@@ -31,7 +31,6 @@ class Throttle:
         self._clock = clock
         self._lock = threading.Lock()
         self._gates = {direction: Gate() for direction in Direction}
-        self._waiting: set[Pass] = set()
         self._bandwidth = bandwidth
         self.replace(bandwidth)
 
@@ -40,7 +39,7 @@ class Throttle:
         return self._bandwidth
 
     def replace(self, bandwidth: Bandwidth) -> None:
-        """Go by these limits from now on; also who waits already."""
+        """Go by these limits from now on; who waits already does so within a second."""
         with self._lock:
             self._bandwidth = bandwidth
             self._peers = {
@@ -52,8 +51,6 @@ class Throttle:
                 for direction in Direction
             }
             self._look(self._clock.monotonic_s())
-            for waiting in tuple(self._waiting):
-                waiting.wake()  # how long it waits is another question now
 
     def rate(self, direction: Direction, peer: NodeId | None = None) -> int | None:
         """Return what may pass now per second, with a peer or over all; None for no limit."""
@@ -97,7 +94,7 @@ class Throttle:
         size_bytes: int,
         is_over: Callable[[], bool] = lambda: False,
     ) -> None:
-        """Block until so many bytes may pass, or `is_over`, which is asked now and then."""
+        """Block until so many bytes may pass, or `is_over`, which is asked once a second or so."""
         while size_bytes > 0 and not is_over():
             size_bytes -= self.take_some_blocking(peer, direction, size_bytes, is_over)
 
@@ -115,7 +112,7 @@ class Throttle:
             while (wait_s := self._wait_s(wanted, direction)) is not None:
                 if is_over():
                     return 0
-                bell.wait(min(wait_s, limits.THROTTLE_BURST_S))
+                bell.wait(wait_s)
                 bell.clear()
         finally:
             self._done(wanted, direction)
@@ -134,11 +131,13 @@ class Throttle:
                 return Pass(peer, size_bytes, wake, is_admitted=True)
             wanted = Pass(peer, min(size_bytes, slice_bytes), wake)
             gate.ask(wanted)
-            self._waiting.add(wanted)
             return wanted
 
     def _wait_s(self, wanted: Pass, direction: Direction) -> float | None:
-        """Admit whoever's turn it is; return how long `wanted` is to wait before asking again."""
+        """Admit whoever's turn it is; return how long `wanted` is to wait before asking again.
+
+        That is never long, however low a limit: at most what a slice or two take.
+        """
         if wanted.is_admitted:
             return None
         with self._lock:
@@ -148,11 +147,10 @@ class Throttle:
             if _is_through(wanted):
                 return None
             assert wait_s is not None, "it waits itself"
-            return max(_LEAST_WAIT_S, min(wait_s, limits.THROTTLE_LOOK_S))
+            return max(_LEAST_WAIT_S, wait_s)
 
     def _done(self, wanted: Pass, direction: Direction) -> None:
         with self._lock:
-            self._waiting.discard(wanted)
             if not wanted.is_admitted:
                 self._gates[direction].withdraw(wanted)
 

@@ -15,8 +15,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
-from typing import Protocol, cast
+from typing import cast
 
 import anyio
 import anyio.to_thread
@@ -24,8 +23,8 @@ from anyio.abc import TaskStatus
 
 from photonic import limits
 from photonic.blobs.store import BlobStore, Held, Partial
-from photonic.errors import BlobCorrupt, PhotonicError, StoreBroken, StoreFull, StreamBroken
-from photonic.events import Event, ProblemsChanged, TransferProgress
+from photonic.errors import BlobCorrupt, PhotonicError, StreamBroken
+from photonic.events import Event, TransferProgress
 from photonic.ids import BlobId, NodeId
 from photonic.p2p import lane_messages as said
 from photonic.p2p.exchange import Answered, Refused, Wanted, cost_bytes
@@ -36,36 +35,19 @@ from photonic.p2p.landing import Landing, Outcomes
 from photonic.p2p.lane_streams import CarriedPartial, LaneStream, problem_of
 from photonic.p2p.lanes import Lanes
 from photonic.p2p.messages import BLOB_PROTOCOL
-from photonic.p2p.planner import Score, Want
+from photonic.p2p.pacing import LinkPace, Meter
 from photonic.p2p.rates import Direction
 from photonic.p2p.serving import BlobServer
+from photonic.p2p.standing import Score
 from photonic.p2p.throttle import Throttle
 from photonic.p2p.transport import Stream, Transport
-from photonic.photos import BlobRef
+from photonic.p2p.trouble import Trouble
+from photonic.p2p.wanting import Wanting, Wants
 from photonic.world import World
 
 log = logging.getLogger(__name__)
 
 LANES_WIDE = Width(limits.LANES_PER_PEER_MAX, limits.LANE_WINDOW_BYTES)
-
-
-class Wants(Protocol):
-    """What this node wants to hold, as the catalog and its role say."""
-
-    async def wanted(self, limit: int, reachable: frozenset[NodeId]) -> Sequence[Want]:
-        """Return the wants that at least one of `reachable` holds, most urgent first.
-
-        At most `limit` of them, none that is held already. Holders that are not reachable may be
-        named as well.
-        """
-        ...
-
-    async def arrived(self, refs: Sequence[BlobRef]) -> None:
-        """Hear that wanted blobs are durably stored and verified now. May be told twice.
-
-        They come in batches, so that what is said of them can be made durable in batches, too.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +79,24 @@ class Transfers:
         self._world, self._announce, self._pace = world, announce, pace
         self._threads = anyio.CapacityLimiter(limits.TRANSFER_THREADS_MAX)
         serving_threads = anyio.CapacityLimiter(limits.TRANSFER_THREADS_MAX)
-        self._throttle = throttle or Throttle(world.clock)
-        self._server = BlobServer(store, serving_threads, self.counters, self._throttle)
+        self.throttle = throttle or Throttle(world.clock)
+        self._server = BlobServer(store, serving_threads, self.counters, self.throttle)
         self._landing = Landing(store, self._threads, self._landed)
         self._jobs = Jobs()
         self._lanes = lanes
+        self._trouble = Trouble(announce, pace.disk_recheck_s)
+        self._wanting = Wanting(
+            wants,
+            store,
+            self._jobs,
+            self._trouble,
+            lambda: self._holders.reachable(),  # noqa: PLW0108 - it comes next
+            self._threads,
+            pace.disk_recheck_s,
+            resumes=lanes is None,  # else the carrier does
+        )
+        self._is_paused = False
+        self._link = LinkPace()
         self._carried: list[said.Fate] = []  # what the carrier did with whole blobs
         self._holders = Holders(
             transport,
@@ -110,18 +105,11 @@ class Transfers:
             self._new_stream,
             self._drive,
             self._returned,
-            self._throttle,
+            self.throttle,
             Width() if lanes is None else LANES_WIDE,
         )
         self._news = anyio.Event()
-        self._asking_s = 0.0  # what the last question for wants took
-        self._is_stale = True  # the wants may have changed
-        self._refreshed_s = -limits.WANTS_REFRESH_S
-        self._was_cut_off = False  # the last list of wants was as long as it may be
-        self._problem: PhotonicError | None = None
-        self._catalog_problem: PhotonicError | None = None  # it cannot be asked or told
-        self._ask_again_s = 0.0  # the catalog is left alone until then
-        self._recheck_s: float | None = None  # no room on the disk; looked at again then
+        self._meter = Meter(0.0)  # of all that comes in
 
     async def run(self, *, task_status: TaskStatus[None]) -> None:
         """Fetch until cancelled."""
@@ -131,16 +119,37 @@ class Transfers:
             tasks.start_soon(self._landing.run)  # a big file's fsync holds up no small ones
             task_status.started()
             while True:
-                tick_s = limits.WANTS_REFRESH_MIN_S if self._is_stale else self._pace.tick_s
+                has_news = self._wanting.rounds.has_news
+                tick_s = limits.WANTS_REFRESH_MIN_S if has_news else self._pace.tick_s
                 with anyio.move_on_after(tick_s):
                     await self._news.wait()
                 self._news = anyio.Event()
-                await self._refresh()
+                if not self._is_paused:
+                    await self._look_at_wants()
                 await self._look_at_disk()
                 self._holders.leave_slow_streams(self._jobs)
                 await self._note_carried()
-                if self._recheck_s is None and (self._lanes is None or self._lanes.is_ready):
+                self._look_at_link()
+                if self._may_ask():
                     await self._hand_out()
+
+    def _may_ask(self) -> bool:
+        is_shut = self._is_paused or self._trouble.is_disk_shut
+        return not is_shut and (self._lanes is None or self._lanes.is_ready)
+
+    async def _look_at_wants(self) -> None:
+        for job in await self._wanting.look():
+            if job.is_complete:
+                self._land(job)
+
+    def _look_at_link(self) -> None:
+        """On a slow link, go on with previews before originals."""
+        now_s, was_slow = anyio.current_time(), self._link.is_slow
+        is_busy = self._holders.in_flight_bytes > 0
+        self._link = self._link.judged(self._meter.rate(now_s), is_busy, now_s)
+        if self._link.is_slow != was_slow:
+            self._wanting.put_previews_first(self._link.is_slow)
+            log.info("the link is %s", "slow: previews first" if self._link.is_slow else "fast")
 
     async def _hand_out(self) -> None:
         """Ask peers for what is to be asked, and then not at once again.
@@ -153,7 +162,16 @@ class Transfers:
 
     def wake(self) -> None:
         """Look again: there may be a new want, peer or holder. Never waits."""
-        self._is_stale = True
+        self._wanting.rounds.news()
+        self._news.set()
+
+    def pause(self, everything: bool, peers: frozenset[NodeId]) -> None:
+        """Ask nobody any more, or not these peers, until it is called again; never waits.
+
+        What was asked before still comes. All wants are looked at anew.
+        """
+        self._is_paused, self._holders.left_alone = everything, peers
+        self._wanting.begin_anew()
         self._news.set()
 
     async def serve(self, stream: Stream) -> None:
@@ -163,90 +181,31 @@ class Transfers:
     def snapshot(self, limit: int = limits.WANTS_MAX) -> tuple[TransferView, ...]:
         """Return the transfers, most urgent first."""
         now_s = anyio.current_time()
-        return tuple(job.view(now_s) for job in islice(self._jobs, limit))
+        return tuple(job.view(now_s) for job in self._jobs.first(limit))
 
     @property
     def count(self) -> int:
-        """How many transfers there are."""
+        """How many transfers there are in view."""
         return len(self._jobs)
+
+    @property
+    def rate_bytes_s(self) -> float:
+        """Return what comes in per second, over the last seconds."""
+        return self._meter.rate(anyio.current_time())
+
+    @property
+    def is_slow_link(self) -> bool:
+        """Whether previews come before originals."""
+        return self._link.is_slow
 
     @property
     def problem(self) -> PhotonicError | None:
         """What keeps this node from storing what it fetches, if anything does."""
-        return self._problem
+        return self._trouble.problem
 
     def scores(self) -> dict[NodeId, Score]:
         """Return what is thought of each peer that was asked."""
         return self._holders.scores()
-
-    # --- what is wanted ----------------------------------------------------------------------
-
-    async def _refresh(self) -> None:
-        now_s = anyio.current_time()
-        age_s = now_s - self._refreshed_s
-        is_low = self._was_cut_off and len(self._jobs) < limits.WANTS_MAX // 2
-        is_due = self._is_stale or is_low or age_s >= limits.WANTS_REFRESH_S
-        # While a large catalog arrives, to ask each time what is new would cost more than it.
-        pause_s = max(limits.WANTS_REFRESH_MIN_S, limits.WANTS_PAUSE_FACTOR * self._asking_s)
-        if not is_due or age_s < pause_s:
-            return
-        if now_s < self._ask_again_s:
-            return
-        self._is_stale, self._refreshed_s = False, now_s
-        try:
-            wants = await self._wants.wanted(limits.WANTS_MAX, self._transport.connected())
-            self._asking_s = anyio.current_time() - now_s
-        except Exception as error:  # noqa: BLE001 - what is asked for already is fetched meanwhile
-            self._catalog_failed(error)
-            return
-        self._was_cut_off = len(wants) >= limits.WANTS_MAX
-        new = [want.ref for want in wants if self._jobs.get(want.ref.blob) is None]
-        held, looked_up = await anyio.to_thread.run_sync(self._look_up, new, limiter=self._threads)
-        if await self._tell_arrived(held):
-            self._catalog_problem = None
-            self._settle_problem()
-        for job in self._jobs.update(wants, looked_up):
-            if job.is_complete:
-                self._land(job)
-
-    async def _tell_arrived(self, refs: Sequence[BlobRef]) -> bool:
-        """Tell the catalog what is held; False if it refused, for the time being."""
-        try:
-            if refs:
-                await self._wants.arrived(refs)
-        except Exception as error:  # noqa: BLE001 - what is stored is safe, and told again
-            self._catalog_failed(error)
-            return False
-        return True
-
-    def _catalog_failed(self, error: Exception) -> None:
-        """Ask again in a while: what could not be told is found in the store and told then."""
-        problem = PhotonicError(f"the catalog failed: {error!r}")
-        if isinstance(error, PhotonicError):
-            problem = error
-        now_s = anyio.current_time()
-        self._is_stale, self._ask_again_s = True, now_s + self._pace.disk_recheck_s
-        self._catalog_problem = problem
-        self._block(None, problem, now_s)
-
-    def _look_up(
-        self, refs: Sequence[BlobRef]
-    ) -> tuple[list[BlobRef], dict[BlobId, Partial | None]]:
-        """Find out what is held already, and of the rest what is here in part. Blocks."""
-        held: list[BlobRef] = []
-        looked_up: dict[BlobId, Partial | None] = {}
-        begun = set(self._store.partials())
-        for ref in refs:
-            try:
-                if self._store.has(ref.blob):
-                    held.append(ref)
-                    continue
-                is_here = ref.blob in begun and self._lanes is None  # else the carrier resumes it
-                looked_up[ref.blob] = self._store.resume(ref) if is_here else None
-            except (PhotonicError, OSError) as error:
-                log.warning("%s", error)  # no room for the rest of it: begun anew when there is
-                looked_up[ref.blob] = None
-        return held, looked_up
 
     # --- what became of it -------------------------------------------------------------------
 
@@ -254,7 +213,7 @@ class Transfers:
         if self._lanes is not None:
             return LaneStream(node, self._lanes.order, self._lanes.carry, self._report)
         return FetchStream(
-            node, self._store, self._threads, self._report, self._pace.stall_s, self._throttle
+            node, self._store, self._threads, self._report, self._pace.stall_s, self.throttle
         )
 
     async def _drive(self, fetch: Fetching) -> None:
@@ -277,7 +236,7 @@ class Transfers:
                 self._carried += fates
                 self._news.set()
             case said.Gave(peer, bytes_out, chunks):
-                self._throttle.note(NodeId(peer), Direction.OUT, bytes_out)
+                self.throttle.note(NodeId(peer), Direction.OUT, bytes_out)
                 self.counters.bytes_out += bytes_out
                 self.counters.chunks_served += chunks
 
@@ -291,14 +250,14 @@ class Transfers:
             if isinstance(event, said.Landed) and (job := jobs[event.blob]) is not None
         ]
         self.counters.blobs_received += len(landed)
-        await self._tell_arrived(landed)
+        await self._wanting.tell_arrived(landed)
         for event in events:
             job = jobs[event.blob]
             if job is None:
                 continue
             if isinstance(event, said.Landed):
                 if job.progress_s:  # somebody watches it; thousands of small ones nobody does
-                    self._announce(_progress_of(job))
+                    self._announce(_progress_of(job, anyio.current_time()))
                 self._jobs.forget(job.want.ref)
             elif isinstance(event, said.Unstored):
                 self._not_landed(job, problem_of(event.fault))
@@ -310,7 +269,7 @@ class Transfers:
     def _returned(self, node: NodeId, unanswered: Sequence[Wanted]) -> None:
         """Hear that a stream ended, and what it still owed."""
         for wanted in unanswered:
-            self._jobs.ended(node, wanted)
+            self._jobs.ended(node, wanted, anyio.current_time())
         self._news.set()
 
     def _report(self, fetch: Fetching, outcomes: Sequence[Outcome], elapsed_s: float) -> None:
@@ -320,18 +279,19 @@ class Transfers:
         for outcome in outcomes:
             match outcome:
                 case Began(ref, partial):
-                    job = self._jobs.began(ref, partial)
+                    job = self._jobs.began(ref, partial, now_s)
                     if job is not None and job.is_complete:
                         self._land(job)
                 case Stored(ref, index, size_bytes):
                     self.counters.chunks_received += 1
                     self.counters.bytes_in += size_bytes
-                    self._progress(self._jobs.stored(ref, index), now_s)
+                    self._meter.add(size_bytes, now_s)
+                    self._progress(self._jobs.stored(ref, index, now_s), now_s)
                 case Unstored(ref, problem):
                     self._block(self._jobs.get(ref.blob), problem, now_s)
                 case Answered(wanted):
                     brought_bytes += cost_bytes(wanted)
-                    self._jobs.ended(fetch.node, wanted)
+                    self._jobs.ended(fetch.node, wanted, now_s)
                 case Refused(wanted, is_busy):
                     self._refused(fetch.node, wanted, is_busy, now_s)
         if brought_bytes:
@@ -339,12 +299,13 @@ class Transfers:
         self._news.set()
 
     def _refused(self, node: NodeId, wanted: Wanted, is_busy: bool, now_s: float) -> None:
-        job = self._jobs.get(wanted.ref.blob)
-        self._jobs.ended(node, wanted)
+        self._jobs.ended(node, wanted, now_s)
         if is_busy:
             self._holders.failed(node)
-        elif job is not None:
-            job.refused(node, now_s, self._world.entropy.uniform(0.0, 1.0))
+        else:
+            jitter = self._world.entropy.uniform(0.0, 1.0)
+            reachable = self._holders.reachable()
+            self._jobs.refused(wanted.ref, node, reachable, now_s, jitter)
 
     def _progress(self, job: Job | None, now_s: float) -> None:
         """Tell of a chunk: at most twice a second for each blob."""
@@ -354,11 +315,14 @@ class Transfers:
             self._land(job)
         elif now_s - job.progress_s >= limits.TRANSFER_PROGRESS_INTERVAL_S:
             job.progress_s = now_s
-            self._announce(_progress_of(job))
+            self._announce(_progress_of(job, now_s))
 
     def _land(self, job: Job) -> None:
         if not job.is_landing:
-            job.is_landing = True
+            now_s = anyio.current_time()
+            self._jobs.landing(job, now_s)
+            if job.progress_s:
+                self._announce(_progress_of(job, now_s))
             if not isinstance(job.partial, CarriedPartial):  # else it lands where it is
                 self._landing.add(cast(Partial, job.partial))
 
@@ -366,14 +330,14 @@ class Transfers:
         """Hear which blobs are held now, and which are not, and why."""
         held = [partial.ref for partial, result in outcomes if isinstance(result, Held)]
         self.counters.blobs_received += len(held)
-        await self._tell_arrived(held)
+        await self._wanting.tell_arrived(held)
         for partial, result in outcomes:
             job = self._jobs.get(partial.ref.blob)
             if job is None:
                 continue
             if isinstance(result, Held):
                 if job.progress_s:  # somebody watches it; thousands of small ones nobody does
-                    self._announce(_progress_of(job))
+                    self._announce(_progress_of(job, anyio.current_time()))
                 self._jobs.forget(partial.ref)
             else:
                 self._not_landed(job, result)
@@ -382,60 +346,47 @@ class Transfers:
 
     def _not_landed(self, job: Job, problem: PhotonicError) -> None:
         now_s = anyio.current_time()
-        job.is_landing = False
-        self._block(job, problem, now_s)
-        if isinstance(job.partial, CarriedPartial):  # the carrier knows what is left of it
-            job.partial, job.missing, job.done_bytes = None, set(), 0
+        is_carried = isinstance(job.partial, CarriedPartial)  # the carrier knows what is left of it
+        wait_s = self._pace.disk_recheck_s
         if isinstance(problem, BlobCorrupt):
             # Every chunk was right and the whole is wrong: whoever introduced the blob named
             # another one's chunks. No peer can help; the newest change of it might.
-            job.partial, job.missing, job.done_bytes = None, set(), 0
-            job.not_before_s = now_s + limits.CORRUPT_PEER_PENALTY_S
+            is_carried, wait_s = True, limits.CORRUPT_PEER_PENALTY_S
+        self._jobs.not_landed(job, problem, now_s, wait_s, begins_again=is_carried)
+        self._trouble.note(problem, now_s)
 
     # --- when the disk refuses ---------------------------------------------------------------
 
     def _block(self, job: Job | None, problem: PhotonicError, now_s: float) -> None:
         """Note a problem of this node; what came for the job is fetched again later."""
         if job is not None:
-            job.problem = problem
-            job.not_before_s = now_s + self._pace.disk_recheck_s
-        if isinstance(problem, StoreFull | StoreBroken):
-            self._recheck_s = now_s + self._pace.disk_recheck_s
-        if self._problem is None:
-            log.warning("%s", problem)
-            self._announce(ProblemsChanged(1))
-        self._problem = problem
+            self._jobs.block(job, problem, now_s, self._pace.disk_recheck_s)
+        self._trouble.note(problem, now_s)
 
     async def _look_at_disk(self) -> None:
         """Go on when there is room again, and with what was complete first."""
         now_s = anyio.current_time()
-        if self._recheck_s is not None and now_s >= self._recheck_s:
-            self._recheck_s = now_s + self._pace.disk_recheck_s
+        if self._trouble.is_recheck_due(now_s):
             try:
                 await anyio.to_thread.run_sync(
                     self._store.check_room, limits.FETCH_WINDOW_BYTES, limiter=self._threads
                 )
             except (PhotonicError, OSError):
                 return
-            self._recheck_s = None
-        if self._problem is not None:
+            self._trouble.disk_is_well()
+        if self._trouble.problem is not None:
             for job in self._jobs:
                 if job.is_complete and job.not_before_s <= now_s:
                     self._land(job)
             self._settle_problem()
 
     def _settle_problem(self) -> None:
-        """Take the problem back when nothing suffers from it any more."""
-        if self._problem is None or self._recheck_s is not None:
-            return
-        problems = [job.problem for job in self._jobs if job.problem is not None]
-        if self._catalog_problem is not None:
-            problems.append(self._catalog_problem)
-        if not problems:
-            self._announce(ProblemsChanged(0))
-        self._problem = problems[0] if problems else None
+        self._trouble.settle(job.problem for job in self._jobs if job.problem is not None)
 
 
-def _progress_of(job: Job) -> TransferProgress:
-    ref = job.want.ref
-    return TransferProgress(ref.blob, job.want.name, job.done_bytes, ref.size_bytes, len(job.asked))
+def _progress_of(job: Job, now_s: float) -> TransferProgress:
+    view = job.view(now_s)
+    return TransferProgress(
+        view.blob, view.name, view.done_bytes, view.total_bytes, len(view.peers),
+        view.state.value, view.rate_bytes_s, view.eta_s,
+    )  # fmt: skip

@@ -21,11 +21,14 @@ from photonic.blobs.memory import MemoryStore
 from photonic.edits import Chosen, Said
 from photonic.errors import CodeInvalid, CodeRefused, ExportUnwritable, FolderUnknown
 from photonic.events import CatalogTaskProgress, ImportProgress
-from photonic.ids import BlobId, peer_id
+from photonic.ids import BlobId, NodeId, peer_id
 from photonic.limiter import Limiter
+from photonic.moving import Moving
 from photonic.p2p.rates import Bandwidth
 from photonic.p2p.throttle import Throttle
+from photonic.pauses import Pauses
 from photonic.problems import Problems
+from photonic.safety import Safety
 from photonic.scrubber import Scrubber
 from photonic.verifications import Verifications
 from photonic.verify_views import VerificationView
@@ -89,6 +92,16 @@ class MemoryNode(MemoryPhotos):
             Throttle(SystemClock()), folder / "limits.json", Bandwidth(), SystemFiles(),
             lambda: {THERE: NAMES[THERE]}, self.events.announce, lambda _: None,
         )  # fmt: skip
+        self.paused: list[tuple[bool, frozenset[NodeId]]] = []  # as it was applied
+        pauses = Pauses(
+            folder / "pauses.json", SystemFiles(), self.finder, lambda: {THERE: NAMES[THERE]},
+            self.events.announce, lambda library, peers: self.paused.append((library, peers)),
+        )  # fmt: skip
+        safety = Safety(
+            self.query, SystemClock(), 2, lambda: 2, lambda: 0, lambda: pauses.paused.library,
+            self.events.announce,
+        )  # fmt: skip
+        self.moving = Moving(lambda: None, pauses, safety)
         self.library = LibraryView(id=LIBRARY_ID.hex(), name="Harbour")
         self.state = "monitoring"
         self.is_stopping = False
@@ -123,6 +136,8 @@ class MemoryNode(MemoryPhotos):
             catalog={"indexing": {"left": 0, "of": 0}, "syncing": {}},
             scrub=await self.verifications.scrubber.view(),
             limits=self.limiter.view(),
+            safety=self.moving.safety.view(),
+            pauses=await self.moving.pauses.views(),
         )
 
     async def photos(self, filters: PhotoFilter, limit: int, cursor: str | None) -> PhotoPage:

@@ -85,11 +85,25 @@ ANNOUNCED: list[tuple[events.Event, tuple[str, object]]] = [
     (events.HoldingsChanged(SUBJECTS), ("holdings", {"ids": IDS})),
     (events.PeerChanged(NODE, True), ("peer", {"id": peer_id(NODE), "connected": True})),
     (
-        events.TransferProgress(b"\xab" * 32, "a.NEF", 5, 9, 2),
+        events.TransferProgress(b"\xab" * 32, "a.NEF", 5, 9, 2, "fetching", 2.2, 1.5),
         (
             "transfer",
-            {"blob": "ab" * 32, "name": "a.NEF", "done_bytes": 5, "total_bytes": 9, "peers": 2},
+            {
+                "blob": "ab" * 32,
+                "name": "a.NEF",
+                "state": "fetching",
+                "done_bytes": 5,
+                "total_bytes": 9,
+                "peers": 2,
+                "rate_bytes_s": 2,
+                "eta_s": 1.5,
+            },
         ),
+    ),
+    (events.PausesChanged(2), ("pauses", {"count": 2})),
+    (
+        events.SafetyChanged(3, 900, None),
+        ("safety", {"photos_at_risk": 3, "bytes_left": 900, "eta_s": None}),
     ),
     (
         events.ImportProgress("/card", 9, 4, 3, 2, False),

@@ -23,6 +23,12 @@ class Crash(BaseException):
     """The machine stopped. No handler for errors may see it."""
 
 
+def grows(path: object) -> bool:
+    """Whether a file is written again after an fsync: then that one still counts."""
+    name = Path(str(path))
+    return name.suffix == ".pack" or (name.parent.name == "partial" and not name.suffix)
+
+
 class FailingDisk:
     """Wraps os.pwrite, copy_file_range, fsync and replace below one folder."""
 
@@ -33,9 +39,10 @@ class FailingDisk:
         self._root = str(root.resolve())
         self._lock = threading.Lock()
         self._dirty: set[str] = set()
+        self._durable: dict[str, bytes] = {}  # what a file held that grows after its fsync
         self._renames: list[tuple[str, str]] = []
         self._replace = os.replace
-        for name in ("pwrite", "copy_file_range", "fsync", "replace", "unlink"):
+        for name in ("pwrite", "copy_file_range", "fsync", "replace", "unlink", "truncate"):
             monkeypatch.setattr(os, name, self._wrap(name, getattr(os, name)))
 
     def step(self) -> None:
@@ -53,6 +60,11 @@ class FailingDisk:
             if not str(path).startswith(self._root):
                 return real(*args, **options)
             self.step()
+            with self._lock:
+                if grows(path) and str(path) not in self._durable:
+                    # What another life wrote, or what it began with.
+                    is_there = Path(path).exists()
+                    self._durable[str(path)] = Path(path).read_bytes() if is_there else b""
             result = real(*args, **options)
             with self._lock:
                 self._note(name, str(path), args)
@@ -69,10 +81,12 @@ class FailingDisk:
             if old in self._dirty:
                 self._dirty.discard(old)
                 self._dirty.add(new)
+            self._durable[new] = self._durable.pop(old, b"")
         elif name == "fsync" and stat.S_ISDIR(os.fstat(args[0]).st_mode):
             self._renames = [r for r in self._renames if str(Path(r[1]).parent) != path]
         elif name == "fsync":
             self._dirty.discard(path)
+            self._durable[path] = Path(path).read_bytes() if grows(path) else b""
 
     def lose_power(self, choose: Choose) -> None:
         """Undo what was not durable, as far as `choose` says so."""
@@ -81,9 +95,11 @@ class FailingDisk:
                 self._replace(new, old)
                 if new in self._dirty:
                     self._dirty.add(old)
+                self._durable[old] = self._durable.pop(new, b"")
         for name in sorted(self._dirty):
             path = Path(name)
             if path.exists() and choose():
                 path.chmod(0o600)
-                size = path.stat().st_size
-                path.write_bytes(bytes(size) if choose() else b"")
+                kept, size = self._durable.get(name, b""), path.stat().st_size
+                lost = bytes(max(0, size - len(kept)))
+                path.write_bytes(kept + lost if choose() else kept)

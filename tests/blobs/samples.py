@@ -38,6 +38,19 @@ class StepClock:
         return self.now_ms() / 1_000
 
 
+class SeededEntropy:
+    """Randomness that a failing test can repeat."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self._random = random.Random(seed)
+
+    def token(self, size_bytes: int) -> bytes:
+        return self._random.randbytes(size_bytes)
+
+    def uniform(self, low: float, high: float) -> float:
+        return self._random.uniform(low, high)
+
+
 @dataclass
 class SmallDisk(SystemFiles):
     """The machine's files, on a disk that has this much room left whatever is written."""

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from photonic import limits
 from photonic.blobs.chunks import Chunk, ChunkList, Scan, scan_bytes
 from photonic.blobs.store import BlobStore, Held, Origin, Partial
 from photonic.errors import BlobCorrupt, BlobMissing, StoreFull
 from photonic.ids import BlobId, digest
 from photonic.photos import BlobRef
-from tests.blobs.samples import noise
+from tests.blobs.samples import jpeg, noise
 
 BIG = noise(3_000_000)
 ABSENT = BlobId(digest(b"nobody has this"))
@@ -128,6 +129,71 @@ class StoreContract:
             list(pool.map(partial.write, range(len(found.chunks)), pieces(BIG, found)))
             assert set(pool.map(lambda _: partial.finish().ref, range(4))) == {found.ref}
         assert store.read(found.ref.blob) == BIG
+
+    def test_chunks_that_another_blob_has_are_not_fetched(self, tmp_path: Path) -> None:
+        store, pixels = self.make(tmp_path), noise(3_000_000, 9)
+        store.put(jpeg(noise(20_000, 1), pixels))
+        data = jpeg(noise(25_000, 2), pixels)
+        found = scan_bytes(data)
+        partial = store.begin(found.ref, found.chunks)
+        assert partial.missing() == (0,)
+        assert partial.missing_bytes < 0.03 * len(data)
+        partial.write(0, pieces(data, found)[0])
+        assert partial.finish().ref == found.ref
+        assert store.read(found.ref.blob) == data
+
+    def test_bytes_that_repeat_are_fetched_once(self, tmp_path: Path) -> None:
+        store = self.make(tmp_path)
+        held, data = noise(1_500_000, 1), noise(1_500_000, 1) + noise(70_000, 2)
+        store.put(held)
+        cut = [Chunk(digest(p), len(p)) for p in pieces(held, scan_bytes(held))]
+        twice = held + held
+        chunks = ChunkList((*cut, *cut))
+        ref = BlobRef(BlobId(digest(twice)), len(twice), chunks.id)
+        assert store.begin(ref, chunks).finish().ref == ref
+        assert store.read(ref.blob) == twice
+        longer = scan_bytes(data)
+        assert 0 < store.begin(longer.ref, longer.chunks).missing_bytes < len(data) / 2
+
+    @pytest.mark.parametrize("size_bytes", [0, 1, 40_000, limits.PACKED_BLOB_BYTES_MAX])
+    def test_a_small_blob_is_kept_as_any_other(self, tmp_path: Path, size_bytes: int) -> None:
+        store, data = self.make(tmp_path), noise(size_bytes, 3)
+        found = scan_bytes(data)
+        partial = store.begin(found.ref, found.chunks)
+        assert partial.missing_bytes == size_bytes
+        if size_bytes:
+            with pytest.raises(ValueError, match="missing"):
+                partial.finish()
+            with pytest.raises(BlobCorrupt):
+                partial.write(0, data[1:] + b"!")
+            assert store.partials() == (found.ref.blob,)
+            store.drop_partial(found.ref.blob)
+            assert store.partials() == ()
+            partial = store.begin(found.ref, found.chunks)
+        for index, piece in enumerate(pieces(data, found)):
+            partial.write(index, piece)
+        held = partial.finish()
+        assert held == store.held(found.ref.blob) == partial.finish() == store.put(data)
+        assert store.read(found.ref.blob) == data
+        assert store.read(found.ref.blob, 10, 5) == data[10:15]
+        assert store.chunk_list(found.ref.blob) == found.chunks
+        assert store.verify(found.ref.blob).ref == found.ref
+        assert list(store.refs()) == [found.ref]
+
+    def test_small_blobs_are_finished_with_big_ones(self, tmp_path: Path) -> None:
+        store = self.make(tmp_path / "store")
+        datas = [noise(size, 4) for size in (10, 60_000, 200_000, 2_000_000)]
+        begun = []
+        for data in datas:
+            found = scan_bytes(data)
+            partial = store.begin(found.ref, found.chunks)
+            for index, piece in enumerate(pieces(data, found)):
+                partial.write(index, piece)
+            begun.append(partial)
+        results = store.finish_many(begun)
+        assert [r.ref for r in results if isinstance(r, Held)] == [p.ref for p in begun]
+        assert [store.read(partial.ref.blob) for partial in begun] == datas
+        assert store.partials() == ()
 
     def test_a_wrong_chunk_is_refused_and_stays_missing(self, tmp_path: Path) -> None:
         store, found = self.make(tmp_path), scan_bytes(BIG)

@@ -197,6 +197,20 @@ def test_a_peer_behind_its_own_limit_holds_up_nobody_and_saves_up_nothing() -> N
     assert abs(halves[A] - halves[B]) <= 200_000
 
 
+def test_who_comes_later_gets_its_share_and_not_what_it_did_not_ask_for_before() -> None:
+    hour = Hour()
+    hour.gate.set_rates(10 * MB, {}, hour.now_s)
+    for _ in range(1_000):
+        hour.ask(A, 50_000)
+    hour.run_until(hour.now_s + 2)
+    hour.passed.clear()
+    for _ in range(400):
+        hour.ask(B, 50_000)
+    hour.run_until(hour.now_s + 2)
+    had = Counter(one.peer for _, one in hour.passed)
+    assert abs(had[A] - had[B]) <= 2
+
+
 def test_rates_change_while_somebody_waits() -> None:
     hour = Hour()
     hour.gate.set_rates(limits.RATE_BYTES_S_MIN, {}, hour.now_s)
@@ -283,6 +297,10 @@ def test_what_is_owed_never_holds_back_for_ever() -> None:
     delay_s = bucket.delay_s(200_000, 0.0)
     assert delay_s <= 2 * 0.2 + 1e-6
     assert bucket.delay_s(200_000, delay_s) == 0.0
+    # It is at full speed again soon, and not only after ten to the ninth seconds.
+    now_s = 2 * limits.THROTTLE_OWED_S + 1
+    bucket.take(200_000, now_s)
+    assert bucket.delay_s(200_000, now_s) <= 0.2 + 1e-6
 
 
 # --- how many files at one time ------------------------------------------------------------------

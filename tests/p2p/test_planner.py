@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,19 +13,17 @@ from hypothesis import strategies as st
 from photonic import limits
 from photonic.blobs.chunks import Chunk, ChunkList
 from photonic.ids import BlobId, NodeId, digest
-from photonic.p2p.exchange import ChunksWanted, ListWanted, WholeWanted, cost_bytes
+from photonic.p2p.exchange import ChunksWanted, ListWanted, Wanted, WholeWanted, cost_bytes
 from photonic.p2p.planner import (
     Assignment,
     Budget,
     Need,
-    Score,
     Want,
-    backoff_s,
     in_order,
-    is_too_slow,
     pieces,
     plan,
 )
+from photonic.p2p.standing import Breaker, Score
 from photonic.photos import BlobRef
 
 NODES = [NodeId(digest(bytes([n]))) for n in range(4)]
@@ -62,6 +61,8 @@ scores = st.builds(
     rate_bytes_s=st.floats(1.0, 1e9),
     retry_s=st.sampled_from([0.0, NOW_S, NOW_S + 1]),
     barred_s=st.sampled_from([0.0, NOW_S + 1]),
+    corrupt=st.integers(0, 3),
+    is_on_trial=st.booleans(),
 )
 budgets = st.dictionaries(
     st.sampled_from(NODES),
@@ -69,8 +70,9 @@ budgets = st.dictionaries(
         Budget,
         free_bytes=st.integers(-1_000, 40_000_000),
         free_questions=st.integers(-1, 20),
-        in_flight_bytes=st.integers(0, 40_000_000),
+        in_flight_bytes=st.just(0) | st.integers(0, 40_000_000),
         score=scores,
+        batch_bytes=st.integers(1, limits.REQUEST_BYTES_MAX),
     ),
 )
 free = st.integers(-10, 100_000_000)
@@ -130,16 +132,80 @@ def test_nobody_is_idle_who_holds_what_is_needed(
     assignments = plan(some, peers, NOW_S, free_bytes)
     if cost(assignments) >= free_bytes:
         return
-    asked = {assignment.wanted for assignment in assignments}
+    asked = {piece for a in assignments for piece in parts_of(a.wanted)}
     able = set()
     for node, budget in peers.items():
         own = [assignment for assignment in assignments if assignment.node == node]
         has_room = cost(own) < budget.free_bytes and len(own) < budget.free_questions
-        if has_room and budget.score.not_before_s <= NOW_S:
+        if has_room and budget.score.breaker(NOW_S) is Breaker.CLOSED:
             able.add(node)
     for need in some:
         if need.holders & able:
-            assert set(pieces(need)) <= asked
+            assert {part for wanted in pieces(need) for part in parts_of(wanted)} <= asked
+
+
+def parts_of(wanted: Wanted) -> list[tuple[BlobId, int | None]]:
+    """Return the chunks that a question is for; None is the list, or the whole."""
+    indices = wanted.indices if isinstance(wanted, ChunksWanted) else (None,)
+    return [(wanted.ref.blob, index) for index in indices]
+
+
+@given(needs(), budgets, free)
+def test_a_peer_on_trial_is_asked_one_question_at_a_time(
+    some: list[Need], peers: dict[NodeId, Budget], free_bytes: int
+) -> None:
+    count = Counter(assignment.node for assignment in plan(some, peers, NOW_S, free_bytes))
+    for node, budget in peers.items():
+        if budget.score.breaker(NOW_S) is Breaker.HALF_OPEN:
+            assert count[node] <= (1 if budget.in_flight_bytes == 0 else 0)
+
+
+def test_a_peer_on_trial_is_asked_for_one_file_and_a_well_one_for_all() -> None:
+    some = [
+        Need(BlobRef(BlobId(digest(b"%d" % n)), 1_000, bytes(32)), frozenset(NODES))
+        for n in range(5)
+    ]
+    for score, many in ((Score(is_on_trial=True), 1), (Score(), 5)):
+        peers = {NODES[0]: Budget(1 << 20, 9, score=score)}
+        assert len(plan(some, peers, NOW_S, 1 << 20)) == many
+        asked = {NODES[0]: Budget(1 << 20, 9, 500, score)}
+        assert len(plan(some, asked, NOW_S, 1 << 20)) == (0 if many == 1 else 5)
+
+
+@given(needs(), budgets)
+def test_a_question_is_as_large_as_the_peer_answers_soon(
+    some: list[Need], peers: dict[NodeId, Budget]
+) -> None:
+    for one in plan(some, peers, NOW_S, 1 << 40):
+        if isinstance(one.wanted, ChunksWanted) and len(one.wanted.indices) > 1:
+            assert cost_bytes(one.wanted) <= peers[one.node].batch_bytes
+
+
+@given(needs(), budgets, free)
+def test_who_can_still_be_asked_is_known_while_the_needs_are_read(
+    some: list[Need], peers: dict[NodeId, Budget], free_bytes: int
+) -> None:
+    able: set[NodeId] = set()
+    read: list[frozenset[NodeId]] = []
+
+    def needs_of_the_able() -> Iterator[Need]:
+        for need in some:
+            read.append(frozenset(able))
+            if need.holders & able:
+                yield need
+
+    assert plan(needs_of_the_able(), peers, NOW_S, free_bytes, able) == plan(
+        some, peers, NOW_S, free_bytes
+    )
+    assert all(later <= before for before, later in pairwise(read))
+
+
+def test_of_two_holders_the_one_that_lied_once_comes_second() -> None:
+    need = Need(BlobRef(BlobId(bytes(32)), 1_000, bytes(32)), frozenset(NODES[:2]))
+    liar, honest = Score(corrupt=1), Score()
+    for first, second in ((NODES[0], NODES[1]), (NODES[1], NODES[0])):
+        peers = {first: Budget(1 << 20, 5, score=liar), second: Budget(1 << 20, 5, score=honest)}
+        assert [one.node for one in plan([need], peers, NOW_S, 1 << 20)] == [second]
 
 
 @given(needs())
@@ -191,37 +257,6 @@ def test_a_plan_reads_no_further_than_there_is_somebody_to_ask() -> None:
             yield Need(BlobRef(BlobId(bytes(32)), 10, bytes(32)), frozenset(NODES))
 
     assert len(plan(endless(), {NODES[0]: Budget(100, 3)}, NOW_S, 1_000)) == 3
-
-
-@given(st.integers(0, 10_000), st.floats(0, 1))
-def test_backing_off_doubles_within_its_bounds(failures: int, jitter: float) -> None:
-    wait_s = backoff_s(failures, jitter)
-    assert limits.FETCH_RETRY_MIN_S / 2 <= wait_s <= limits.FETCH_RETRY_MAX_S
-    assert backoff_s(failures + 1, jitter) >= wait_s
-
-
-def test_a_peer_that_fails_is_left_alone_and_forgiven_when_it_brings_something() -> None:
-    failed = Score().failed(NOW_S, 1.0)
-    assert failed.not_before_s == NOW_S + limits.FETCH_RETRY_MIN_S
-    assert failed.failed(NOW_S, 1.0) == failed  # the same failure, seen by another stream
-    again = failed.failed(failed.not_before_s, 1.0)
-    assert again.not_before_s - failed.not_before_s == 2 * limits.FETCH_RETRY_MIN_S
-    assert again.brought(1_000, 1.0).not_before_s == 0.0
-
-
-def test_a_peer_that_lied_is_not_forgiven_by_what_it_brings() -> None:
-    liar = Score().lied(NOW_S)
-    assert liar.brought(1_000, 1.0).not_before_s == NOW_S + limits.CORRUPT_PEER_PENALTY_S
-    assert liar.lied(NOW_S).not_before_s == NOW_S + 2 * limits.CORRUPT_PEER_PENALTY_S
-
-
-def test_a_slow_peer_is_left_only_for_one_that_is_faster_and_well() -> None:
-    fast, busy = Score(rate_bytes_s=1e7), Score(rate_bytes_s=1e7, retry_s=NOW_S + 5)
-    assert is_too_slow(limits.FETCH_SLOW_S, 1e3, [fast], NOW_S)
-    assert not is_too_slow(limits.FETCH_SLOW_S - 1, 1e3, [fast], NOW_S)
-    assert not is_too_slow(limits.FETCH_SLOW_S, 1e3, [busy], NOW_S)
-    assert not is_too_slow(limits.FETCH_SLOW_S, 5e6, [fast], NOW_S)
-    assert not is_too_slow(limits.FETCH_SLOW_S, 0.0, [], NOW_S)
 
 
 def test_wants_are_ordered_and_each_blob_is_there_once() -> None:

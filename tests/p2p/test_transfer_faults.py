@@ -23,7 +23,7 @@ from photonic.p2p.blob_messages import (
 )
 from photonic.p2p.holders import Counters
 from photonic.p2p.jobs import TransferState
-from photonic.p2p.planner import Want
+from photonic.p2p.planner import WantPage, WantsAsked
 from photonic.p2p.serving import BlobServer
 from photonic.p2p.transport import Stream
 from photonic.photos import BlobRef
@@ -210,11 +210,11 @@ def test_a_catalog_that_refuses_for_a_while_is_told_again(
                 raise error
             await arrived(some)
 
-        async def refuse_to_say(limit: int, reachable: frozenset[NodeId]) -> Sequence[Want]:
+        async def refuse_to_say(asked: WantsAsked) -> WantPage:
             if not refusals:
                 refusals.append("wanted")
                 raise error
-            return await wanted(limit, reachable)
+            return await wanted(asked)
 
         monkeypatch.setattr(sink.wants, "arrived", refuse_to_hear)
         monkeypatch.setattr(sink.wants, "wanted", refuse_to_say)

@@ -135,7 +135,8 @@ def test_after_a_kill_only_missing_chunks_are_fetched(tmp_path: Path) -> None:
         await first.wait_for(lambda: any(isinstance(e, TransferProgress) for e in first.events))
         first.scope.cancel()
         await first.ended.wait()
-        store = FileStore.open(tmp_path, World())  # as a new process: nothing was closed
+        first_store.close()  # as the kernel does it for a process that is killed
+        store = FileStore.open(tmp_path, World())
         left = store.resume(refs([data])[0])
         assert left is not None
         missing = len(left.missing())

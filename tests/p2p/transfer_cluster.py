@@ -23,7 +23,7 @@ from photonic.p2p.lane_messages import LANE_PROTOCOL
 from photonic.p2p.lanes import Lanes
 from photonic.p2p.memory_transport import MemoryNetwork, MemoryTransport
 from photonic.p2p.messages import BLOB_PROTOCOL
-from photonic.p2p.planner import Want
+from photonic.p2p.planner import Want, WantPage, WantsAsked
 from photonic.p2p.transfers import Pace, Transfers
 from photonic.p2p.transport import Admission, StreamHandler
 from photonic.photos import BlobRef
@@ -43,9 +43,14 @@ class ListedWants:
     arrivals: list[BlobRef] = field(default_factory=list)
     changed: anyio.Event = field(default_factory=anyio.Event)
 
-    async def wanted(self, limit: int, reachable: frozenset[NodeId]) -> Sequence[Want]:
-        known = [want for want in self.wants if want.holders & reachable]
-        return sorted(known, key=lambda want: want.priority)[:limit]
+    async def wanted(self, asked: WantsAsked) -> WantPage:
+        known = [want for want in self.wants if want.holders & asked.reachable]
+        rest = sorted(
+            (want for want in known if want.position >= asked.begin),
+            key=lambda want: want.position,
+        )
+        page, behind = rest[: asked.limit], rest[asked.limit :]
+        return WantPage(tuple(page), behind[0].position if behind else None)
 
     async def arrived(self, refs: Sequence[BlobRef]) -> None:
         self.arrivals.extend(refs)
@@ -80,7 +85,8 @@ class TransferNode:
         nodes = frozenset(h if isinstance(h, bytes) else h.node for h in holders)
         start = len(self.wants.wants)
         self.wants.wants += [
-            Want(ref, f"{number}.jpg", (number,), nodes) for number, ref in enumerate(refs, start)
+            Want(ref, f"{number}.jpg", (number,), nodes, (0, number))
+            for number, ref in enumerate(refs, start)
         ]
         self.transfers.wake()
 

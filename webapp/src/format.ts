@@ -49,6 +49,27 @@ export function rate(bytesPerSecond: number | null | undefined): string {
   return bytesPerSecond ? `${bytes(bytesPerSecond)}/s` : "";
 }
 
+/** A wait with its two largest units, "3 h 10 min"; null is unknown. */
+export function waitWords(seconds: number | null | undefined): string {
+  if (seconds === null || seconds === undefined) return "unknown";
+  const units: [number, string][] = [
+    [86_400, "d"],
+    [3600, "h"],
+    [60, "min"],
+    [1, "s"],
+  ];
+  let left = Math.max(1, Math.round(seconds));
+  const words: string[] = [];
+  for (const [size, unit] of units) {
+    const amount = Math.floor(left / size);
+    left %= size;
+    if (amount > 0) words.push(`${amount} ${unit}`);
+    else if (words.length > 0) break;
+    if (words.length === 2) break;
+  }
+  return words.join(" ");
+}
+
 /** "Friday 17 May 2024" or "Fri 17 May 2024" from "2024-05-17"; other text comes back as it is. */
 export function dayHeading(day: string, short = false): string {
   const date = new Date(`${day}T00:00:00Z`);

@@ -13,6 +13,7 @@ import type {
   Edit,
   Facets,
   Invitation,
+  Pause,
   Peer,
   PhotoDetail,
   PhotoLog,
@@ -154,6 +155,10 @@ export const node = {
   discard: (chosen: Chosen, confirm = false) =>
     act<BulkEdit>("/trash", confirm ? { ...chosen, confirm } : chosen),
   restore: (chosen: Chosen) => act<BulkEdit>("/trash/restore", chosen),
+  pause: (kind: Pause["kind"], id: string | null) =>
+    act<{ items: Pause[] }>("/pauses", { kind, id }),
+  resume: (kind: Pause["kind"], id: string | null) =>
+    act<{ items: Pause[] }>("/pauses/end", { kind, id }),
   confirmRemovals: (of: string) => act<unknown>("/trash/confirm", { node: of }),
   conflicts: (cursor: string | null, limit: number) =>
     request<ConflictPage>("GET", `/conflicts?limit=${limit}${after(cursor)}`),

@@ -218,6 +218,27 @@ export interface Transfer {
   total_bytes: number;
   rate_bytes_s: number | null;
   peers: string[];
+  /** Seconds; null: nobody can say. */
+  eta_s?: number | null;
+  /** What keeps it, and what to do about it. */
+  problem?: string | null;
+}
+
+/** How many photos are on fewer than `min_copies` nodes, and when that is over. */
+export interface Safety {
+  min_copies: number;
+  state: "safe" | "moving" | "still" | "paused" | "too-few-nodes" | "unknown";
+  photos_at_risk: number;
+  bytes_left: number;
+  rate_bytes_s: number;
+  eta_s: number | null;
+}
+
+/** Something that this node leaves alone; the library has no id. */
+export interface Pause {
+  kind: "library" | "peer" | "album" | "shoot";
+  id: string | null;
+  name: string | null;
 }
 
 export interface ImportRun {
@@ -242,6 +263,30 @@ export interface Status {
   version?: string;
   catalog?: CatalogProgress | null;
   scrub?: Scrub | null;
+  limits?: Limits | null;
+  safety?: Safety | null;
+  pauses?: Pause[];
+}
+
+/** The limits of this node's transfers, in bytes per second; null: no limit. */
+export interface Limits {
+  in_bytes_s: number | null;
+  out_bytes_s: number | null;
+  peers: {
+    peer: string;
+    name: string | null;
+    in_bytes_s: number | null;
+    out_bytes_s: number | null;
+  }[];
+  schedule: string;
+  /** Originals wait, unless `metered_bytes_s` says at which rate everything goes on. */
+  metered: boolean;
+  metered_bytes_s: number | null;
+  parallel: number | null;
+  /** What counts at this time of the day. */
+  now_in_bytes_s: number | null;
+  now_out_bytes_s: number | null;
+  changed: boolean;
 }
 
 /** The regular verification of what is stored on this node. */
@@ -311,7 +356,17 @@ export interface NodeEvents {
   photos: { ids: string[]; local: boolean };
   holdings: { ids: string[] };
   peer: { id: string; connected: boolean };
-  transfer: { blob: string; name: string; done_bytes: number; total_bytes: number };
+  transfer: {
+    blob: string;
+    name: string;
+    done_bytes: number;
+    total_bytes: number;
+    state?: string;
+    rate_bytes_s?: number;
+    eta_s?: number | null;
+  };
+  safety: { photos_at_risk: number; bytes_left: number; eta_s: number | null };
+  pauses: { count: number };
   import: ImportRun;
   problems: { count: number };
   albums: Record<string, never>;
@@ -327,6 +382,8 @@ export const NODE_EVENT_NAMES: readonly NodeEventName[] = [
   "transfer",
   "import",
   "problems",
+  "safety",
+  "pauses",
   "albums",
   "gap",
 ];

@@ -1,6 +1,15 @@
 /** Transfers and imports as the page shows them: a full status now and then, events in between. */
 
-import type { CatalogProgress, ImportRun, Left, NodeEvents, Transfer } from "../api/types.ts";
+import type {
+  CatalogProgress,
+  ImportRun,
+  Left,
+  NodeEvents,
+  Pause,
+  Safety,
+  Transfer,
+} from "../api/types.ts";
+import { bytes, counted, waitWords } from "../format.ts";
 
 export const TRANSFERS_SHOWN_MAX = 50;
 
@@ -10,6 +19,11 @@ export function withProgress(
   event: NodeEvents["transfer"],
 ): Transfer[] {
   const { blob, name, done_bytes, total_bytes } = event;
+  const pace = {
+    ...(event.state !== undefined && { state: event.state }),
+    ...(event.rate_bytes_s !== undefined && { rate_bytes_s: event.rate_bytes_s }),
+    ...(event.eta_s !== undefined && { eta_s: event.eta_s }),
+  };
   const others = transfers.filter((transfer) => transfer.blob !== blob);
   if (total_bytes > 0 && done_bytes >= total_bytes) return others;
   const at = transfers.findIndex((transfer) => transfer.blob === blob);
@@ -22,12 +36,40 @@ export function withProgress(
       state: "fetching",
       rate_bytes_s: null,
       peers: [],
+      ...pace,
     };
     return [...others, begun].slice(0, TRANSFERS_SHOWN_MAX);
   }
   return transfers.map((transfer, index) =>
-    index === at ? { ...transfer, done_bytes, total_bytes } : transfer,
+    index === at ? { ...transfer, done_bytes, total_bytes, ...pace } : transfer,
   );
+}
+
+/** How safe the photos are, in one sentence; empty while it is not counted yet. */
+export function safetyWords(safety: Safety | null | undefined): string {
+  if (!safety || safety.state === "unknown") return "";
+  const nodes = counted(safety.min_copies, "node");
+  if (safety.state === "safe") return `Every photo is on ${nodes} at least.`;
+  const photos = counted(safety.photos_at_risk, "photo is", "photos are");
+  const some = `${photos} on fewer than ${nodes}, ${bytes(safety.bytes_left)} left`;
+  switch (safety.state) {
+    case "moving":
+      return safety.eta_s === null
+        ? `${some}; when they are safe is unknown yet.`
+        : `${some}; safe in ${waitWords(safety.eta_s)}.`;
+    case "paused":
+      return `${some}; when is unknown, for fetching is paused here.`;
+    case "too-few-nodes":
+      return `${some}: the library has too few nodes. Invite one.`;
+    default:
+      return `${some}; when is unknown, for nothing moves.`;
+  }
+}
+
+/** What is paused, in words. */
+export function pauseWords(pause: Pause): string {
+  if (pause.kind === "library") return "Fetching is paused";
+  return `The ${pause.kind} ${pause.name ?? pause.id ?? ""} is paused`;
 }
 
 /** Take in how far one import is; each folder is shown once. */

@@ -1,0 +1,183 @@
+"""photonic doing the job: two daemons, seen from outside only (command line and REST).
+
+How the bytes move is not this module's business. What is counted:
+
+- `photonic`: from the moment when both have the catalog, and not a byte of an original has moved,
+  until the taker says that every original is durable there. It is kept from fetching before by
+  `metered`, and joined beforehand. This is what compares to others who know already what to fetch.
+  When the files have changed that both had, the clock starts likewise, but bytes are counted from
+  the change on: the new catalog entries and previews are among them.
+- `photonic, whole`: from the start of the taker's process, an empty member that was invited, until
+  the same moment: start, connecting and the catalog are in it.
+
+In the end the taker has to give back some photos as they were, or the figure does not count.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from benchmarks.ends import End, Failed, Job, LeftOut, wait_for
+from benchmarks.meter import Meter, Taken
+from benchmarks.samples import count, weight
+from simulations.daemons import Daemon
+
+_PHOTOS_CHECKED = 3
+_EARLY_SHARE_MAX = 0.02  # previews, which do not wait
+_BYTES_CHECKED_MAX = 100_000_000  # of one photo, which is read into memory
+
+
+class OurNode(Daemon):
+    """A daemon at an end."""
+
+    def __init__(self, home: Path, end: End) -> None:
+        super().__init__(home)
+        self.end, self.prefix = end, end.prefix
+
+    def start(self, *arguments: str) -> OurNode:
+        super().start("--listen", f"/ip4/{self.end.address}/tcp/0", *arguments)
+        port = urlsplit(self.url).port
+        assert port is not None
+        self.url = f"http://127.0.0.1:{self.end.reach(port)}"
+        return self
+
+    def run(self, *words: str, is_checked: bool = True) -> str:
+        """Run a verb of the command line at this end."""
+        command = [*self.prefix, sys.executable, "-m", "photonic", "--home", str(self.home), *words]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        if done.returncode and is_checked:
+            raise Failed(f"photonic {words[0]}: {done.stderr.strip()[-500:]}")
+        return done.stdout
+
+    def take_in(self, folder: Path) -> None:
+        """Import a folder: files that are no photos within have no preview, which is told."""
+        before = self.status()["photos"]
+        self.run("import", str(folder), is_checked=False)
+        status = self.status()
+        if status["photos"] - before != count(folder):
+            raise Failed(f"the import took in {status['photos'] - before:,} photos only")
+
+    def invite(self, other: OurNode) -> None:
+        """Make another node, which does not run, a member."""
+        other.run("join", self.run("invite", "--role", other.role).strip())
+
+    def hold_originals(self, *, is_held: bool) -> None:
+        """Have originals wait, or let them go on. Previews and the catalog go on meanwhile."""
+        self.send("PUT", "/limits", {"metered": is_held})
+
+    def counts(self) -> tuple[int, int]:
+        """Return how many photos the catalog has, and how many originals are durable here."""
+        status = self.status()
+        return status["photos"], status["holdings"]["held"]
+
+    def has_catalog_of(self, other: OurNode) -> bool:
+        """Whether nothing is missing here but originals."""
+        status = self.status()
+        wants, originals = status["wants"], status["holdings"]
+        missing = wants["blobs_wanted"] - wants["blobs_held"]
+        return bool(
+            status["photos"] == other.counts()[0]
+            and missing == originals["wanted"] - originals["held"]
+        )
+
+    def fetched_bytes(self) -> int:
+        """Return the bytes of chunks that this process has received so far, as it counts them."""
+        return int(self.metrics()["photonic_bytes_in_total"])
+
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+
+@contextmanager
+def our_nodes(work: Path, *ends: End) -> Iterator[list[OurNode]]:
+    """Give nodes that are not started yet; whatever happens, none is left behind."""
+    nodes = [OurNode(work / f"node{number}", end) for number, end in enumerate(ends)]
+    try:
+        yield nodes
+    except Exception as error:
+        for node in nodes:
+            if (node.home / "stderr.txt").exists() and (said := node.errors().strip()):
+                error.add_note(f"{node.home.name} said: {said.splitlines()[-1]}")
+        raise
+    finally:
+        for node in nodes:
+            node.close()
+
+
+def photonic(job: Job) -> Taken:
+    """Time two daemons from the moment when both have the catalog."""
+    with our_nodes(job.work, job.giver, job.taker) as (giver, taker):
+        _prepare(job, giver, taker)
+        giver.stop()
+        taker.start()
+        taker.hold_originals(is_held=job.change is None)
+        taker.stop()
+        giver.start()
+        taker.start("--peer", giver.listen[0])
+        wire, fetched, held = job.wire(), 0, 0
+        if job.change is not None:
+            wait_for(lambda: taker.counts() == giver.counts(), job.within_s)
+            taker.hold_originals(is_held=True)
+            wire, fetched, held = job.wire(), taker.fetched_bytes(), taker.counts()[1]
+            job.change()
+            giver.take_in(job.source)
+        wait_for(lambda: taker.has_catalog_of(giver), job.within_s)
+        early = taker.fetched_bytes() - fetched
+        if taker.counts()[1] != held or early > _EARLY_SHARE_MAX * weight(job.source):
+            raise Failed("originals did not wait until both had the catalog")
+        job.go()
+        with Meter(giver=giver.pid, taker=taker.pid) as meter:
+            taker.hold_originals(is_held=False)
+            wait_for(lambda: taker.counts() == giver.counts(), job.within_s)
+        meter.taken.own_bytes = taker.fetched_bytes() - fetched
+        meter.taken.wire_bytes = job.wire() - wire if job.wire_bytes else None
+        _check(giver, taker, job.source)
+    return meter.taken
+
+
+def photonic_whole(job: Job) -> Taken:
+    """Time two daemons from the start of the one that has nothing."""
+    if job.change is not None:
+        raise LeftOut("here the taker has the catalog before")
+    with our_nodes(job.work, job.giver, job.taker) as (giver, taker):
+        _prepare(job, giver, taker)
+        giver.stop()
+        giver.start()  # without what the import left in its memory
+        everything, wire = giver.counts(), job.wire()
+        job.go()
+        with Meter(giver=giver.pid) as meter:
+            taker.start("--peer", giver.listen[0])
+            meter.add("taker", taker.pid)
+            wait_for(lambda: taker.counts() == everything, job.within_s)
+        meter.taken.own_bytes = taker.fetched_bytes()
+        meter.taken.wire_bytes = job.wire() - wire if job.wire_bytes else None
+        _check(giver, taker, job.source)
+    return meter.taken
+
+
+def _prepare(job: Job, giver: OurNode, taker: OurNode) -> None:
+    """Have the giver hold everything, and the taker be an empty member that does not run."""
+    giver.start()
+    giver.take_in(job.source)
+    giver.invite(taker)
+
+
+def _check(giver: OurNode, taker: OurNode, source: Path) -> None:
+    """Compare what the taker holds, and some photos as it gives them back, with the source."""
+    ours, theirs = (node.status()["holdings"] for node in (taker, giver))
+    if ours["bytes"] != theirs["bytes"] or theirs["bytes"] < weight(source):
+        raise Failed(f"{ours['bytes']:,} bytes are here of {theirs['bytes']:,}")
+    for item in taker.get("/photos", limit=_PHOTOS_CHECKED)["items"]:
+        path, size = source / item["name"], taker.get(f"/photos/{item['id']}")["bytes"]
+        # Of a re-tagged file the photo from before has another size, and no file any more.
+        if path.stat().st_size == size < _BYTES_CHECKED_MAX:
+            data = taker.bytes(f"/photos/{item['id']}/original")
+            if data != path.read_bytes():
+                raise Failed(f"{path.name} came out as another one")

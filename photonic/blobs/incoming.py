@@ -1,0 +1,274 @@
+"""What is on its way into a file store, from the first chunk to the held blob.
+
+Small blobs grow in memory and are packed when they are complete; others grow as files, each
+claimed by the process that began it, so that no other one gives it its final name. What is here
+already is not fetched: chunks that an earlier run had stored, that are right in a damaged file,
+and that another held blob shares.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from photonic import limits
+from photonic.blobs.aside import Aside
+from photonic.blobs.chunks import ChunkList, Scan, scan
+from photonic.blobs.partial import FilePartial
+from photonic.blobs.reuse import fill
+from photonic.blobs.shelf import Shelf
+from photonic.blobs.small import SmallPartial
+from photonic.blobs.store import Held, Origin, Partial
+from photonic.blobs.verify import check_list
+from photonic.errors import (
+    BlobCorrupt,
+    BlobDamaged,
+    BlobMissing,
+    FrameInvalid,
+    PhotonicError,
+    StoreBusy,
+    StoreFull,
+)
+from photonic.ids import BlobId
+from photonic.photos import BlobRef
+from photonic.world import World
+
+AnyPartial = FilePartial | SmallPartial
+
+
+class Incoming:
+    """The partials of one store, which says what its methods promise (`store.BlobStore`)."""
+
+    def __init__(
+        self,
+        shelf: Shelf,
+        aside: Aside,
+        world: World,
+        chunk_list: Callable[[BlobId], ChunkList],
+        reader: Callable[[BlobId], BinaryIO],
+    ) -> None:
+        """`chunk_list` and `reader` give what the store holds already."""
+        self._shelf, self._aside, self._world = shelf, aside, world
+        self._chunk_list, self._reader = chunk_list, reader
+        self._lock = threading.Lock()
+        self._open: dict[BlobId, AnyPartial] = {}
+
+    def check_room(self, size_bytes: int) -> None:
+        with self._lock:
+            promised_bytes = sum(partial.missing_bytes for partial in self._open.values())
+        self._shelf.check_room(size_bytes + promised_bytes)
+
+    def begin(self, ref: BlobRef, chunks: ChunkList) -> Partial:
+        check_list(ref, chunks)
+        with self._lock:
+            if ref.blob in self._open:
+                return self._open[ref.blob]
+        if ref.size_bytes <= limits.PACKED_BLOB_BYTES_MAX:
+            return self._begin_small(Scan(ref, chunks))
+        if not self._shelf.claims.take(ref.blob):
+            raise StoreBusy(f"another process is at {ref.blob.hex()}")
+        is_kept = False
+        try:
+            partial = self.file(Scan(ref, chunks), self._shelf.incoming(ref.blob))
+            if self._held_of(ref) is not None:
+                partial.vouch(ref.blob)
+                return partial
+            self._fill(partial)
+            with self._lock:
+                kept = self._open.setdefault(ref.blob, partial)
+                is_kept = kept is partial
+            return kept
+        finally:
+            if not is_kept:
+                self._shelf.claims.release(ref.blob)
+
+    def _fill(self, partial: FilePartial) -> None:
+        """Put what is here already into a partial that was just begun. Raises StoreFull."""
+        ref, chunks = partial.ref, partial.chunks
+        partial.reopen()
+        self._aside.salvage(partial)
+        self.check_room(partial.missing_bytes)
+        if ref.size_bytes <= limits.SMALL_BLOB_BYTES:
+            return  # whoever has the list of a small one has its bytes, too
+        path = self._shelf.incoming_list(ref.blob)
+        if not path.exists() or path.read_bytes() != chunks.encoded:
+            with self._shelf.naming_full(len(chunks.encoded)):
+                self._world.files.write_durable(path, chunks.encoded)
+        if partial.missing_bytes:
+            fill(partial, self._shelf.ledger.kin(chunks), self._chunk_list, self._reader)
+
+    def _begin_small(self, found: Scan) -> Partial:
+        if self._shelf.find(found.ref.blob) is not None:
+            with self._reader(found.ref.blob) as file:
+                return self.small(found, Origin.RECEIVED, file.read())
+        self.check_room(found.ref.size_bytes)
+        begun = self.small(found, Origin.RECEIVED)
+        if begun.is_repair:
+            self._aside.salvage(begun)
+        with self._lock:
+            return self._open.setdefault(found.ref.blob, begun)
+
+    def mend(self, ref: BlobRef, chunks: ChunkList) -> Partial:
+        """Begin a partial that is finished at once, or left to whoever will fetch what it lacks."""
+        with self._lock:
+            is_open = ref.blob in self._open
+        partial = self.begin(ref, chunks)
+        if partial.missing_bytes and not is_open:
+            self._let_go(ref.blob)
+        return partial
+
+    def resume(self, ref: BlobRef) -> Partial | None:
+        with self._lock:
+            opened = self._open.get(ref.blob)
+        if opened is not None and opened.ref == ref:
+            return opened
+        path = self._shelf.incoming(ref.blob)
+        try:
+            listed = self._shelf.incoming_list(ref.blob)
+            # A small blob has a list only where some of its chunks were found damaged.
+            if ref.size_bytes > limits.SMALL_BLOB_BYTES or listed.exists():
+                chunks = ChunkList.decode(listed.read_bytes())
+            elif path.stat().st_size == ref.size_bytes:
+                chunks = scan(path).chunks
+            else:
+                return None
+            return self.begin(ref, chunks)
+        except (FileNotFoundError, FrameInvalid, BlobCorrupt):
+            return None  # no list, or not the one that is wanted: it is asked for again
+
+    def finish_many(self, partials: Sequence[Partial]) -> list[Held | PhotonicError]:
+        unique: dict[BlobId, AnyPartial] = {}
+        for one in partials:
+            assert isinstance(one, AnyPartial), "a partial of another store"
+            if one is not unique.setdefault(one.ref.blob, one) and isinstance(one, FilePartial):
+                self._world.files.remove(one.path)  # the same bytes, staged twice
+        results: dict[BlobId, Held | PhotonicError] = {}
+        ordered = [unique[blob] for blob in sorted(unique)]
+        for start in range(0, len(ordered), limits.BLOBS_PER_COMMIT_MAX):
+            results |= self._finish_batch(ordered[start : start + limits.BLOBS_PER_COMMIT_MAX])
+        return [results[one.ref.blob] for one in partials]
+
+    def _finish_batch(self, batch: Sequence[AnyPartial]) -> dict[BlobId, Held | PhotonicError]:
+        results: dict[BlobId, Held | PhotonicError] = {}
+        plain: dict[Origin, list[FilePartial]] = {}
+        small: dict[Origin, list[tuple[SmallPartial, bytes]]] = {}
+        with ExitStack() as claims:
+            for one in batch:  # always in the order of the ids, so that no two wait in a ring
+                claims.enter_context(one.finishing)
+                held = self._held_of(one.ref)
+                try:
+                    if held is not None:
+                        results[one.ref.blob] = held
+                    elif isinstance(one, SmallPartial):
+                        small.setdefault(one.origin, []).append((one, one.whole()))
+                        continue
+                    else:
+                        one.check_whole()
+                        plain.setdefault(one.origin, []).append(one)
+                        continue
+                except BlobDamaged as error:
+                    results[one.ref.blob] = error  # what is right of it is still there
+                    self._let_go(one.ref.blob, one)
+                    continue
+                except BlobMissing as error:
+                    results[one.ref.blob] = error  # it was dropped: its file is another's now
+                    continue
+                except BlobCorrupt as error:
+                    results[one.ref.blob] = error
+                self._discard(one)
+            for alike in plain.values():
+                results |= self._commit(alike, partial(self._shelf.commit, alike))
+            for pairs in small.values():
+                alike_small = [one for one, _ in pairs]
+                results |= self._commit(alike_small, partial(self._shelf.commit_small, pairs))
+        return results
+
+    def _commit(
+        self, alike: Sequence[AnyPartial], commit: Callable[[], list[Held]]
+    ) -> dict[BlobId, Held | PhotonicError]:
+        try:
+            done = commit()
+        except StoreFull as error:
+            return dict.fromkeys((one.ref.blob for one in alike), error)
+        for one in alike:
+            self._discard(one)
+        return {held.ref.blob: held for held in done}
+
+    # --- partials ----------------------------------------------------------------------------
+
+    def partials(self) -> tuple[BlobId, ...]:
+        with self._lock:
+            small = {blob for blob, one in self._open.items() if isinstance(one, SmallPartial)}
+        return tuple(sorted(small.union(self._shelf.partials())))
+
+    def drop(self, blob: BlobId) -> None:
+        """Forget a partial and free its room; absent is fine, and one of another process stays."""
+        with self._lock:
+            opened = self._open.get(blob)
+        if opened is None:
+            self._remove_partial(blob)
+        else:
+            with opened.finishing:
+                self._discard(opened)
+
+    def _discard(self, one: AnyPartial) -> None:
+        """Remove what is left of a partial that ended."""
+        if isinstance(one, FilePartial):
+            one.drop()
+            if one.origin is Origin.LOCAL:
+                self._world.files.remove(one.path)
+        if one.origin is Origin.RECEIVED and (isinstance(one, FilePartial) or one.is_repair):
+            self._remove_partial(one.ref.blob, one)
+        self._let_go(one.ref.blob, one)
+
+    def _remove_partial(self, blob: BlobId, one: AnyPartial | None = None) -> None:
+        """Remove the files of a partial, unless there is another than this one at work."""
+        if self._shelf.claims.take(blob):
+            with self._lock:
+                if self._open.get(blob) in (None, one):
+                    self._world.files.remove(self._shelf.incoming_note(blob))
+                    self._world.files.remove(self._shelf.incoming(blob))
+                    self._world.files.remove(self._shelf.incoming_list(blob))
+            self._shelf.claims.release(blob)
+
+    def _let_go(self, blob: BlobId, one: AnyPartial | None = None) -> None:
+        """Let others have a partial; what is of it stays on the disk. None: whichever is open."""
+        with self._lock:
+            opened = self._open.get(blob)
+            if opened is None or opened is not (one or opened):
+                return
+            del self._open[blob]
+        if isinstance(opened, FilePartial):
+            opened.drop()
+            self._shelf.claims.release(blob)
+
+    def file(self, found: Scan, path: Path, origin: Origin = Origin.RECEIVED) -> FilePartial:
+        shelf, files = self._shelf, self._world.files
+        note = shelf.incoming_note(found.ref.blob) if origin is Origin.RECEIVED else None
+        return FilePartial(
+            found.ref, found.chunks, path, origin, files, shelf, self._finish_one, note
+        )
+
+    def small(self, found: Scan, origin: Origin, data: bytes = b"") -> SmallPartial:
+        partial = SmallPartial(found.ref, found.chunks, origin, self._shelf, self._finish_one)
+        partial.is_repair = self._shelf.aside(found.ref.blob).exists()
+        partial.fill(data)
+        return partial
+
+    def _finish_one(self, one: AnyPartial) -> Held:
+        (result,) = self.finish_many([one])
+        if isinstance(result, PhotonicError):
+            raise result
+        return result
+
+    def _held_of(self, ref: BlobRef) -> Held | None:
+        """Return what is known of a held blob, fast where most are not: bigger ones are files."""
+        is_bigger = ref.size_bytes > limits.PACKED_BLOB_BYTES_MAX
+        if is_bigger and not self._shelf.final(ref.blob).exists():
+            return None
+        found = self._shelf.find(ref.blob)
+        return None if found is None else found[0]
