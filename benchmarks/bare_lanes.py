@@ -20,6 +20,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import blake3
 from cryptography import x509
@@ -62,9 +63,9 @@ def bare_lanes(job: Job, lanes: int = LANES) -> Taken:
             receiver.communicate()
 
 
-def _start(errors: object, *words: object) -> subprocess.Popen[bytes]:
-    pipe = subprocess.PIPE
-    return subprocess.Popen([*map(str, words)], stdin=pipe, stdout=pipe, stderr=errors)  # type: ignore[call-overload, no-any-return]
+def _start(errors: IO[bytes], *words: object) -> subprocess.Popen[bytes]:
+    command, pipe = [str(word) for word in words], subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors)
 
 
 def _timed(

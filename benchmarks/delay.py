@@ -71,7 +71,7 @@ class Line:
     def write(self, now_s: float, *, is_up: bool) -> None:
         """Deliver what is due."""
         if not is_up:
-            pass
+            self._waiting.clear()
         while self._waiting and self._waiting[0][0] <= now_s:
             try:
                 os.write(self._target, self._waiting.popleft()[1])

@@ -14,9 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pyexiv2
+from msgspec.structs import replace
 
 from photonic.errors import FileEmpty, PhotoUnreadable
 from photonic.ingest import pictures, tags, video
+from photonic.ingest.pixels import pixels_of
 from photonic.ingest.tags import Moment, Tags, Value
 from photonic.photos import (
     IMAGE_TYPES,
@@ -85,7 +87,7 @@ def read(path: Path, name: str | None = None) -> PhotoFacts:
         if not _has_substance(found):
             raise PhotoUnreadable(f"{error.message}; {trouble or 'no metadata'}") from error
         frame = pictures.Frame(kind, None, None, stored)
-    return facts_of(found, frame)
+    return replace(facts_of(found, frame), pixels=pixels_of(path))
 
 
 def shown(path: Path) -> str:

@@ -32,6 +32,7 @@ from photonic.ids import (
     photo_subject,
 )
 from photonic.ingest.examination import Examined
+from photonic.ingest.pixels import pixels_of
 from photonic.limits import PREVIEW_EDGES_PX
 from photonic.photos import BlobRef, NewPhoto, PhotoFacts, Rendition, media_type
 from photonic.policies import Policies
@@ -158,6 +159,7 @@ class MemoryPhotos:
                 height=size[1] if size else None,
                 taken=f"{taken}T12:00:00" if len(taken) == len("2024-05-17") else taken,
                 camera_model=camera,
+                pixels=pixels_of(path),
             )
             new = NewPhoto(
                 original=BlobRef(photo, len(data), bytes(32)),

@@ -10,6 +10,7 @@ from photonic.p2p.standing import Breaker, Score, backoff_s, is_too_slow
 
 NOW_S = 1_000.0
 
+
 @given(st.integers(0, 10_000), st.floats(0, 1))
 def test_backing_off_doubles_within_its_bounds(failures: int, jitter: float) -> None:
     wait_s = backoff_s(failures, jitter)

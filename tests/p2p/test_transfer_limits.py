@@ -117,9 +117,11 @@ def test_on_a_metered_link_originals_are_neither_asked_for_nor_given() -> None:
 
 
 def test_an_original_under_way_stops_when_the_link_becomes_metered() -> None:
+    datas = [noise(60_000_000)]  # more than is asked for at one time
+
     async def main(nodes: TransferCluster) -> None:
-        source, sink = await pair(nodes, BIG, sink=Bandwidth(in_bytes_s=2 * MB))
-        sink.want(refs(BIG), [source])
+        source, sink = await pair(nodes, datas, sink=Bandwidth(in_bytes_s=2 * MB))
+        sink.want(refs(datas), [source])
         await sink.wait_for(lambda: sink.transfers.counters.chunks_received > 0)
         sink.transfers.throttle.replace(Bandwidth(metered=True))
         await sink.wait_for(lambda: not sink.transfers._jobs.under_way())
@@ -138,7 +140,7 @@ def test_an_original_under_way_stops_when_the_link_becomes_metered() -> None:
         sink.transfers.throttle.replace(Bandwidth())
         sink.transfers.wake()
         await sink.wait_for_all()
-        assert_held(sink.store, BIG)
+        assert_held(sink.store, datas)
 
     run_with_ticks(main)
 

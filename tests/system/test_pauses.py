@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from simulations.daemons import Daemon, daemons, join, photonic
@@ -11,6 +12,10 @@ from tests.cameras import make_camera_files
 def held(node: Daemon) -> int:
     count: int = node.status()["holdings"]["held"]
     return count
+
+
+def is_safe(node: Daemon) -> bool:
+    return bool(node.get("/transfers")["safety"]["state"] == "safe")
 
 
 def test_a_paused_node_fetches_nothing_even_after_a_restart_until_it_is_resumed(
@@ -36,6 +41,6 @@ def test_a_paused_node_fetches_nothing_even_after_a_restart_until_it_is_resumed(
         photonic(second.home, "resume")
         second.wait_until(lambda: held(second) == photos)
         for node in (first, second):
-            node.wait_until(lambda at=node: at.get("/transfers")["safety"]["state"] == "safe")  # type: ignore[misc]
+            node.wait_until(partial(is_safe, node))
         assert "safe: every photo is on 2 nodes" in photonic(first.home, "transfers").stdout
         assert first.stop() == second.stop() == 0
