@@ -131,5 +131,5 @@ def _reset_peak(pid: int) -> None:
     """Forget what the process needed before: the import of the files, for one."""
     try:
         (_PROC / str(pid) / "clear_refs").write_text(_RESETS_PEAK)
-    except ProcessLookupError:
+    except (FileNotFoundError, ProcessLookupError):
         return  # gone meanwhile

@@ -1,10 +1,11 @@
-"""What `photonic doctor` says of stored files: a pure function of how their verification stands."""
+"""What `photonic doctor` says of stored files and of the disk they are on: pure functions."""
 
 from __future__ import annotations
 
 from photonic.errors import BlobDamaged, BlobUnreadable
 from photonic.verify_views import ScrubView
 from photonic.views import DoctorView
+from photonic.world import Abilities
 
 _GO_ON = "Let it go on with `photonic verify --resume`."
 _SHARE_LATE = 2  # periods: a node that is off for a while is no reason to worry
@@ -36,3 +37,15 @@ def check_stored(scrub: ScrubView, alone: int, oldest_days: float | None) -> Doc
         detail += f", {scrub.overdue:,} later than the {scrub.days} that are set"
         return DoctorView(name, False, detail, fix)
     return DoctorView(name, True, detail)
+
+
+def check_file_system(abilities: Abilities) -> DoctorView:
+    """Say what the file system of the store does for it; nothing of this is needed."""
+    if abilities.shares_blocks:
+        detail = "what is taken in from the same file system shares its room (reflinks)"
+    elif abilities.copies_in_kernel:
+        detail = "no reflinks: what is taken in is copied whole, by the kernel"
+    else:
+        detail = "no reflinks: what is taken in is read and written"
+    links = "hard links" if abilities.hard_links else "no hard links"
+    return DoctorView("file system", True, f"{detail}; {links}")

@@ -13,7 +13,7 @@ import trio
 
 from photonic import __version__, limits
 from photonic.admission import Admissions
-from photonic.checks import check_stored
+from photonic.checks import check_file_system, check_stored
 from photonic.config import Settings
 from photonic.crdt.catalog import Catalog
 from photonic.crdt.projection import ORIGINAL_KIND
@@ -247,6 +247,7 @@ class Observatory:
         checks = [
             *await self._catalog_checks(),
             await self._stored_check(),
+            check_file_system(await trio.to_thread.run_sync(lambda: self._library.store.abilities)),
             DoctorView(
                 "room",
                 free > limits.DISK_RESERVE_BYTES,

@@ -14,7 +14,7 @@ import random
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -25,6 +25,15 @@ _FICLONE = 0x40049409  # Linux: _IOW(0x94, 9, int), make the target share the so
 _COPY_IN_KERNEL_BYTES = 1 << 30
 _COPY_BYTES = 1 << 20
 _SYNCS_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What a file system can do beside reading and writing."""
+
+    shares_blocks: bool  # a copy takes no room until one of the two changes
+    copies_in_kernel: bool  # a copy does not pass through this process
+    hard_links: bool
 
 
 class Clock(Protocol):
@@ -83,6 +92,10 @@ class Files(Protocol):
 
         Not durable by itself. Raises FileExistsError if there is a target already.
         """
+        ...
+
+    def abilities(self, folder: Path) -> Abilities:
+        """Try what the file system of `folder` can do; leaves nothing there."""
         ...
 
     def remove(self, path: Path) -> None:
@@ -195,6 +208,21 @@ class SystemFiles:
             if not _copy_in_kernel(reading.fileno(), writing.fileno()):
                 shutil.copyfileobj(reading, writing, _COPY_BYTES)
 
+    def abilities(self, folder: Path) -> Abilities:
+        names = [folder / f".{secrets.token_hex(8)}.tmp" for _ in range(3)]
+        try:
+            with names[0].open("w+b") as first, names[1].open("xb") as second:
+                first.write(b"photonic" * 512)
+                first.flush()
+                shares_blocks = _can(lambda: fcntl.ioctl(second.fileno(), _FICLONE, first.fileno()))
+                first.seek(0)
+                copies = _can(lambda: os.copy_file_range(first.fileno(), second.fileno(), 8, 0, 0))
+            links = _can(lambda: os.link(names[0], names[2]))
+        finally:
+            for name in names:
+                name.unlink(missing_ok=True)
+        return Abilities(shares_blocks, copies, links)
+
     def remove(self, path: Path) -> None:
         path.unlink(missing_ok=True)
 
@@ -209,6 +237,14 @@ class SystemFiles:
                 path = Path(parent, name)
                 if path.is_file() and not path.is_symlink():
                     yield path
+
+
+def _can(attempt: Callable[[], object]) -> bool:
+    try:
+        attempt()
+    except OSError:
+        return False
+    return True
 
 
 def _make_folder(folder: Path) -> list[Path]:

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from photonic.checks import check_stored
+from photonic.checks import check_file_system, check_stored
 from photonic.verify_views import ScrubView
+from photonic.world import Abilities
 
 FINE = ScrubView(30, False, 0, 0, "2024-05-01T00:00:00.000Z", 9, 900, 0, 0, 0)
 
@@ -32,4 +33,20 @@ def test_the_check_says_what_is_wrong_and_what_to_do(
 ) -> None:
     check = check_stored(scrub, alone, age_days)
     assert (check.ok, bool(check.fix)) == (ok, not ok)
+    assert words in check.detail
+
+
+@pytest.mark.parametrize(
+    ("abilities", "words"),
+    [
+        (Abilities(True, True, True), "shares its room (reflinks); hard links"),
+        (Abilities(False, True, True), "copied whole, by the kernel; hard links"),
+        (Abilities(False, False, False), "read and written; no hard links"),
+    ],
+)
+def test_what_the_file_system_cannot_do_is_told_and_no_failure(
+    abilities: Abilities, words: str
+) -> None:
+    check = check_file_system(abilities)
+    assert check.ok
     assert words in check.detail

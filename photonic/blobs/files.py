@@ -15,6 +15,7 @@ import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -36,7 +37,7 @@ from photonic.errors import (
 )
 from photonic.ids import BlobId
 from photonic.photos import BlobRef
-from photonic.world import World
+from photonic.world import Abilities, World
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +92,11 @@ class FileStore:
     @property
     def needs_rebuild(self) -> bool:
         return self._shelf.needs_rebuild
+
+    @cached_property
+    def abilities(self) -> Abilities:
+        """What the file system of this store can do, tried once. Blocks."""
+        return self._world.files.abilities(self._shelf.root / "partial")
 
     def rebuild(self, progress: Callable[[int], None] = lambda _count: None) -> int:
         """Make the ledger again from the files; return how many blobs are held then.

@@ -6,6 +6,7 @@ import pytest
 
 from photonic.edits import Said
 from tests.api.client import face, run
+from tests.blobs.samples import segment
 
 
 def test_pages_give_every_photo_once_newest_first() -> None:
@@ -286,5 +287,22 @@ def test_conflicts_come_in_pages() -> None:
             ).json()
             ids = [one["photo"]["id"] for one in first["items"] + rest["items"]]
             assert (len(ids), len(set(ids)), rest["next"]) == (5, 5, None)
+
+    run(main)
+
+
+def test_a_photo_names_those_with_the_same_picture_and_other_metadata() -> None:
+    async def main() -> None:
+        async with face() as (node, client):
+            photo, other = node.take("a.jpg", (9, 9, 9)), node.take("b.jpg", (99, 9, 9))
+            data = (node.folder / "a.jpg").read_bytes()
+            tagged = node.folder / "tagged.jpg"
+            tagged.write_bytes(data[:2] + segment(0xE1, b"words") + data[2:])
+            twin = node.take_in(tagged)
+            named = {
+                one: (await client.get(f"/api/v1/photos/{one}")).json()["same_pixels_as"]
+                for one in (photo, other, twin)
+            }
+            assert named == {photo: [twin], other: [], twin: [photo]}
 
     run(main)

@@ -72,6 +72,15 @@ def test_a_tree_has_the_children_of_children() -> None:
     assert len(found) == 3 and found[0] == running.pid
 
 
+def test_a_process_that_ends_while_it_is_looked_at_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen(["true"]) as gone:
+        pass
+    monkeypatch.setattr("benchmarks.meter.tree", lambda root: [root, gone.pid])
+    with Meter(giver=os.getpid()) as meter:
+        pass
+    assert meter.taken.peak_mb["giver"] > 0
+
+
 def test_a_program_that_fails_is_no_figure(tmp_path: Path) -> None:
     log = tmp_path / "log.txt"
     log.write_text("first\nno such host\n")

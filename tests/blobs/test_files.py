@@ -14,7 +14,7 @@ from photonic.blobs.chunks import scan_bytes
 from photonic.blobs.files import FileStore
 from photonic.blobs.store import BlobStore, Origin
 from photonic.errors import BlobCorrupt, BlobMissing, FileUnsettled, StoreFull
-from photonic.world import SystemFiles, World
+from photonic.world import Abilities, SystemFiles, World
 from tests.blobs.samples import SmallDisk, StepClock, noise, small_world
 from tests.blobs.store_contract import BIG, StoreContract, pieces
 
@@ -255,3 +255,51 @@ def test_a_ledger_of_a_newer_version_is_not_read(tmp_path: Path) -> None:
     db.close()
     assert list(FileStore.open(tmp_path, World()).refs()) == []
     assert list(tmp_path.glob("ledger.damaged-*"))
+
+
+def test_what_the_file_system_can_do_is_tried_once_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[object] = []
+    link = os.link
+
+    def refuse(*args: object) -> int:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    def watched(*args: object) -> None:
+        tries.append(args)
+        link(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "link", watched)
+    store = FileStore.open(tmp_path / "a", World())
+    assert store.abilities == store.abilities
+    assert store.abilities.hard_links
+    assert len(tries) == 1
+    assert files_below(tmp_path / "a" / "partial") == []
+    monkeypatch.setattr(os, "link", refuse)
+    monkeypatch.setattr(os, "copy_file_range", refuse)
+    monkeypatch.setattr("fcntl.ioctl", refuse)
+    poor = FileStore.open(tmp_path / "b", World())
+    assert poor.abilities == Abilities(False, False, False)
+    assert files_below(tmp_path / "b" / "partial") == []
+    source = tmp_path / "a.jpg"
+    source.write_bytes(BIG)
+    assert poor.read(poor.adopt(source).ref.blob) == BIG
+
+
+def test_where_blocks_can_be_shared_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file system that has reflinks is asked for them first; this one only seems to."""
+
+    def share(target: int, _order: int, source: int) -> int:
+        os.pwrite(target, os.pread(source, 1 << 30, 0), 0)
+        return 0
+
+    monkeypatch.setattr("fcntl.ioctl", share)
+    monkeypatch.setattr(os, "copy_file_range", lambda *_args: pytest.fail("not needed"))
+    store, source = FileStore.open(tmp_path / "store", World()), tmp_path / "a.jpg"
+    source.write_bytes(BIG)
+    assert store.read(store.adopt(source).ref.blob) == BIG
+    monkeypatch.setattr(os, "copy_file_range", lambda *_args: 8)
+    assert store.abilities.shares_blocks

@@ -6,8 +6,8 @@ import io
 import tempfile
 from pathlib import Path
 
-import pytest
 import pyexiv2
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image

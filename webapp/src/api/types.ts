@@ -77,6 +77,8 @@ export interface PhotoDetail extends PhotoSummary {
   tags: string[];
   /** Ids of the albums that it was put into by hand. */
   albums: string[];
+  /** Ids of other photos with the same picture and other metadata; some of them. */
+  same_pixels_as: string[];
 }
 
 /** What `PATCH /photos/ID` takes; null clears a field. */
