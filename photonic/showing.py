@@ -61,6 +61,7 @@ def detail(shown: Shown, name_of: NameOf, *, is_held: bool, removal_held: bool) 
         flag=row.flag,
         trashed=row.trashed and not removal_held,
         removal_held=removal_held,
+        added=iso_utc(row.added_ms),
         fields={name: _field(shown, name, name_of) for name in names},
         holders=[
             HolderView(peer_id(node), name_of(node), node in shown.holders)
@@ -91,6 +92,7 @@ def summary(item: Listed) -> PhotoSummary:
         flag=row.flag,
         trashed=row.trashed,
         removal_held=row.removal_held,
+        added=iso_utc(row.added_ms),
     )
 
 
