@@ -30,6 +30,7 @@ from photonic.errors import JournalDamaged, LibraryNotEmpty
 from photonic.events import EventLog
 from photonic.finder import Finder
 from photonic.gallery import Gallery
+from photonic.grace import Grace
 from photonic.histories import Histories
 from photonic.identity import Identity
 from photonic.ids import NodeId, parse_peer_id, peer_id
@@ -156,7 +157,7 @@ class Node:
             world.clock,
             self._name_of,
             self.library.drop,
-            self.settings.trash_days,
+            Grace(self.settings.trash_days, world, self.layout.grace(self.record.library)),
         )
         self.gallery = Gallery(keeper, query, self.finder, self.store, self.workers, self._name_of)
 

@@ -30,8 +30,15 @@ from photonic.errors import LedgerDamaged, StoreFull
 from photonic.ids import BlobId
 from photonic.world import World
 
+LEDGER = "ledger.sqlite3"
 _HEX = re.compile(r"[0-9a-f]{64}")
 _TOKEN_BYTES = 16
+
+
+def final_path(root: Path, blob: BlobId) -> Path:
+    """Return where a held blob lies."""
+    name = blob.hex()
+    return root / "blobs" / name[:2] / name[2:4] / name
 
 
 class Shelf:
@@ -42,7 +49,7 @@ class Shelf:
         self.root, self._world = root, world
         for name in ("blobs", "partial", "damaged"):
             (root / name).mkdir(parents=True, exist_ok=True)
-        path = root / "ledger.sqlite3"
+        path = root / LEDGER
         is_new = not path.exists()
         try:
             self.ledger = Ledger(path)
@@ -57,8 +64,7 @@ class Shelf:
     # --- names -------------------------------------------------------------------------------
 
     def final(self, blob: BlobId) -> Path:
-        name = blob.hex()
-        return self.root / "blobs" / name[:2] / name[2:4] / name
+        return final_path(self.root, blob)
 
     def incoming(self, blob: BlobId) -> Path:
         return self.root / "partial" / blob.hex()

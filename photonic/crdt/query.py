@@ -33,6 +33,12 @@ from photonic.crdt.facets import facets_of
 from photonic.crdt.lexicon import Read
 from photonic.crdt.listing import Listing
 from photonic.crdt.projection import ORIGINAL_KIND, PREVIEW_KIND
+from photonic.crdt.removals import (
+    Place,
+    PlacedRemoval,
+    removals_before,
+    removals_behind,
+)
 from photonic.crdt.rows import KEY_BYTES, LISTED, Blobs, BlobTable, ListedPhoto
 from photonic.crdt.timeline import month_text
 from photonic.crdt.wants import Missing, Wants
@@ -118,15 +124,11 @@ class PhotoQuery:
         with self._reading() as read:
             return {row.photo for row in _by_ids(read, photos)}
 
-    def photos_before(self, at_ms: int, most: int) -> int:
-        """Return how many photos had come into the library by a moment, counted up to `most`."""
+    def first_added(self, most: int) -> list[int]:
+        """Return when the first photos came into the library, at most so many, in order (ms)."""
         with self._reading() as read:
-            found = read(
-                "SELECT count(*) FROM (SELECT 1 FROM photo WHERE added_ms <= ? LIMIT ?)",
-                (at_ms, most),
-            )
-        count: int = found[0][0]
-        return count
+            rows = read("SELECT added_ms FROM photo ORDER BY added_ms LIMIT ?", (most,))
+        return [added_ms for (added_ms,) in rows]
 
     # --- one photo ---------------------------------------------------------------------------
 
@@ -190,22 +192,38 @@ class PhotoQuery:
             rows = read("SELECT album, name, query, conflicts FROM album", ())
         return [AlbumItem(*row) for row in rows]
 
-    def removals(
-        self, limit: int, after: BlobId | None = None, *, author: NodeId | None = None
-    ) -> list[RemovalRow]:
+    def removals(self, limit: int, after: BlobId | None = None) -> list[RemovalRow]:
         """Return photos that somebody put into the trash, by their ids, behind `after`."""
-        by = "author = ? AND " if author is not None else ""
-        values: tuple[object, ...] = (author,) if author is not None else ()
         with self._reading() as read:
             rows = read(
-                "SELECT photo, author, at_ms, since_ms, held FROM removal"  # noqa: S608
-                f" WHERE {by}photo > ? ORDER BY photo LIMIT ?",
-                (*values, after or b"", limit),
+                "SELECT photo, author, at_ms, since_ms, held FROM removal"
+                " WHERE photo > ? ORDER BY photo LIMIT ?",
+                (after or b"", limit),
             )
         return [
             RemovalRow(photo, author, at_ms, since_ms, bool(held))
             for photo, author, at_ms, since_ms, held in rows
         ]
+
+    def removals_behind(self, author: NodeId, place: Place, most: int) -> list[PlacedRemoval]:
+        """Return an author's removals behind a place, in order."""
+        with self._reading() as read:
+            return removals_behind(read, author, place, most)
+
+    def removals_before(self, author: NodeId, place: Place, most: int) -> list[PlacedRemoval]:
+        """Return an author's removals before a place, in order: those nearest to it."""
+        with self._reading() as read:
+            return removals_before(read, author, place, most)
+
+    def removals_since(self, author: NodeId, after_ms: int) -> tuple[int, int | None]:
+        """Return how many of an author's removals are later than a moment, and when the first."""
+        with self._reading() as read:
+            rows = read(
+                "SELECT count(*), min(at_ms) FROM removal WHERE author = ? AND at_ms > ?",
+                (author, after_ms),
+            )
+        count, first_ms = rows[0]
+        return count, first_ms
 
     def held_removals(self) -> list[tuple[NodeId, int, int]]:
         """Return who removed photos that the brake holds: how many, and when the last (ms)."""
@@ -214,6 +232,16 @@ class PhotoQuery:
                 "SELECT author, count(*), max(at_ms) FROM removal WHERE held GROUP BY author", ()
             )
         return [(NodeId(author), count, at_ms) for author, count, at_ms in rows]
+
+    def last_held_removal(self, author: NodeId) -> BlobId | None:
+        """Return the photo of the latest of an author's removals that the brake holds."""
+        with self._reading() as read:
+            rows = read(
+                "SELECT photo FROM removal WHERE author = ? AND held"
+                " ORDER BY at_ms DESC, photo LIMIT 1",
+                (author,),
+            )
+        return BlobId(rows[0][0]) if rows else None
 
     def last_removal(self, author: NodeId) -> int:
         """Return the stamp (ms) of an author's latest removal; 0 if there is none."""
@@ -284,6 +312,16 @@ class PhotoQuery:
                 (act, after or b"", limit),
             )
         return [BlobId(key) for (key,) in rows]
+
+    def others_of_act(self, act: bytes) -> list[EditItem]:
+        """Return what an act changed that is no photo."""
+        with self._reading() as read:
+            rows = read(
+                "SELECT change, kind, key, act, author, at FROM edit"
+                " WHERE act = ? AND act IS NOT NULL AND kind <> 'photo' ORDER BY key",
+                (act,),
+            )
+        return [EditItem(*row) for row in rows]
 
     # --- completeness ------------------------------------------------------------------------
 

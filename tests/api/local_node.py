@@ -38,6 +38,7 @@ from photonic.views import (
     ProblemView,
     StatusView,
 )
+from photonic.world import World
 from tests.api.memory_photos import MemoryPhotos, photo_files
 from tests.memory_library import HERE, LIBRARY_ID, NAMES, THERE
 
@@ -49,8 +50,8 @@ NOW = datetime(2024, 6, 1, tzinfo=UTC)
 class MemoryNode(MemoryPhotos):
     """One node with its photos in `folder`."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, world: World | None = None) -> None:
+        super().__init__(folder, world)
         self._imports: dict[str, ImportView] = {}
         self._codes: set[str] = set()
         self._tasks: dict[tuple[str, str], CatalogTaskView] = {}
