@@ -19,7 +19,7 @@ from __future__ import annotations
 import difflib
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -37,8 +37,9 @@ from pydantic import (
 
 from photonic import limits
 from photonic.addresses import check_listen_address, check_peer_address, parse_http_address
-from photonic.errors import ConfigInvalid
+from photonic.errors import ConfigInvalid, LimitsInvalid
 from photonic.home import HOME_VARIABLE, SETTINGS_FILE, resolve_home
+from photonic.p2p.rates import Bandwidth, parse_rate, parse_schedule
 
 PREFIX = "PHOTONIC_"
 
@@ -65,6 +66,23 @@ def _check_name(value: str) -> str:
     return value.strip()
 
 
+def _check_rate(value: str) -> str:
+    return _readable(parse_rate, value)
+
+
+def _check_schedule(value: str) -> str:
+    return _readable(parse_schedule, value)
+
+
+def _readable(parse: Callable[[str], object], value: str) -> str:
+    """Return `value` if it can be parsed. Raises ValueError, in one line."""
+    try:
+        parse(value)
+    except LimitsInvalid as error:
+        raise ValueError(error.message.partition("\n")[0]) from None
+    return value.strip()
+
+
 def _locate(value: Path, info: ValidationInfo) -> Path:
     """Make a path absolute: in the file it counts from HOME, elsewhere from where one stands."""
     base = (info.context or {}).get("base", Path.cwd())
@@ -83,6 +101,8 @@ Name = Annotated[
     str, Field(min_length=1, max_length=limits.NODE_NAME_CHARS_MAX), AfterValidator(_check_name)
 ]
 Folder = Annotated[Path, AfterValidator(_locate)]
+Rate = Annotated[str, AfterValidator(_check_rate)]
+ScheduleText = Annotated[str, AfterValidator(_check_schedule)]
 ListenAddress = Annotated[str, AfterValidator(check_listen_address)]
 PeerAddress = Annotated[str, AfterValidator(check_peer_address)]
 
@@ -150,12 +170,53 @@ class Settings(BaseModel):
         le=limits.TRASH_DAYS_MAX,
         description="How long this node keeps the bytes of what is in the trash.",
     )
+    scrub_days: int = Field(
+        default=limits.SCRUB_DAYS_DEFAULT,
+        ge=0,
+        le=limits.SCRUB_DAYS_MAX,
+        description="Every stored file is read and verified again within so many days; 0: only "
+        "when `photonic verify` asks for it.",
+    )
+    scrub_mb_s: int = Field(
+        default=limits.SCRUB_MB_S_DEFAULT,
+        ge=1,
+        le=limits.SCRUB_MB_S_MAX,
+        description="Megabytes a second that this may read; an eighth of it while somebody "
+        "transfers or edits.",
+    )
+    limit_in: Rate = Field(
+        default="full",
+        description="What transfers may bring in, over all nodes: `2MB/s`, `16Mbit/s`, or full. "
+        "Once `photonic limits` changes this or one of the next three at run time, none of them "
+        "holds until `photonic limits --reset`.",
+    )
+    limit_out: Rate = Field(default="full", description="What transfers may send.")
+    limit_schedule: ScheduleText = Field(
+        default="",
+        description="Their rate by the time of day: `08:00-22:00 2MB/s, otherwise full`.",
+    )
+    limit_parallel: int | None = Field(
+        default=None,
+        ge=1,
+        le=limits.PARALLEL_MAX,
+        description="How many files are fetched at one time, at most.",
+    )
     log_level: LogLevel = Field(
         default="info", description="debug, info, warning or error: the least that is logged."
     )
     log_format: LogFormat = Field(
         default="console", description="console or json: how the log reads on standard error."
     )
+
+    @property
+    def bandwidth(self) -> Bandwidth:
+        """The limits of transfers that hold until somebody changes them at run time."""
+        return Bandwidth(
+            in_bytes_s=parse_rate(self.limit_in),
+            out_bytes_s=parse_rate(self.limit_out),
+            schedule=self.limit_schedule,
+            parallel=self.limit_parallel,
+        )
 
     @property
     def http_host(self) -> str:

@@ -186,6 +186,7 @@ class StoreFull(PhotonicError):
     fix = "Free space on the disk that is named; what waits is taken in by itself afterwards."
 
     def __init__(self, path: str, need_bytes: int, free_bytes: int) -> None:
+        self.path, self.need_bytes, self.free_bytes = path, need_bytes, free_bytes
         super().__init__(f"{path} needs {need_bytes:,} bytes, but only {free_bytes:,} are free")
 
 
@@ -204,6 +205,39 @@ class StoreBroken(PhotonicError):
 
     code, exit_status, http_status = "blobs.store-broken", 36, 500
     fix = "Look at the disk and its cable; blobs are fetched again by themselves when it works."
+
+
+class BlobDamaged(BlobCorrupt):
+    """A stored blob that is not what it was when it was stored."""
+
+    code, exit_status, http_status = "blobs.damaged", 37, 500
+    fix = (
+        "It is fetched again by itself, the damaged parts alone, from a node that holds it; until"
+        " then what is left is kept in `blobs/damaged`. If it happens again, look at the disk."
+    )
+
+    def __init__(self, blob: bytes, what: str) -> None:
+        PhotonicError.__init__(self, f"{blob.hex()} is damaged on this node's disk: {what}")
+
+
+class BlobUnreadable(PhotonicError):
+    """A stored blob that the disk does not give; whether its bytes are right is not known."""
+
+    code, exit_status, http_status = "blobs.unreadable", 38, 500
+    fix = (
+        "Look at the disk and its cable (`smartctl -a`, the system's log). Reading is tried again;"
+        " what stays unreadable is fetched anew from a node that holds it."
+    )
+
+    def __init__(self, blob: bytes, reason: str) -> None:
+        super().__init__(f"the disk does not give {blob.hex()}: {reason}")
+
+
+class VerificationsFull(PhotonicError):
+    """Too many verifications wait for their turn."""
+
+    code, exit_status, http_status = "blobs.too-many-verifications", 39, 429
+    fix = "Wait for one of them: `photonic verify --status` shows how far they are."
 
 
 class BlobTooLarge(PhotonicError):
@@ -245,6 +279,13 @@ class StreamBroken(PhotonicError):
 
     code, exit_status, http_status = "peers.stream-broken", 41, 503
     fix = "Nothing is lost: it goes on when the nodes meet again, which they try by themselves."
+
+
+class CarrierDied(PhotonicError):
+    """The process that moves files ended."""
+
+    code, exit_status, http_status = "peers.carrier-died", 59, 503
+    fix = "It is started again by itself, and transfers go on; `photonic doctor` says if not."
 
 
 class CodeInvalid(PhotonicError):
@@ -294,6 +335,13 @@ class PortInUse(PhotonicError):
 
     code, exit_status, http_status = "peers.port-in-use", 47, 409
     fix = "Choose another port, or 0 for any free one."
+
+
+class LimitsInvalid(QueryInvalid):
+    """A rate, a schedule or another limit of transfers that cannot be read."""
+
+    code, exit_status, http_status = "peers.limits-invalid", 49, 422
+    fix = "Write a rate as 2MB/s or full, a schedule as `08:00-22:00 2MB/s, otherwise full`."
 
 
 # --- floor 4: ingest -------------------------------------------------------------------------
@@ -636,3 +684,13 @@ class NotConfirmed(PhotonicError):
 
     code, exit_status, http_status = "cli.not-confirmed", 113, 409
     fix = "Nothing was changed. Answer with y, or give --yes where nobody can be asked."
+
+
+class VerificationFailed(PhotonicError):
+    """Files that are not what they were, or that the disk does not give."""
+
+    code, exit_status, http_status = "cli.verification-failed", 114, 422
+    fix = (
+        "Damaged files are repaired by themselves from other nodes: `photonic doctor` says when."
+        " What the disk does not give is tried again; look at the disk."
+    )

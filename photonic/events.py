@@ -87,6 +87,42 @@ class ProblemsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class BlobChecked:
+    """A stored blob was not as it should be, or is again.
+
+    `state`: damaged, lost, unreadable (the disk gives an error), mended, or repaired.
+    """
+
+    blob: bytes
+    state: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class VerificationProgress:
+    """How far a verification is that somebody asked for; `total` is None until it is known."""
+
+    verification: str
+    done: int
+    total: int | None
+    finished: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ScrubChanged:
+    """The regular verification is paused now, or goes on."""
+
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsChanged:
+    """The limits of this node's transfers are other ones now."""
+
+    metered: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Gap:
     """Events between what the listener saw and what the log still has are gone."""
 
@@ -100,6 +136,10 @@ Event = (
     | ImportProgress
     | CatalogTaskProgress
     | ProblemsChanged
+    | BlobChecked
+    | VerificationProgress
+    | ScrubChanged
+    | LimitsChanged
     | Gap
 )
 Listener = Callable[[int, Event], None]

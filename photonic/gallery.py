@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 import trio
 
+from photonic.blobs.store import Held
 from photonic.catalog_thread import CatalogThread
 from photonic.crdt.catalog import Catalog
 from photonic.crdt.changes import Draft
@@ -22,7 +23,7 @@ from photonic.crdt.query import PhotoQuery
 from photonic.edits import Said
 from photonic.errors import BlobMissing, EditInvalid, PhotonicError, PhotoUnknown
 from photonic.finder import Finder
-from photonic.ids import BlobId, parse_hash, photo_subject
+from photonic.ids import BlobId, NodeId, parse_hash, photo_subject
 from photonic.ingest.examination import Examined
 from photonic.photo_views import (
     ConflictPage,
@@ -39,7 +40,7 @@ from photonic.showing import NameOf, Shown, detail, summary, versions
 class Originals(Protocol):
     """What is asked of the store. Blocking."""
 
-    def has(self, blob: BlobId) -> bool: ...
+    def held(self, blob: BlobId) -> Held | None: ...
 
     def path(self, blob: BlobId) -> Path:
         """Raises BlobMissing."""
@@ -69,8 +70,10 @@ class Gallery:
         store: Originals,
         workers: Examiner,
         name_of: NameOf,
+        me: NodeId,
     ) -> None:
         """`name_of` says what a node is called now; None for one that was never a member."""
+        self._me = me
         self._thread, self._query, self._finder = thread, query, finder
         self._store, self._workers, self._name_of = store, workers, name_of
 
@@ -127,10 +130,10 @@ class Gallery:
             return Shown(state, row, catalog.display, members, catalog.holders(row.original.blob))
 
         shown = await self._thread.call(run)
-        is_held = await trio.to_thread.run_sync(self._store.has, shown.row.original.blob)
+        held = await trio.to_thread.run_sync(self._store.held, shown.row.original.blob)
         listed = await trio.to_thread.run_sync(self._query.photo, shown.row.photo)
         removal_held = listed is not None and listed.row.removal_held
-        return detail(shown, self._name_of, is_held=is_held, removal_held=removal_held)
+        return detail(shown, self._name_of, self._me, held, removal_held=removal_held)
 
     async def conflicts(self, limit: int, cursor: str | None) -> ConflictPage:
         """Return the contested fields of the newest contested photos; `limit` counts photos."""

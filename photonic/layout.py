@@ -8,6 +8,8 @@
     libraries/ID/seen.db    which files were taken in; may be deleted
     libraries/ID/grace.json how long the trash was counted; without it the days begin anew
     blobs/                  originals, previews and sidecars, one plain file each
+    limits.json             limits of transfers, once somebody changed them at run time
+    scrub-paused            there while stored files are not verified by themselves
     peers.json              where members were last reached
     invitations             open invitations
     node.json               how to reach the running node; there only while it runs
@@ -53,6 +55,8 @@ class Layout:
         self.blobs = home / "blobs"
         self.peers = home / "peers.json"
         self.invitations = home / "invitations"
+        self.limits = home / "limits.json"
+        self.scrub_paused = home / "scrub-paused"
         self.node_file = home / NODE_FILE
         self._lock = home / "lock"
 

@@ -33,6 +33,7 @@ from photonic.keeper import Keeper
 from photonic.layout import Layout, LibraryRecord
 from photonic.p2p.planner import Want
 from photonic.photos import BlobRef, Marks, NewPhoto, Sidecar
+from photonic.repairs import Repairs, first
 from photonic.roles.role import Role
 from photonic.world import World
 
@@ -63,6 +64,8 @@ class Library:
             layout, record.library, identity, world, store.has_many, self._note_committed
         )
         self.query = PhotoQuery(self.keeper.index.engine)
+        self.holds_originals: Callable[[], bool] = lambda: False  # on a metered link they wait
+        self._repairs = Repairs(store, self.query, identity.node)
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Keep the library until cancelled."""
@@ -226,10 +229,12 @@ class Library:
 
     async def wanted(self, limit: int, reachable: frozenset[NodeId]) -> Sequence[Want]:
         """Return what the role wants, is not here, and someone reachable may have; best first."""
-        missing = await trio.to_thread.run_sync(
-            self.query.missing, self.role.wanted_kinds, reachable, limit
-        )
-        return [
+        kinds = self.role.wanted_kinds
+        if self.holds_originals():  # they would only be in the way of what may come
+            kinds = tuple(kind for kind in kinds if kind != ORIGINAL_KIND)
+        missing = await trio.to_thread.run_sync(self.query.missing, kinds, reachable, limit)
+        repairs = await trio.to_thread.run_sync(self._repairs.wants, limit, reachable)
+        wants = [
             Want(
                 ref=blob_ref(item.row),
                 name=item.name,
@@ -238,6 +243,19 @@ class Library:
             )
             for position, item in enumerate(missing)
         ]
+        return first(repairs, wants, limit)
+
+    async def withdraw(self, blobs: Sequence[BlobId]) -> None:
+        """Say, durably, that this node does not hold what was found damaged or lost."""
+
+        def work(catalog: Catalog) -> None:
+            gone = set(blobs) - self.store.has_many(blobs)  # else it was repaired meanwhile
+            self.keeper.index.mark_held(gone, is_held=False)
+            catalog.hold(
+                {b: False for b in gone if catalog.directory.holding(b, self.identity.node)}
+            )
+
+        await self.keeper.call(work)
 
     async def arrived(self, refs: Sequence[BlobRef]) -> None:
         """Say, durably, that this node holds what has just been stored."""

@@ -135,6 +135,16 @@ FETCH_WINDOW_BYTES = 4 * MIB  # asked on one stream and not yet on disk
 FETCH_BYTES_IN_FLIGHT_MAX = 128 * MIB  # over all peers
 FETCH_STALL_S = 5.0  # a stream that owes bytes and brings none this long is given up
 FETCH_SLOW_S, FETCH_SLOW_FACTOR = 20.0, 8.0  # a slower peer is left for one this much faster
+LANES_MAX, LANES_SERVED_PER_PEER_MAX = 64, 8  # that come in
+LANES_PER_PEER_MAX = 2  # that are fetched over; more only share what is there
+LANE_BUFFER_BYTES = 512 * KIB  # grows to the longest frame
+LANE_WINDOW_BYTES = 16 * MIB  # asked over one lane and not yet on disk
+LANE_AHEAD_MESSAGES = 8  # read from a lane and not yet on disk
+LANE_IDLE_S = 15.0  # a lane without questions is closed
+LANE_TICKET_S, LANE_TICKETS_MAX = 30.0, 256
+LANE_RETRY_S = 60.0  # before a lane is tried again where there was none
+LANE_FRAME_BYTES_MAX, CERTIFICATE_CHARS_MAX = 8 * KIB, 4_096  # when two agree on a lane
+CARRIER_STOP_S = 1.0
 STREAM_IDLE_S = 15.0  # a blob stream without questions is closed
 CHUNKS_PLANNED_AHEAD_MAX = 256  # of one blob, looked at in one plan
 SERVE_READ_BYTES = 1 * MIB  # of chunks, read from disk in one go
@@ -148,7 +158,29 @@ TRANSFER_THREADS_MAX = 4  # more only fight for the interpreter
 TRANSFER_PROGRESS_INTERVAL_S = 0.5
 PEER_FAILURES_EXPONENT_MAX = 10
 CORRUPT_PEER_PENALTY_S = 60.0  # a peer that sent wrong bytes is not asked again this long
+RATE_BYTES_S_MIN, RATE_BYTES_S_MAX = 10_000, 1_000_000_000_000  # that a person may set
+RATE_CHARS_MAX, SCHEDULE_CHARS_MAX, SCHEDULE_SPANS_MAX = 32, 512, 24
+PARALLEL_MAX = 1_000  # files that are fetched at one time, where somebody limits them
+THROTTLE_BURST_S = 0.2  # of a rate, that may pass at once after a pause ...
+THROTTLE_BURST_BYTES_MIN = 16 * KIB  # ... and never less than this
+THROTTLE_SLICE_S = 0.05  # of a rate, between two waits: whoever waits sees bytes move
+THROTTLE_SLICE_BYTES_MIN, THROTTLE_SLICE_BYTES_MAX = 4 * KIB, 1 * MIB
+THROTTLE_OWED_S = 2.0  # of a rate: what another process moved is made up for, as far as this
+THROTTLE_LOOK_S = 5.0  # between looks at the time of day
+METERED_BLOB_BYTES_MAX = 2 * MIB  # what moves on a metered link: previews and sidecars
 DISK_RECHECK_S = 3.0
+SCRUB_DAYS_DEFAULT, SCRUB_DAYS_MAX = 30, 3_650  # until a stored blob is verified again
+SCRUB_MB_S_DEFAULT, SCRUB_MB_S_MAX = 40, 10_000
+SCRUB_BUSY_FACTOR = 0.125  # of the rate, while somebody transfers or edits
+SCRUB_QUIET_S = 10.0  # after the last transfer or edit
+SCRUB_BATCH_BLOBS, SCRUB_BATCH_BYTES = 256, 64 * MIB  # verified between two looks at the rest
+SCRUB_STEP_BYTES = 1 * MIB  # read between two waits
+SCRUB_IDLE_S, SCRUB_REPAIR_S = 15.0, 2.0  # between looks, when nothing is due; until a repair
+SCRUB_RETRY_MIN_S, SCRUB_RETRY_MAX_S = 60.0, 3_600.0  # after the disk gave an error
+SCRUB_TRIES_MAX = 4  # at a blob that the disk does not give; then it counts as damaged
+SCRUB_UNREADABLE_MAX = 8  # at one time: the disk fails as a whole, and is left alone
+VERIFICATIONS_WAITING_MAX, VERIFICATIONS_SHOWN_MAX = 16, 16  # that somebody asked for
+VERIFICATION_FINDINGS_MAX = 100  # of one, that are shown
 DISK_RESERVE_BYTES = 16 * MIB  # never fill the last of a disk: the catalog must still be written
 
 # Ingest.
@@ -235,6 +267,11 @@ assert CHUNKS_PER_BLOB_MAX * CHUNK_LIST_ENTRY_BYTES + 64 <= CHUNK_LIST_BYTES_MAX
 assert SMALL_BLOB_BYTES + 64 * KIB <= FRAME_BYTES_MAX, "a small blob travels in one frame"
 assert SMALL_BLOB_BYTES <= BIG_CHUNK_BYTES_MAX < BIG_BLOB_BYTES
 assert FETCH_WINDOW_BYTES <= FETCH_BYTES_IN_FLIGHT_MAX
+assert THROTTLE_SLICE_BYTES_MIN <= THROTTLE_BURST_BYTES_MIN
+assert THROTTLE_SLICE_S < THROTTLE_BURST_S < FETCH_STALL_S, "a limit is no stall"
+assert THROTTLE_SLICE_BYTES_MIN / RATE_BYTES_S_MIN < FETCH_STALL_S / 4, "nor is the least rate"
+assert SCRUB_RETRY_MIN_S <= SCRUB_RETRY_MAX_S
+assert SCRUB_UNREADABLE_MAX < SCRUB_BATCH_BLOBS, "behind what rests, there is something to read"
 assert CHUNK_LIST_BYTES_MAX + 64 * KIB <= FRAME_BYTES_MAX, "a chunk list travels in one frame"
 assert UPDATE_BYTES_MAX < FRAME_BYTES_MAX
 assert CHANGE_BYTES_MAX + KIB <= UPDATE_PART_BYTES_MAX < UPDATE_BYTES_MAX
@@ -264,4 +301,5 @@ assert WORKERS_DEFAULT_MAX <= WORKERS_MAX
 assert SHUTDOWN_GRACE_S < STOP_S < STOP_HARD_S < 5.0, "SIGTERM ends a node within 5 s"
 assert INVITATION_TTL_S <= INVITATION_TTL_S_MAX
 assert EVENT_QUEUE_MAX <= EVENTS_KEPT, "who was cut for being slow can still catch up"
+assert PREVIEW_BYTES_MAX <= METERED_BLOB_BYTES_MAX, "previews go on where originals wait"
 assert tuple(sorted(PREVIEW_EDGES_PX)) == PREVIEW_EDGES_PX

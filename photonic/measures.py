@@ -13,6 +13,7 @@ from photonic.crdt.projection import ORIGINAL_KIND
 from photonic.crdt.query import PhotoQuery
 from photonic.p2p.transfers import Transfers
 from photonic.problems import Problems
+from photonic.scrubber import Scrubber
 
 
 class NodeMeasures(Collector):
@@ -24,8 +25,10 @@ class NodeMeasures(Collector):
         query: PhotoQuery,
         transfers: Transfers,
         problems: Problems,
+        scrubber: Scrubber,
     ) -> None:
         self._query, self._transfers, self._problems = query, transfers, problems
+        self._scrubber = scrubber
         registry.register(self)
 
     def describe(self) -> list[Metric]:
@@ -39,9 +42,14 @@ class NodeMeasures(Collector):
             "photonic_originals_held": ("Originals in this node's store.", totals.held),
             "photonic_originals_held_bytes": ("Their size in bytes.", totals.held_bytes),
             "photonic_problems": ("Problems in the status.", len(self._problems)),
+            "photonic_blobs_waiting_for_repair": (
+                "Stored blobs that were found damaged and are not repaired.",
+                len(self._scrubber.damaged),
+            ),
             "photonic_transfers": ("Blobs on their way in.", self._transfers.count),
         }
         for name, (words, value) in gauges.items():
             yield GaugeMetricFamily(name, words, value=value)
-        for name, value in asdict(self._transfers.counters).items():
+        counters = asdict(self._transfers.counters) | asdict(self._scrubber.counters)
+        for name, value in counters.items():
             yield CounterMetricFamily(f"photonic_{name}", name.replace("_", " "), value=value)

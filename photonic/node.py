@@ -21,11 +21,12 @@ from prometheus_client import CollectorRegistry
 
 from photonic.admission import Admissions
 from photonic.albums import Albums
+from photonic.answers import Answers
 from photonic.blobs.files import FileStore
 from photonic.catalog_tasks import CatalogTasks
 from photonic.config import Settings
 from photonic.crdt.commits import Committed
-from photonic.edits import Edits, Said
+from photonic.edits import Edits
 from photonic.errors import JournalDamaged, LibraryNotEmpty
 from photonic.events import EventLog
 from photonic.finder import Finder
@@ -33,43 +34,39 @@ from photonic.gallery import Gallery
 from photonic.grace import Grace
 from photonic.histories import Histories
 from photonic.identity import Identity
-from photonic.ids import NodeId, parse_peer_id, peer_id
+from photonic.ids import BlobId, NodeId, parse_peer_id, peer_id
 from photonic.ingest.importer import Importer
 from photonic.ingest.seen import Seen
 from photonic.ingest.workers import Workers
 from photonic.intake import Intake
 from photonic.layout import Layout, LibraryRecord
 from photonic.library import Library
+from photonic.limiter import Limiter
 from photonic.measures import NodeMeasures
 from photonic.membership import join_library
 from photonic.observatory import Observatory
 from photonic.p2p.connector import Connector
 from photonic.p2p.discovery import Discovery
 from photonic.p2p.invitations import parse_code
+from photonic.p2p.lane_messages import LANE_PROTOCOL
+from photonic.p2p.lanes import Lanes
 from photonic.p2p.libp2p_transport import Libp2pTransport
 from photonic.p2p.messages import BLOB_PROTOCOL, CATALOG_PROTOCOL, ENROL_PROTOCOL, Hello
 from photonic.p2p.peers import PeerBook
+from photonic.p2p.rates import Bandwidth
 from photonic.p2p.sessions import Sessions
+from photonic.p2p.throttle import Throttle
 from photonic.p2p.transfers import Transfers
 from photonic.p2p.transport import PeerDown, PeerUp
 from photonic.policies import Policies
 from photonic.problems import Problems
 from photonic.roles.presets import ROLES
+from photonic.scrubber import Scrubber
 from photonic.supervise import keep_running
 from photonic.trash import Trash
+from photonic.verifications import Verifications
 from photonic.views import (
-    CatalogTaskView,
-    ConflictPage,
-    DoctorView,
-    ImportView,
-    InvitationView,
     LibraryView,
-    OriginalFile,
-    PeerView,
-    PhotoDetail,
-    PhotoFilter,
-    PhotoPage,
-    PreviewImage,
     StatusView,
 )
 from photonic.world import World
@@ -80,7 +77,7 @@ log = logging.getLogger(__name__)
 Face = Callable[..., Coroutine[Any, Any, None]]
 
 
-class Node:
+class Node(Answers):
     """One running node of one library. Implements `views.LocalNode`."""
 
     def __init__(
@@ -96,6 +93,7 @@ class Node:
         self.workers = Workers(settings.workers)
         self.transport = Libp2pTransport(self.identity, settings.listen, world)
         self.book = PeerBook(self.identity.node)
+        self.throttle = Throttle(world.clock)
         self.library = Library(
             layout,
             record,
@@ -108,8 +106,23 @@ class Node:
         )
         keeper = self.library.keeper
         self.admissions = Admissions(layout, keeper, record, self.identity, self.transport, world)
+        self.lanes = Lanes(
+            self.transport,
+            self.identity,
+            layout.blobs,
+            settings.listen,
+            world,
+            lambda node: self.book.get(node).address,
+            lambda report: self.transfers.hear(report),  # noqa: PLW0108 - it comes next
+        )
         self.transfers = Transfers(
-            self.transport, self.store, self.library, world, self.events.announce
+            self.transport,
+            self.store,
+            self.library,
+            world,
+            self.events.announce,
+            lanes=self.lanes,
+            throttle=self.throttle,
         )
         self.sessions = Sessions(
             self.transport, keeper.call, self.book, world, self._hello, self._on_peer_news
@@ -121,25 +134,18 @@ class Node:
         self.intake = Intake(importer, world, self.events.announce, self.problems)
         self.tasks = self._make_tasks()
         self._make_services()
-        self.observatory = Observatory(
-            settings,
-            self.role,
-            self.identity.node,
-            self.library,
-            self.admissions,
-            self.transport,
-            self.book,
-            self.sessions,
-            self.connector,
-            self.transfers,
-            self.intake,
-            self.problems,
-            world,
-        )
-        NodeMeasures(self.metrics, self.library.query, self.transfers, self.problems)
+        self.observatory = self._make_observatory()
+        NodeMeasures(self.metrics, self.library.query, self.transfers, self.problems, self.scrubber)
         self._ended = trio.Event()
         self.http_address = settings.http  # with the port that was chosen, once it serves
         self.next_record: LibraryRecord | None = None  # set when the node goes on as another member
+
+    def _make_observatory(self) -> Observatory:
+        return Observatory(
+            self.settings, self.role, self.identity.node, self.library, self.admissions,
+            self.transport, self.book, self.sessions, self.connector, self.transfers, self.intake,
+            self.problems, self.world, self.scrubber,
+        )  # fmt: skip
 
     def _make_services(self) -> None:
         """Make what answers for photos."""
@@ -159,7 +165,49 @@ class Node:
             self.library.drop,
             Grace(self.settings.trash_days, world, self.layout.grace(self.record.library)),
         )
-        self.gallery = Gallery(keeper, query, self.finder, self.store, self.workers, self._name_of)
+        self.gallery = Gallery(
+            keeper, query, self.finder, self.store, self.workers, self._name_of, self.identity.node
+        )
+        self.limiter = Limiter(
+            self.throttle,
+            self.layout.limits,
+            self.settings.bandwidth,
+            world.files,
+            self._names,
+            self.events.announce,
+            self._on_limits,
+        )
+        self.lanes.limit(self.throttle.bandwidth)
+        self.library.holds_originals = lambda: self.throttle.bandwidth.holds_originals
+        self._make_scrubber()
+
+    def _make_scrubber(self) -> None:
+        """Make what looks after stored files."""
+        moved = self.transfers.counters
+        self.scrubber = Scrubber(
+            self.store,
+            self.world,
+            self.problems,
+            self.events.announce,
+            self._withdraw,
+            lambda: moved.bytes_in + moved.bytes_out,
+            self.layout.scrub_paused,
+            days=self.settings.scrub_days,
+            mb_s=self.settings.scrub_mb_s,
+        )
+        self.events.listen(lambda _number, event: self.scrubber.hear(event))
+        self.verifications = Verifications(
+            self.scrubber, self.store, self.library.query, self.finder, self.world.entropy,
+            self.events.announce,
+        )  # fmt: skip
+
+    def _on_limits(self, bandwidth: Bandwidth) -> None:
+        self.lanes.limit(bandwidth)
+        self.transfers.wake()
+
+    async def _withdraw(self, blobs: Sequence[BlobId]) -> None:
+        await self.library.withdraw(blobs)
+        self.transfers.wake()  # what is wrong of them is wanted again
 
     def _make_tasks(self) -> CatalogTasks:
         return CatalogTasks(
@@ -179,6 +227,7 @@ class Node:
         handlers = {
             CATALOG_PROTOCOL: self.sessions.serve,
             BLOB_PROTOCOL: self.transfers.serve,
+            LANE_PROTOCOL: self.lanes.serve,
             ENROL_PROTOCOL: self.admissions.serve,
         }
         guests = {ENROL_PROTOCOL: self.admissions.serve}
@@ -194,7 +243,9 @@ class Node:
                     self.transport.run, handlers, guests, self.admissions.gate, self._on_peer
                 )
                 self._start_services(tasks)
-                url = await tasks.start(face, self, self.settings.http_host, self._http_port)
+                url = await tasks.start(
+                    face, self, self.settings.http_host, self.settings.http_port
+                )
                 self.observatory.http = url
                 self.http_address = url.rpartition("/")[2]
                 self._write_node_file(url)
@@ -208,19 +259,17 @@ class Node:
             self.store.close()
             self.seen.close()
 
-    @property
-    def _http_port(self) -> int:
-        return self.settings.http_port
-
     def _start_services(self, tasks: TaskGroup) -> None:
         services: dict[str, Callable[[], Awaitable[None]]] = {
             "conversations with peers": self.sessions.run,
             "following the roster": self.admissions.run,
             "connecting with peers": self.connector.run,
+            "the process that moves files": self.lanes.run,
             "transfers": partial(self.transfers.run, task_status=anyio.TASK_STATUS_IGNORED),
             "telling peers": self._keep_telling,
             "postponed imports": self.intake.keep_retrying,
             "the trash": self.trash.run,
+            "looking after stored files": self.scrubber.run,
         }
         if self.settings.discovery:
             services["discovery"] = partial(
@@ -264,6 +313,8 @@ class Node:
 
     def _on_peer(self, event: PeerUp | PeerDown) -> None:
         self.sessions.note(event)
+        if isinstance(event, PeerDown):
+            self.lanes.shun(event.node)  # gone, or cut off for it is no member any more
         self.events.announce(self.observatory.peer_event(event))
         self.transfers.wake()
 
@@ -278,6 +329,11 @@ class Node:
             return self.settings.name
         hello, member = self.book.get(node).hello, self.admissions.member(node)
         return hello.name if hello else (member.certificate.name if member else None)
+
+    def _names(self) -> dict[NodeId, str]:
+        """What the other members are called."""
+        others = set(self.admissions.members()) - {self.identity.node}
+        return {node: self._name_of(node) or peer_id(node) for node in others}
 
     def _on_found(self, node: NodeId, addresses: tuple[str, ...]) -> None:
         if node in self.admissions.members() and self.book.learn(node, addresses):
@@ -308,39 +364,7 @@ class Node:
                 await trio.to_thread.run_sync(self._save_peers, dump)
                 kept = dump
 
-    # --- LocalNode ---------------------------------------------------------------------------
-
-    async def status(self) -> StatusView:
-        return await self.observatory.status()
-
-    async def photos(self, filters: PhotoFilter, limit: int, cursor: str | None) -> PhotoPage:
-        return await self.gallery.page(filters, limit, cursor)
-
-    async def photo(self, photo: str) -> PhotoDetail:
-        return await self.gallery.photo(photo)
-
-    async def edit(self, photo: str, said: Said) -> PhotoDetail:
-        return await self.gallery.edit(photo, said)
-
-    async def resolve(
-        self, photo: str, field: str, *, change: str | None = None, value: object = None
-    ) -> PhotoDetail:
-        return await self.gallery.resolve(photo, field, change=change, value=value)
-
-    async def conflicts(self, limit: int, cursor: str | None) -> ConflictPage:
-        return await self.gallery.conflicts(limit, cursor)
-
-    async def peers(self) -> list[PeerView]:
-        return self.observatory.peers()
-
-    async def original(self, photo: str) -> OriginalFile:
-        return await self.gallery.original(photo)
-
-    async def preview(self, photo: str, edge_px: int) -> PreviewImage:
-        return await self.gallery.preview(photo, edge_px)
-
-    async def invite(self, role: str, ttl_s: int, scopes: Sequence[str] | None) -> InvitationView:
-        return await self.admissions.invite(role, ttl_s, scopes)
+    # --- another library ---------------------------------------------------------------------
 
     async def join(self, code: str) -> LibraryView:
         """Join another library; this node then starts again as its member.
@@ -372,23 +396,5 @@ class Node:
                 f"{self.record.name} has {photos} photos and {len(others)} other members"
             )
 
-    async def start_import(self, folder: str) -> ImportView:
-        return await self.intake.start(Path(folder))
-
-    async def imports(self) -> list[ImportView]:
-        return self.intake.views()
-
-    async def doctor(self) -> list[DoctorView]:
-        return await self.observatory.doctor()
-
     async def stop(self) -> None:
         self._ended.set()
-
-    async def start_catalog_export(self, folder: str) -> CatalogTaskView:
-        return await self.tasks.start_export(Path(folder))
-
-    async def start_catalog_import(self, folder: str, *, merge: bool) -> CatalogTaskView:
-        return await self.tasks.start_import(Path(folder), merges=merge)
-
-    async def catalog_tasks(self) -> list[CatalogTaskView]:
-        return self.tasks.views()

@@ -13,6 +13,7 @@ import trio
 
 from photonic import __version__, limits
 from photonic.admission import Admissions
+from photonic.checks import check_stored
 from photonic.config import Settings
 from photonic.crdt.catalog import Catalog
 from photonic.crdt.projection import ORIGINAL_KIND
@@ -30,6 +31,7 @@ from photonic.p2p.transfers import Transfers
 from photonic.p2p.transport import PeerDown, PeerUp, Transport
 from photonic.problems import Problems
 from photonic.roles.role import Role
+from photonic.scrubber import Scrubber
 from photonic.showing import iso_utc
 from photonic.status import Facts, mode, state
 from photonic.views import (
@@ -63,7 +65,9 @@ class Observatory:
         intake: Intake,
         problems: Problems,
         world: World,
+        scrubber: Scrubber,
     ) -> None:
+        self._scrubber = scrubber
         self._settings, self._role, self._me, self._library = settings, role, me, library
         self._admissions, self._transport, self._book = admissions, transport, book
         self._sessions, self._connector, self._transfers = sessions, connector, transfers
@@ -128,6 +132,7 @@ class Observatory:
             version=__version__,
             wants=await self._wants(),
             catalog=self._catalog(),
+            scrub=await self._scrubber.view(),
         )
 
     def _problem_views(self) -> list[ProblemView]:
@@ -255,6 +260,7 @@ class Observatory:
         free = await trio.to_thread.run_sync(self._world.files.free_bytes, self._settings.home)
         checks = [
             *await self._catalog_checks(),
+            await self._stored_check(),
             DoctorView(
                 "room",
                 free > limits.DISK_RESERVE_BYTES,
@@ -289,6 +295,18 @@ class Observatory:
             DoctorView(problem.code, False, f"{problem.path or ''} {problem.message}", problem.fix)
             for problem in status.problems
         ]
+
+    async def _stored_check(self) -> DoctorView:
+        """Whether what is stored was verified lately, and is right."""
+        query, scrub = self._library.query, await self._scrubber.view()
+        damaged = sorted(self._scrubber.damaged)[: limits.PAGE_ITEMS_DEFAULT]
+
+        def count_alone() -> int:
+            originals = [blob for blob in damaged if query.photo(blob) is not None]
+            return sum(1 for blob in originals if not query.holders(blob) - {self._me})
+
+        alone = await trio.to_thread.run_sync(count_alone)
+        return check_stored(scrub, alone, self._scrubber.age_days(scrub))
 
     async def _catalog_checks(self) -> list[DoctorView]:
         """What is wrong with the catalog's own files, and whether it is complete."""

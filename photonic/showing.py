@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from photonic.blobs.store import Held
 from photonic.crdt.clock import stamp_ms
 from photonic.crdt.fields import ALBUMS, EDITABLE, FACTS, GPS, TAGS, Merge, merge_of
 from photonic.crdt.fold import Field, SubjectState
@@ -41,8 +42,11 @@ class Shown:
     holders: frozenset[NodeId]
 
 
-def detail(shown: Shown, name_of: NameOf, *, is_held: bool, removal_held: bool) -> PhotoDetail:
-    """Return one photo with all of its versions."""
+def detail(
+    shown: Shown, name_of: NameOf, me: NodeId, held: Held | None, *, removal_held: bool
+) -> PhotoDetail:
+    """Return one photo with all of its versions; `held` is what this node, `me`, holds of it."""
+    verified_at = iso_utc(held.verified_at_ms) if held else None
     state, row = shown.state, shown.row
     names = dict.fromkeys((*EDITABLE, *(name for name in state.fields if _is_shown(name))))
     return PhotoDetail(
@@ -54,7 +58,7 @@ def detail(shown: Shown, name_of: NameOf, *, is_held: bool, removal_held: bool) 
         bytes=row.original.size_bytes,
         width=row.facts.width,
         height=row.facts.height,
-        held=is_held,
+        held=held is not None,
         conflicts=list(row.conflicts),
         label=row.label,
         title=row.title,
@@ -64,7 +68,12 @@ def detail(shown: Shown, name_of: NameOf, *, is_held: bool, removal_held: bool) 
         added=iso_utc(row.added_ms),
         fields={name: _field(shown, name, name_of) for name in names},
         holders=[
-            HolderView(peer_id(node), name_of(node), node in shown.holders)
+            HolderView(
+                peer_id(node),
+                name_of(node),
+                node in shown.holders,
+                verified_at if node == me else None,
+            )
             for node in sorted(shown.members)
         ],
         facts=msgspec.to_builtins(row.facts),

@@ -19,6 +19,7 @@ from photonic.edits import Edits, Said
 from photonic.events import EventLog
 from photonic.finder import Finder
 from photonic.histories import Histories
+from photonic.limiter import Limiter, LimitsView
 from photonic.photo_views import (
     ActPage,
     ActView,
@@ -56,6 +57,8 @@ from photonic.photo_views import (
 )
 from photonic.policies import Policies
 from photonic.trash import Trash
+from photonic.verifications import Verifications
+from photonic.verify_views import ScrubView
 
 # --- the node --------------------------------------------------------------------------------
 
@@ -158,6 +161,8 @@ class StatusView:
     wants: dict[str, object]  # what the role wants, in its own words
     # What the catalog is busy with: "indexing" and "syncing", each left and of.
     catalog: dict[str, object] = field(default_factory=dict)
+    scrub: ScrubView | None = None
+    limits: LimitsView | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +235,12 @@ class LocalNode(Protocol):
 
     @property
     def trash(self) -> Trash: ...
+
+    @property
+    def verifications(self) -> Verifications: ...
+
+    @property
+    def limiter(self) -> Limiter: ...
 
     async def status(self) -> StatusView: ...
 

@@ -37,7 +37,7 @@ NODE_FLOOR, WORDS_FLOOR = 5, 7
 # Heavy library -> the only files that import it.
 IMPORTERS = {
     "pycrdt": {"photonic/crdt/document.py"},
-    "libp2p": {"photonic/p2p/libp2p_transport.py"},
+    "libp2p": {"photonic/p2p/libp2p_transport.py", "photonic/p2p/lane_certificates.py"},
     "zeroconf": {"photonic/p2p/discovery.py"},
     "watchfiles": {"photonic/ingest/watch.py"},
     "pyexiv2": {"photonic/ingest/metadata.py"},
@@ -79,7 +79,9 @@ DRIVERS = {
     "photonic/api/server.py",
     "photonic/p2p/libp2p_transport.py",
     "photonic/p2p/discovery.py",
-    "photonic/p2p/lanes.py",
+    "photonic/p2p/lane_sockets.py",
+    "photonic/p2p/mailbox.py",
+    "photonic/p2p/carrier.py",
 }
 
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc", "tools"}

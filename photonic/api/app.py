@@ -21,6 +21,7 @@ from photonic.api import (
     conflicts,
     events,
     history,
+    limits,
     media,
     peers,
     photos,
@@ -28,6 +29,7 @@ from photonic.api import (
     problem_documents,
     search,
     trash,
+    verifications,
 )
 from photonic.api.feed import Feed
 from photonic.api.guard import Guard
@@ -44,7 +46,7 @@ PREFIX = "/api/v1"
 # In this order, for /photos/count is no photo's id.
 PARTS = (
     search, photos, media, conflicts, history, trash, albums, policies, peers, events, catalog,
-    admin,
+    verifications, limits, admin,
 )  # fmt: skip
 
 

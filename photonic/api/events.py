@@ -26,16 +26,20 @@ from photonic.api.feed import Feed
 from photonic.api.problem_documents import Answers, problem_responses
 from photonic.errors import TooManyListeners
 from photonic.events import (
+    BlobChecked,
     CatalogTaskProgress,
     Event,
     Gap,
     HoldingsChanged,
     ImportProgress,
     IndexCaughtUp,
+    LimitsChanged,
     PeerChanged,
     ProblemsChanged,
+    ScrubChanged,
     SubjectsChanged,
     TransferProgress,
+    VerificationProgress,
 )
 from photonic.ids import ALBUM, PHOTO, Subject, peer_id
 
@@ -47,8 +51,9 @@ _EXAMPLE = f'id: 1f2e3d4c.17\nevent: photos\ndata: {{"ids":["{"ab" * 32}"],"loca
 _STREAM: Answers = {
     200: {
         "description": "Events `photos`, `albums`, `holdings`, `peer`, `transfer`, `import`, "
-        "`catalog-task`, `problems` and `gap`, their data in JSON; a comment now and then when "
-        "nothing happens. Without `ids`, so much changed that it is not named: ask again.",
+        "`catalog-task`, `problems`, `blob`, `verification`, `scrub`, `limits` and `gap`, their "
+        "data in JSON; a comment now and then when nothing happens. Without `ids`, so much changed "
+        "that it is not named: ask again.",
         "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
     }
 }
@@ -80,6 +85,8 @@ def told(event: Event) -> list[tuple[str, dict[str, Any]]]:
             return [("catalog-task", {"task": task, "folder": folder, **far})]
         case ProblemsChanged(count):
             return [("problems", {"count": count})]
+        case BlobChecked() | VerificationProgress() | ScrubChanged() | LimitsChanged():
+            return [_told_of_this_node(event)]
         case Gap():
             return [("gap", {})]
 
@@ -90,6 +97,22 @@ def _named(subjects: Iterable[Subject], kind: str) -> dict[str, Any] | None:
     if not ids:
         return None
     return {"ids": ids if len(ids) <= limits.EVENT_IDS_MAX else []}
+
+
+def _told_of_this_node(
+    event: BlobChecked | VerificationProgress | ScrubChanged | LimitsChanged,
+) -> tuple[str, dict[str, Any]]:
+    """Tell what concerns the files and the settings of this node alone."""
+    match event:
+        case BlobChecked(blob, state, detail):
+            return "blob", {"blob": blob.hex(), "state": state, "detail": detail}
+        case VerificationProgress(verification, done, total, finished):
+            far = {"done": done, "total": total, "finished": finished}
+            return "verification", {"id": verification, **far}
+        case ScrubChanged(paused):
+            return "scrub", {"paused": paused}
+        case LimitsChanged(metered):
+            return "limits", {"metered": metered}
 
 
 class EventStream(EventSourceResponse):

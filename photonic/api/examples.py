@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
+from photonic.limiter import LimitsView, PeerLimitView
+from photonic.verify_views import FindingView, ScrubView, VerificationView
 from photonic.views import (
     ActPage,
     ActView,
@@ -227,6 +229,44 @@ PEER = PeerView(
 )
 INVITATION = InvitationView(
     code="photonic1-…", expires="2024-05-19T10:00:00Z", qr_svg="<svg>…</svg>"
+)
+SCRUB = ScrubView(
+    days=30,
+    paused=False,
+    overdue=120,
+    overdue_bytes=2_952_790_016,
+    oldest="2024-04-17T22:10:00.000Z",
+    verified=41_200,
+    verified_bytes=912_680_550_400,
+    damaged=1,
+    unreadable=0,
+    repaired=2,
+)
+LIMITS = LimitsView(
+    in_bytes_s=20_000_000,
+    out_bytes_s=5_000_000,
+    peers=[PeerLimitView(peer=_LEIA, name="field", in_bytes_s=1_000_000, out_bytes_s=500_000)],
+    schedule="08:00-22:00 2MB/s, otherwise full",
+    metered=True,
+    metered_bytes_s=2_000_000,
+    parallel=64,
+    now_in_bytes_s=2_000_000,
+    now_out_bytes_s=2_000_000,
+    changed=True,
+)
+VERIFICATION = VerificationView(
+    id="5d" * 8,
+    q="rating>=4",
+    counts="photos",
+    done=211,
+    total=843,
+    blobs=640,
+    bytes=5_368_709_120,
+    sound=639,
+    damaged=1,
+    findings=[
+        FindingView("ab" * 32, _PHOTO_ID, "DSC_0107.NEF", "damaged", "1 of 26 chunks are wrong")
+    ],
 )
 CHECK = DoctorView(name="journal", ok=True, detail="1,843 photos, no damaged entry")
 

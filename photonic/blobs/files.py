@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from photonic import limits
+from photonic.blobs.aside import Aside
+from photonic.blobs.checkup import Checkup
 from photonic.blobs.chunks import ChunkList, Scan, scan, scan_bytes
 from photonic.blobs.partial import FilePartial
 from photonic.blobs.shelf import Shelf
-from photonic.blobs.store import Held, Origin, Partial
-from photonic.blobs.verify import check_list, hash_file
+from photonic.blobs.store import Backlog, Damage, Held, Origin, Partial, Verdict
+from photonic.blobs.verify import Pace, at_once, check_list
 from photonic.errors import (
     BlobCorrupt,
     BlobMissing,
@@ -36,6 +38,8 @@ class FileStore:
 
     def __init__(self, shelf: Shelf, world: World) -> None:
         self._shelf, self._world, self._ledger = shelf, world, shelf.ledger
+        self._aside = Aside(shelf, world)
+        self._checkup = Checkup(shelf, self._aside, world, self.begin)
         self._lock = threading.Lock()
         self._open: dict[BlobId, FilePartial] = {}
         self._recent: dict[BlobId, tuple[Held, ChunkList]] = {}  # being served, most likely
@@ -48,8 +52,16 @@ class FileStore:
         `rebuild` has read them again.
         """
         shelf = Shelf(root, world)
+        aside = Aside(shelf, world)
+        aside.finish_interrupted()
         shelf.settle()
+        aside.release_repaired()
         return cls(shelf, world)
+
+    @classmethod
+    def attach(cls, root: Path, world: World) -> FileStore:
+        """Open a store that another process owns: what a crash left is the owner's to settle."""
+        return cls(Shelf(root, world), world)
 
     @property
     def needs_rebuild(self) -> bool:
@@ -90,6 +102,8 @@ class FileStore:
         """Drop a blob for good; absent is fine. Whoever calls has told others that it goes."""
         self._world.files.remove(self._shelf.final(blob))  # first: a crash leaves no stray bytes
         self._forget(blob)
+        self.drop_partial(blob)
+        self._world.files.remove(self._shelf.aside(blob))
 
     def size(self, blob: BlobId) -> int:
         return self._known(blob).ref.size_bytes
@@ -104,7 +118,7 @@ class FileStore:
         try:
             return path.open("rb")
         except FileNotFoundError:
-            self._forget(blob)  # somebody removed it behind our back: it is to be fetched
+            self.verify_many([blob])  # somebody removed it behind our back: it is to be fetched
             raise BlobMissing(blob) from None
 
     def read(self, blob: BlobId, offset_bytes: int = 0, size_bytes: int | None = None) -> bytes:
@@ -130,22 +144,30 @@ class FileStore:
         return self._ledger.refs(after)
 
     def verify(self, blob: BlobId) -> Held:
-        held = self._known(blob)
-        path = self._shelf.final(blob)
+        (verdict,) = self.verify_many([blob])
+        if verdict.error is not None:
+            raise verdict.error
+        assert verdict.held is not None
+        return verdict.held
+
+    def verify_many(
+        self, blobs: Sequence[BlobId], pace: Pace = at_once, *, gives_up: bool = False
+    ) -> list[Verdict]:
         try:
-            found = hash_file(path)
-        except FileNotFoundError:
-            self._forget(blob)
-            raise BlobMissing(blob) from None
-        if found != blob:
-            aside = self._shelf.put_aside(path, blob)
-            self._forget(blob)
-            raise BlobCorrupt(blob, f"any more; what is left of it is {aside}")
-        now_ms = self._world.clock.now_ms()
-        self._ledger.touch(blob, now_ms)
-        with self._lock:
-            self._recent.pop(blob, None)
-        return Held(held.ref, now_ms, held.origin)
+            return self._checkup.verify(blobs, pace, gives_up=gives_up)
+        finally:
+            with self._lock:
+                for blob in blobs:
+                    self._recent.pop(blob, None)
+
+    def oldest(self, limit: int, now_ms: int) -> list[Held]:
+        return self._ledger.oldest(limit, now_ms)
+
+    def overdue(self, before_ms: int) -> Backlog:
+        return Backlog(*self._ledger.overdue(before_ms))
+
+    def damaged(self) -> tuple[Damage, ...]:
+        return self._aside.damages()
 
     def _known(self, blob: BlobId) -> Held:
         held = self.held(blob)
@@ -221,6 +243,7 @@ class FileStore:
             partial.vouch(ref.blob)
             return partial
         partial.reopen()
+        self._aside.salvage(partial)
         self.check_room(partial.missing_bytes)
         if not chunks.chunks:
             self._world.files.write_at(partial.path, 0, b"")  # nothing else would make the file
@@ -234,8 +257,10 @@ class FileStore:
     def resume(self, ref: BlobRef) -> Partial | None:
         path = self._shelf.incoming(ref.blob)
         try:
-            if ref.size_bytes > limits.SMALL_BLOB_BYTES:
-                chunks = ChunkList.decode(self._shelf.incoming_list(ref.blob).read_bytes())
+            listed = self._shelf.incoming_list(ref.blob)
+            # A small blob has a list only where some of its chunks were found damaged.
+            if ref.size_bytes > limits.SMALL_BLOB_BYTES or listed.exists():
+                chunks = ChunkList.decode(listed.read_bytes())
             elif path.stat().st_size == ref.size_bytes:
                 chunks = scan(path).chunks
             else:

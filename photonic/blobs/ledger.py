@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS blobs (
     chunks BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS intended ON blobs (blob) WHERE verified_at_ms IS NULL;
+CREATE INDEX IF NOT EXISTS verified ON blobs (verified_at_ms, size_bytes);
 """
 _PAGE_ROWS = 1_000
 
@@ -120,10 +121,33 @@ class Ledger:
         with self._transaction() as db:
             db.executemany("INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?, ?, ?)", rows)
 
-    def touch(self, blob: BlobId, verified_at_ms: int) -> None:
-        """Enter a later verification of a blob; one that is not in the ledger stays out."""
+    def touch(self, verified: Sequence[tuple[BlobId, int]]) -> None:
+        """Enter later verifications of held blobs, in ms; one that is not held stays so."""
+        rows = [(at_ms, blob) for blob, at_ms in verified]
         with self._transaction() as db:
-            db.execute("UPDATE blobs SET verified_at_ms = ? WHERE blob = ?", (verified_at_ms, blob))
+            db.executemany(
+                "UPDATE blobs SET verified_at_ms = ? WHERE blob = ? AND verified_at_ms IS NOT NULL",
+                rows,
+            )
+
+    def oldest(self, limit: int, now_ms: int) -> list[Held]:
+        """Return held blobs, the longest verified first; before them, those from after `now_ms`."""
+        rows: list[tuple[Any, ...]] = []
+        for place in ("> ?", "<= ?"):
+            rows += self._read(
+                "SELECT blob, size_bytes, chunks_id, verified_at_ms, origin"  # noqa: S608
+                f" FROM blobs WHERE verified_at_ms {place} ORDER BY verified_at_ms LIMIT ?",
+                now_ms,
+                limit - len(rows),
+            )
+        return [_held(BlobId(blob), *rest) for blob, *rest in rows]
+
+    def overdue(self, before_ms: int) -> tuple[int, int]:
+        """Count the held blobs that were last verified before a time, and their bytes."""
+        ((count, size_bytes),) = self._read(
+            "SELECT count(*), total(size_bytes) FROM blobs WHERE verified_at_ms < ?", before_ms
+        )
+        return count, int(size_bytes)
 
     def forget(self, blob: BlobId) -> None:
         """Strike a blob out; absent is fine."""

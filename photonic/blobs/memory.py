@@ -9,12 +9,22 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
 from photonic.blobs.chunks import ChunkList, scan_bytes
-from photonic.blobs.store import Held, Origin, Partial
-from photonic.blobs.verify import check_chunk, check_list
+from photonic.blobs.store import (
+    Backlog,
+    Damage,
+    Held,
+    Origin,
+    Partial,
+    Soundness,
+    Verdict,
+)
+from photonic.blobs.verify import Pace, at_once, check_chunk, check_list
 from photonic.errors import BlobCorrupt, BlobMissing, FileUnsettled, PhotonicError, StoreFull
 from photonic.ids import BlobId, digest
 from photonic.photos import BlobRef
@@ -29,6 +39,10 @@ class MemoryPartial:
         self.pieces: dict[int, bytes] = {}
         self.stored_bytes = 0
         self._store = store
+
+    @property
+    def missing_bytes(self) -> int:
+        return sum(self.chunks.chunks[index].size_bytes for index in self.missing())
 
     def missing(self) -> tuple[int, ...]:
         if self._store.has(self.ref.blob):
@@ -58,6 +72,7 @@ class MemoryStore:
         self._lock = threading.RLock()
         self._blobs: dict[BlobId, tuple[Held, ChunkList, bytes]] = {}
         self._partials: dict[BlobId, MemoryPartial] = {}
+        self._damaged: dict[BlobId, Damage] = {}
         self._held_bytes = 0
 
     def held(self, blob: BlobId) -> Held | None:
@@ -87,14 +102,55 @@ class MemoryStore:
                 yield self._blobs[blob][0].ref
 
     def verify(self, blob: BlobId) -> Held:
-        held, chunks, data = self._known(blob)
-        if digest(data) != blob:
+        (verdict,) = self.verify_many([blob])
+        if verdict.error is not None:
+            raise verdict.error
+        assert verdict.held is not None
+        return verdict.held
+
+    def verify_many(
+        self,
+        blobs: Sequence[BlobId],
+        pace: Pace = at_once,
+        *,
+        gives_up: bool = False,  # noqa: ARG002 - memory gives everything
+    ) -> list[Verdict]:
+        return [self._verify(blob, pace) for blob in blobs]
+
+    def _verify(self, blob: BlobId, pace: Pace) -> Verdict:
+        if blob not in self._blobs:
+            return Verdict(blob, Soundness.ABSENT)
+        held, chunks, data = self._blobs[blob]
+        pace(len(data))
+        if digest(data) == blob:
+            held = Held(held.ref, self._world.clock.now_ms(), held.origin)
+            self._blobs[blob] = (held, chunks, data)
+            return Verdict(blob, Soundness.SOUND, held)
+        with self._lock:
             del self._blobs[blob]
             self._held_bytes -= held.ref.size_bytes
-            raise BlobCorrupt(blob, "in memory")
-        held = Held(held.ref, self._world.clock.now_ms(), held.origin)
-        self._blobs[blob] = (held, chunks, data)
-        return held
+            self._damaged[blob] = Damage(blob, held.ref)
+            partial = MemoryPartial(self, held.ref, chunks, Origin.RECEIVED)
+            self._partials[blob] = partial
+        for index, (start, end) in enumerate(pairwise(chunks.offsets)):
+            with suppress(BlobCorrupt, StoreFull):
+                partial.write(index, data[start:end])
+        if partial.missing():
+            what = f"{len(partial.missing())} of {len(chunks)} chunks are wrong"
+            return Verdict(blob, Soundness.DAMAGED, what=what)
+        return Verdict(blob, Soundness.MENDED, partial.finish(), "it was too long")
+
+    def oldest(self, limit: int, now_ms: int) -> list[Held]:
+        held = [entry[0] for entry in self._blobs.values()]
+        return sorted(held, key=lambda h: (h.verified_at_ms <= now_ms, h.verified_at_ms))[:limit]
+
+    def overdue(self, before_ms: int) -> Backlog:
+        held = [entry[0] for entry in self._blobs.values()]
+        late = [one.ref.size_bytes for one in held if one.verified_at_ms < before_ms]
+        return Backlog(len(late), sum(late))
+
+    def damaged(self) -> tuple[Damage, ...]:
+        return tuple(self._damaged[blob] for blob in sorted(self._damaged))
 
     def check_room(self, size_bytes: int) -> None:
         with self._lock:
@@ -176,6 +232,7 @@ class MemoryStore:
             held = Held(ref, self._world.clock.now_ms(), partial.origin)
             self._blobs[ref.blob] = (held, partial.chunks, data)
             self._held_bytes += ref.size_bytes
+            self._damaged.pop(ref.blob, None)
             return held
 
     def partials(self) -> tuple[BlobId, ...]:

@@ -72,6 +72,9 @@ class Shelf:
     def incoming_list(self, blob: BlobId) -> Path:
         return self.root / "partial" / f"{blob.hex()}.list"
 
+    def aside(self, blob: BlobId) -> Path:
+        return self.root / "damaged" / blob.hex()
+
     def copy_path(self) -> Path:
         """Return a new name for a local file that is being adopted."""
         return self.root / "partial" / f"{self._world.entropy.token(_TOKEN_BYTES).hex()}.copy"
@@ -111,6 +114,8 @@ class Shelf:
             self._world.files.publish_many(pairs, mode=0o444)
         now_ms = self._world.clock.now_ms()
         self.ledger.record(scans, origin, now_ms)
+        for partial in batch:  # what was damaged is repaired
+            self._world.files.remove(self.aside(partial.ref.blob))
         return [Held(partial.ref, now_ms, origin) for partial in batch]
 
     def settle(self) -> None:
@@ -131,7 +136,7 @@ class Shelf:
 
     def put_aside(self, path: Path, blob: BlobId) -> Path:
         """Take a file that is not what its name says out of the held ones; return where it is."""
-        aside = self.root / "damaged" / blob.hex()
+        aside = self.aside(blob)
         self.ledger.forget(blob)
         self._world.files.publish(path, aside, mode=0o400)
         return aside

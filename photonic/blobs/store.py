@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from photonic.blobs.chunks import ChunkList
-from photonic.errors import PhotonicError
+from photonic.blobs.verify import Pace, at_once
+from photonic.errors import BlobDamaged, BlobMissing, BlobUnreadable, PhotonicError
 from photonic.ids import BlobId
 from photonic.photos import BlobRef
 
@@ -37,6 +38,55 @@ class Held:
     origin: Origin
 
 
+class Soundness(enum.Enum):
+    """What reading a held blob again found."""
+
+    SOUND = "sound"
+    MENDED = "mended"  # it was damaged, and all that is right was here
+    DAMAGED = "damaged"  # put aside; not held any more until what is wrong has come again
+    LOST = "lost"  # there is no file; not held any more
+    UNREADABLE = "unreadable"  # the disk gives an error: held still, for nothing is known
+    ABSENT = "absent"  # it was not held
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What came of verifying one blob. `held` is None where it is not held any more."""
+
+    blob: BlobId
+    soundness: Soundness
+    held: Held | None = None
+    what: str = ""  # what was wrong, in words
+
+    @property
+    def error(self) -> PhotonicError | None:
+        """What is wrong with the blob now, if anything is."""
+        match self.soundness:
+            case Soundness.DAMAGED | Soundness.LOST:
+                return BlobDamaged(self.blob, self.what)
+            case Soundness.UNREADABLE:
+                return BlobUnreadable(self.blob, self.what)
+            case Soundness.ABSENT:
+                return BlobMissing(self.blob)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """A blob that is to be repaired; `ref` is None if nobody here knows how it was cut."""
+
+    blob: BlobId
+    ref: BlobRef | None
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How much was last verified before some time."""
+
+    blobs: int
+    size_bytes: int
+
+
 class Partial(Protocol):
     """A blob on its way in. Several threads may write different chunks at one time."""
 
@@ -45,6 +95,11 @@ class Partial(Protocol):
 
     @property
     def chunks(self) -> ChunkList: ...
+
+    @property
+    def missing_bytes(self) -> int:
+        """How much of it is not stored yet; 0: it can be finished."""
+        ...
 
     def missing(self) -> tuple[int, ...]:
         """Return the indices of the chunks that are not stored yet, ascending."""
@@ -143,12 +198,43 @@ class BlobStore(Protocol):
     def verify(self, blob: BlobId) -> Held:
         """Read a held blob again from the first byte to the last.
 
-        Raises BlobMissing, and BlobCorrupt after it was put aside: it is not held any more then.
+        Raises BlobMissing; BlobDamaged after it was put aside (it is not held any more then, and
+        what is right of it is a partial); BlobUnreadable, which changes nothing.
         """
         ...
 
     def check_room(self, size_bytes: int) -> None:
         """Raise StoreFull unless this many bytes more may be stored."""
+        ...
+
+
+class Verifiable(Protocol):
+    """A store that can be asked, blob by blob, whether it still holds what it held."""
+
+    def verify_many(
+        self, blobs: Sequence[BlobId], pace: Pace = at_once, *, gives_up: bool = False
+    ) -> list[Verdict]:
+        """Do `verify` for each in turn, sharing the writes; whatever is wrong is in the result.
+
+        `pace` is told of bytes before they are read, and waits; what it raises ends this early,
+        and what was verified by then counts. `gives_up`: what the disk does not give is damaged.
+        """
+        ...
+
+    def oldest(self, limit: int, now_ms: int) -> list[Held]:
+        """Return held blobs, those first that were verified the longest time ago.
+
+        Before these come any that were verified later than now: a clock was wrong, so nothing is
+        known of when it was.
+        """
+        ...
+
+    def overdue(self, before_ms: int) -> Backlog:
+        """Count what was last verified before a time."""
+        ...
+
+    def damaged(self) -> tuple[Damage, ...]:
+        """Return what was found damaged or lost and is not repaired, by whichever process."""
         ...
 
 

@@ -36,6 +36,8 @@ VERBS = {
     "policy": "policy",
     "status": "status",
     "peers": "peers",
+    "limits": "limits",
+    "verify": "verify",
     "doctor": "doctor",
     "export-catalog": "exporting",
     "import-catalog": "restoring",
@@ -43,7 +45,7 @@ VERBS = {
 }
 
 # Verbs that take a query, which may begin with a minus: `photonic ls -flag:reject`.
-QUERY_VERBS = frozenset(("ls", "log", "edit", "trash"))
+QUERY_VERBS = frozenset(("ls", "log", "edit", "trash", "verify"))
 
 
 class Node(Protocol):

@@ -31,6 +31,28 @@ if TYPE_CHECKING:
     from photonic.config import Settings
     from photonic.views import StatusView
 
+_Http = Annotated[
+    str | None,
+    typer.Option("--http", metavar="127.0.0.1:PORT", help="Where page and REST are served."),
+]
+_Listen = Annotated[
+    list[str] | None,
+    typer.Option("--listen", metavar="MULTIADDR", help="Where others reach it; repeatable."),
+]
+_LimitIn = Annotated[
+    str | None, typer.Option("--limit-in", metavar="RATE", help="What transfers may bring in.")
+]
+_LimitOut = Annotated[
+    str | None, typer.Option("--limit-out", metavar="RATE", help="What transfers may send.")
+]
+_LimitSchedule = Annotated[
+    str | None,
+    typer.Option("--limit-schedule", metavar="TEXT", help="Their rate by the time of day."),
+]
+_LimitParallel = Annotated[
+    int | None, typer.Option("--limit-parallel", help="Files fetched at one time.")
+]
+
 _COLLECT_AFTER = 20_000  # new containers
 STOPPED_HARD = 1
 
@@ -44,14 +66,8 @@ def run(
     library_name: Annotated[
         str | None, typer.Option("--library-name", help="Name of the library of a first start.")
     ] = None,
-    http: Annotated[
-        str | None,
-        typer.Option("--http", metavar="127.0.0.1:PORT", help="Where page and REST are served."),
-    ] = None,
-    listen: Annotated[
-        list[str] | None,
-        typer.Option("--listen", metavar="MULTIADDR", help="Where others reach it; repeatable."),
-    ] = None,
+    http: _Http = None,
+    listen: _Listen = None,
     peers: Annotated[
         list[str] | None,
         typer.Option("--peer", metavar="MULTIADDR", help="A node to dial; repeatable."),
@@ -69,6 +85,17 @@ def run(
     workers: Annotated[
         int | None, typer.Option("--workers", help="Processes that read photos.")
     ] = None,
+    scrub_days: Annotated[
+        int | None,
+        typer.Option("--scrub-days", help="Verify stored files again within so many days."),
+    ] = None,
+    scrub_mb_s: Annotated[
+        int | None, typer.Option("--scrub-mb-s", help="Megabytes a second that this may read.")
+    ] = None,
+    limit_in: _LimitIn = None,
+    limit_out: _LimitOut = None,
+    limit_schedule: _LimitSchedule = None,
+    limit_parallel: _LimitParallel = None,
     trash_days: Annotated[
         int | None,
         typer.Option("--trash-days", help="How long bytes stay that are in the trash."),
@@ -82,24 +109,16 @@ def run(
 ) -> None:
     """Run this machine's node until it is told to stop."""
     invocation = invocation_of(context)
-    settings = load_settings(
-        {
-            "home": invocation.home,
-            "role": role,
-            "name": name,
-            "library_name": library_name,
-            "http": http,
-            "listen": listen,
-            "peers": peers,
-            "watch": watch,
-            "join": join,
-            "discovery": False if no_discovery else None,
-            "workers": workers,
-            "trash_days": trash_days,
-            "log_level": log_level,
-            "log_format": log_format,
-        }
-    )
+    flags = {
+        "home": invocation.home, "role": role, "name": name, "library_name": library_name,
+        "http": http, "listen": listen, "peers": peers, "watch": watch, "join": join,
+        "discovery": False if no_discovery else None, "workers": workers,
+        "scrub_days": scrub_days, "scrub_mb_s": scrub_mb_s, "trash_days": trash_days,
+        "limit_in": limit_in, "limit_out": limit_out, "limit_schedule": limit_schedule,
+        "limit_parallel": limit_parallel,
+        "log_level": log_level, "log_format": log_format,
+    }  # fmt: skip
+    settings = load_settings(flags)
     make_home(settings.home)
     node = load_node()
     set_up_logs(settings, settings.home / NODE_LOG)

@@ -6,6 +6,7 @@ import typer
 
 from photonic.cli import output
 from photonic.cli.client import Answer, connect
+from photonic.cli.limits import limits_in_words
 from photonic.cli.options import invocation_of
 
 
@@ -35,6 +36,12 @@ def _print_status(status: Answer) -> None:
         f"{output.readable_bytes(holdings['bytes'])}",
         "peers": f"{status['peers']:,} connected",
     }
+    scrub = status.get("scrub")
+    if scrub:
+        pairs["verified"] = _verified(scrub)
+    limits = status.get("limits")
+    if limits and (words := limits_in_words(limits)):
+        pairs["limits"] = words
     for word, value in status.get("wants", {}).items():
         pairs[f"wants {word}"] = value
     output.print_pairs(pairs)
@@ -47,6 +54,18 @@ def _print_status(status: Answer) -> None:
             taken = found["imported"] + found["known"]
             output.print_line(f"importing {found['folder']}: {taken:,} of {found['found']:,}")
     show_problems(status["problems"])
+
+
+def _verified(scrub: Answer) -> str:
+    """Say when stored files were last read and found right."""
+    if scrub["oldest"] is None:
+        return "nothing is stored yet"
+    words = f"every stored file since {scrub['oldest'][:10]}"
+    if scrub["overdue"] and scrub["days"]:
+        words += f"; {scrub['overdue']:,} are due"
+    if scrub["damaged"]:
+        words += f"; {scrub['damaged']:,} are damaged and wait for their repair"
+    return words + ("; paused" if scrub["paused"] and scrub["days"] else "")
 
 
 def show_problems(problems: list[Answer]) -> None:

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol
 
 from photonic import limits
 from photonic.blobs.chunks import ChunkList
@@ -97,6 +98,18 @@ class Answered:
 
 
 Effect = ListCame | ChunkCame | Refused | Answered
+
+
+class Arriving(Protocol):
+    """What is known of a blob that is on its way in, wherever its bytes go."""
+
+    @property
+    def ref(self) -> BlobRef: ...
+
+    @property
+    def chunks(self) -> ChunkList: ...
+
+    def missing(self) -> tuple[int, ...]: ...
 
 
 def cost_bytes(wanted: Wanted) -> int:

@@ -17,12 +17,13 @@ import anyio
 import anyio.to_thread
 
 from photonic import limits, wire
-from photonic.blobs.store import BlobStore, Partial
+from photonic.blobs.store import BlobStore
 from photonic.errors import BlobCorrupt, PhotonicError, StoreBroken, StreamBroken
 from photonic.ids import NodeId
 from photonic.p2p.blob_messages import Answer
 from photonic.p2p.exchange import (
     Answered,
+    Arriving,
     Asker,
     Effect,
     ListCame,
@@ -30,6 +31,8 @@ from photonic.p2p.exchange import (
     Wanted,
     cost_bytes,
 )
+from photonic.p2p.rates import Direction
+from photonic.p2p.throttle import Throttle
 from photonic.p2p.transport import Stream
 from photonic.photos import BlobRef
 
@@ -39,7 +42,7 @@ class Began:
     """A chunk list came, and the store has a partial for it."""
 
     ref: BlobRef
-    partial: Partial
+    partial: Arriving
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class FetchStream:
         threads: anyio.CapacityLimiter,
         report: Callable[[FetchStream, Sequence[Outcome], float], None],
         stall_s: float,
+        throttle: Throttle,
     ) -> None:
         self.node = node
         self.bytes_in = 0
@@ -84,6 +88,8 @@ class FetchStream:
         self._has_questions = anyio.Event()
         self._has_effects = anyio.Event()
         self._moved_s = anyio.current_time()
+        self._throttle = throttle
+        self._is_held_back = False  # the next question waits for a limit of this node
         self._scope = anyio.CancelScope()
         self._error: PhotonicError | None = None
         self._settled_s = self._moved_s
@@ -143,22 +149,48 @@ class FetchStream:
         while True:
             await self._has_questions.wait()
             self._has_questions = anyio.Event()
-            frames: list[bytes] = []
             while self._to_ask and self._asker.can_ask:
-                frames.append(wire.frame(wire.encode(self._asker.ask(self._to_ask.popleft()))))
-            if frames:
+                frames: list[bytes] = []
+                while self._to_ask and self._asker.can_ask:
+                    if not await self._may_ask(self._to_ask[0], has_more=bool(frames)):
+                        break
+                    frames.append(wire.frame(wire.encode(self._asker.ask(self._to_ask.popleft()))))
                 await stream.send(b"".join(frames))
+
+    async def _may_ask(self, wanted: Wanted, *, has_more: bool) -> bool:
+        """Wait until the answer to a question may come; False if what is ready should go first.
+
+        The limit is on asking: a reader that pauses would have its stream reset, see above.
+        """
+        if self._throttle.rate(Direction.IN, self.node) is None:
+            return True
+        if has_more:
+            return False
+        self._is_held_back = True
+        try:
+            await self._throttle.take(self.node, Direction.IN, cost_bytes(wanted))
+        finally:
+            self._is_held_back = False
+        if not self._asker.unanswered():
+            self._moved_s = anyio.current_time()  # the peer owed nothing meanwhile
+        return True
+
+    def _is_owed(self) -> bool:
+        """Whether the peer, and not a limit of this node, is what is waited for."""
+        is_unasked = bool(self._to_ask) and not self._is_held_back
+        return is_unasked or bool(self._asker.unanswered())
 
     async def _read(self, stream: Stream) -> None:
         reader = wire.FrameReader()
         while True:
             data: bytes | None = None
             moved_s = self._moved_s
-            is_owed = bool(self._to_ask or self._asker.unanswered())
+            is_owed = self._is_owed()
             deadline_s = moved_s + (self.stall_s if is_owed else limits.STREAM_IDLE_S)
             with anyio.CancelScope(deadline=deadline_s):
                 data = await stream.receive(limits.READ_BYTES)
             if data is None:
+                is_owed = is_owed and self._is_owed()
                 if is_owed and self._moved_s == moved_s:
                     raise StreamBroken(f"a peer owed an answer and was silent {self.stall_s:g} s")
                 if not self.questions:

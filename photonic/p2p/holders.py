@@ -8,24 +8,51 @@ gives back its questions; a peer that lied loses all of its streams at once.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import anyio
 from anyio.abc import TaskGroup
 
 from photonic import limits
-from photonic.errors import BlobCorrupt, FrameInvalid, PeerUnreachable, StreamBroken
+from photonic.errors import (
+    BlobCorrupt,
+    FrameInvalid,
+    PeerUnreachable,
+    PhotonicError,
+    StreamBroken,
+)
 from photonic.ids import NodeId, peer_id
+from photonic.p2p.bandwidth import keep_parallel, open_needs
 from photonic.p2p.exchange import Wanted
-from photonic.p2p.fetching import FetchStream
 from photonic.p2p.jobs import Jobs
-from photonic.p2p.messages import BLOB_PROTOCOL
 from photonic.p2p.planner import Assignment, Budget, Score, is_too_slow, plan
+from photonic.p2p.rates import Direction
+from photonic.p2p.throttle import Throttle
 from photonic.p2p.transport import Transport
 from photonic.world import Entropy
 
 log = logging.getLogger(__name__)
+
+
+class Fetching(Protocol):
+    """One way to ask a peer: a libp2p stream (fetching.py) or a lane (lane_streams.py)."""
+
+    node: NodeId
+    in_flight_bytes: int  # asked, and not yet on disk
+    questions: deque[tuple[Wanted, float]]  # with the time, oldest first
+
+    @property
+    def unanswered(self) -> tuple[Wanted, ...]: ...
+
+    @property
+    def rate_bytes_s(self) -> float: ...
+
+    def ask(self, wanted: Wanted) -> None: ...
+
+    def give_up(self, error: PhotonicError) -> None: ...
 
 
 @dataclass(slots=True)
@@ -41,24 +68,31 @@ class Counters:
     retries: int = 0  # streams that failed while they owed something
 
 
+@dataclass(frozen=True, slots=True)
+class Width:
+    """How much is asked of one peer at a time."""
+
+    streams: int = limits.STREAMS_PER_PEER_MAX
+    window_bytes: int = limits.FETCH_WINDOW_BYTES  # of each
+
+
 @dataclass(slots=True)
 class _Peer:
     """A peer that is or was asked."""
 
     score: Score = field(default_factory=Score)
-    streams: list[FetchStream] = field(default_factory=list)
+    streams: list[Fetching] = field(default_factory=list)
 
     @property
     def in_flight_bytes(self) -> int:
         return sum(stream.in_flight_bytes for stream in self.streams)
 
-    def budget(self) -> Budget:
-        most = limits.STREAMS_PER_PEER_MAX
+    def budget(self, width: Width) -> Budget:
         asked = sum(len(stream.questions) for stream in self.streams)
         in_flight_bytes = self.in_flight_bytes
         return Budget(
-            most * limits.FETCH_WINDOW_BYTES - in_flight_bytes,
-            most * limits.REQUESTS_PIPELINED_MAX - asked,
+            width.streams * width.window_bytes - in_flight_bytes,
+            width.streams * limits.REQUESTS_PIPELINED_MAX - asked,
             in_flight_bytes,
             self.score,
         )
@@ -72,11 +106,16 @@ class Holders:
         transport: Transport,
         entropy: Entropy,
         counters: Counters,
-        new_stream: Callable[[NodeId], FetchStream],
+        new_stream: Callable[[NodeId], Fetching],
+        drive: Callable[[Fetching], Awaitable[None]],
         returned: Callable[[NodeId, Sequence[Wanted]], None],
+        throttle: Throttle,
+        width: Width = Width(),
     ) -> None:
+        """`drive` opens and uses what `new_stream` made, until its end."""
         self._transport, self._entropy, self._counters = transport, entropy, counters
-        self._new_stream, self._returned = new_stream, returned
+        self._new_stream, self._drive, self._returned = new_stream, drive, returned
+        self._width, self._throttle = width, throttle
         self._peers: dict[NodeId, _Peer] = {}
         self._tasks: TaskGroup
 
@@ -101,20 +140,25 @@ class Holders:
         """Ask whoever has room for questions, in the order of the jobs."""
         now_s = anyio.current_time()
         budgets = {
-            node: self._peers.setdefault(node, _Peer()).budget()
+            node: self._peers.setdefault(node, _Peer()).budget(self._width)
             for node in self._transport.connected()
         }
         in_flight_bytes = sum(peer.in_flight_bytes for peer in self._peers.values())
         free_bytes = limits.FETCH_BYTES_IN_FLIGHT_MAX - in_flight_bytes
-        for assignment in plan(jobs.needs(now_s), budgets, now_s, free_bytes):
+        bandwidth = self._throttle.bandwidth
+        parallel = bandwidth.parallel
+        under_way = () if parallel is None else jobs.under_way()
+        needs = open_needs(jobs.needs(now_s), under_way, bandwidth)
+        planned = plan(needs, budgets, now_s, free_bytes)
+        for assignment in keep_parallel(planned, under_way, parallel):
             jobs.asked(assignment.node, assignment.wanted, now_s)
             self._stream_for(assignment).ask(assignment.wanted)
 
-    def _stream_for(self, assignment: Assignment) -> FetchStream:
+    def _stream_for(self, assignment: Assignment) -> Fetching:
         """Return the least busy stream to the peer, or a new one while there may be more."""
         peer = self._peers[assignment.node]
         idlest = min(peer.streams, key=lambda s: len(s.questions), default=None)
-        may_open = len(peer.streams) < limits.STREAMS_PER_PEER_MAX
+        may_open = len(peer.streams) < self._width.streams
         if idlest is not None and not (idlest.questions and may_open):
             return min(peer.streams, key=lambda s: (s.in_flight_bytes, len(s.questions)))
         fetch = self._new_stream(assignment.node)
@@ -122,16 +166,11 @@ class Holders:
         self._tasks.start_soon(self._fetch, fetch)
         return fetch
 
-    async def _fetch(self, fetch: FetchStream) -> None:
+    async def _fetch(self, fetch: Fetching) -> None:
         """Run one stream and judge its end."""
         peer = self._peers[fetch.node]
         try:
-            stream = None
-            with anyio.move_on_after(fetch.stall_s):
-                stream = await self._transport.open(fetch.node, BLOB_PROTOCOL)
-            if stream is None:
-                raise StreamBroken("a peer opened no stream in time")
-            await fetch.run(stream)
+            await self._drive(fetch)
         except (BlobCorrupt, FrameInvalid) as error:
             log.warning("%s sent wrong bytes: %s", peer_id(fetch.node), error)
             self._counters.chunks_corrupt += 1
@@ -151,6 +190,8 @@ class Holders:
         """Give up on streams whose peer is much slower than another holder has been."""
         now_s = anyio.current_time()
         for node, peer in self._peers.items():
+            if self._throttle.rate(Direction.IN, node) is not None:
+                continue  # it may be as fast as it is let
             for fetch in peer.streams:
                 if not fetch.questions:
                     continue

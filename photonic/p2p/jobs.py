@@ -14,7 +14,7 @@ from photonic import limits
 from photonic.blobs.store import Partial
 from photonic.errors import PhotonicError
 from photonic.ids import BlobId, NodeId
-from photonic.p2p.exchange import ChunksWanted, Wanted
+from photonic.p2p.exchange import Arriving, ChunksWanted, Wanted
 from photonic.p2p.planner import Need, Want, backoff_s, in_order
 from photonic.photos import BlobRef
 
@@ -47,7 +47,7 @@ class Job:
     """One wanted blob."""
 
     want: Want
-    partial: Partial | None = None
+    partial: Arriving | None = None
     unasked: list[int] = field(default_factory=list)  # ascending
     missing: set[int] = field(default_factory=set)
     done_bytes: int = 0
@@ -87,7 +87,7 @@ class Job:
         untils = (self.refusals.get(node, never)[1] for node in self.want.holders)
         self.resting_s = min(untils, default=0.0)
 
-    def began(self, partial: Partial) -> None:
+    def began(self, partial: Arriving) -> None:
         """Take over a partial: new, or left by an earlier run."""
         self.partial = partial
         self.missing = set(partial.missing())
@@ -180,6 +180,10 @@ class Jobs:
             if need is not None:
                 yield need
 
+    def under_way(self) -> frozenset[BlobId]:
+        """Return the blobs of which something is being fetched."""
+        return frozenset(blob for blob, job in self._jobs.items() if job.asked)
+
     def asked(self, node: NodeId, wanted: Wanted, now_s: float) -> None:
         """Count a question as handed out."""
         job = self._jobs[wanted.ref.blob]
@@ -192,7 +196,7 @@ class Jobs:
         else:
             job.is_head_asked = True
 
-    def began(self, ref: BlobRef, partial: Partial) -> Job | None:
+    def began(self, ref: BlobRef, partial: Arriving) -> Job | None:
         """Note that the chunk list is here. None if nobody wants the blob any more."""
         job = self._live(ref)
         if job is not None and job.partial is not partial:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from dataclasses import dataclass, field
+from functools import partial
 
 import anyio
 import anyio.to_thread
@@ -17,48 +17,20 @@ from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStre
 
 from photonic import limits, wire
 from photonic.blobs.store import BlobStore
-from photonic.blobs.verify import check_chunk
-from photonic.errors import BlobCorrupt, BlobMissing, FrameInvalid, PhotonicError, StreamBroken
-from photonic.ids import BlobId, NodeId, digest, peer_id
-from photonic.p2p.blob_messages import (
-    Answer,
-    AskBlob,
-    AskChunks,
-    AskList,
-    Busy,
-    GiveBlob,
-    GiveChunk,
-    GiveList,
-    Missing,
-    Question,
-)
+from photonic.errors import FrameInvalid, StreamBroken
+from photonic.ids import NodeId, peer_id
+from photonic.p2p.answering import Piece, Reading, pieces, read_some, refuse
+from photonic.p2p.blob_messages import Question
 from photonic.p2p.exchange import Giver
 from photonic.p2p.holders import Counters
+from photonic.p2p.rates import Direction
+from photonic.p2p.throttle import Throttle
 from photonic.p2p.transport import Stream
-from photonic.photos import BlobRef
+from photonic.world import SystemClock
 
 log = logging.getLogger(__name__)
 
 _QUESTION_BYTES_MAX = 4 * limits.KIB  # a list of indices is the longest
-
-
-@dataclass(frozen=True, slots=True)
-class _Piece:
-    """One message's worth of a question. `index` is None unless chunks were asked."""
-
-    question: Question
-    index: int | None
-    is_last: bool
-
-
-@dataclass(slots=True)
-class _Reading:
-    """What one go at the disk brought: frames to send, and what to count."""
-
-    frames: list[bytes] = field(default_factory=list)
-    size_bytes: int = 0
-    chunks: int = 0
-    questions_done: int = 0
 
 
 class BlobServer:
@@ -69,8 +41,11 @@ class BlobServer:
         store: BlobStore,
         threads: anyio.CapacityLimiter,
         counters: Counters,
+        throttle: Throttle | None = None,
     ) -> None:
+        """Without a `throttle` nothing is limited."""
         self._store, self._threads, self._counters = store, threads, counters
+        self._throttle = throttle or Throttle(SystemClock())
         self._streams: Counter[NodeId] = Counter()
 
     async def serve(self, stream: Stream) -> None:
@@ -85,7 +60,7 @@ class BlobServer:
             with scope, asked_in, asked, frames_in, frames:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._answer, asked, frames_in, giver, is_busy)
-                    tasks.start_soon(_write, stream, frames, scope)
+                    tasks.start_soon(_write, stream, frames, scope, self._throttle)
                     await _read(stream, giver, asked_in, scope)
         finally:
             self._streams[peer] -= 1
@@ -101,22 +76,21 @@ class BlobServer:
         giver: Giver,
         is_busy: bool,
     ) -> None:
-        todo: deque[_Piece] = deque()
+        todo: deque[Piece] = deque()
         async with frames:
             while True:
                 try:
                     while not todo or asked.statistics().current_buffer_used:
-                        todo.extend(_pieces(await asked.receive()))
+                        todo.extend(pieces(await asked.receive()))
                 except anyio.EndOfStream:
                     if not todo:
                         return
-                reading = _Reading()
+                reading = Reading()
                 if is_busy:
-                    _refuse(todo, reading)
+                    refuse(todo, reading)
                 else:
-                    await anyio.to_thread.run_sync(
-                        read_some, self._store, todo, reading, limiter=self._threads
-                    )
+                    read = partial(read_some, self._store, todo, reading, self._throttle.may_give)
+                    await anyio.to_thread.run_sync(read, limiter=self._threads)
                 for _ in range(reading.questions_done):
                     giver.done()
                 self._counters.chunks_served += reading.chunks
@@ -147,89 +121,20 @@ async def _read(
 
 
 async def _write(
-    stream: Stream, frames: MemoryObjectReceiveStream[bytes], scope: anyio.CancelScope
+    stream: Stream,
+    frames: MemoryObjectReceiveStream[bytes],
+    scope: anyio.CancelScope,
+    throttle: Throttle,
 ) -> None:
-    """Send what was read, then end the stream."""
+    """Send what was read, as fast as it may go, then end the stream."""
     try:
         async for data in frames:
-            await stream.send(data)
+            view = memoryview(data)
+            while view:
+                # Never a wait for all of it: a peer that sees no byte for a while gives us up.
+                some = await throttle.take_some(stream.peer, Direction.OUT, len(view))
+                await stream.send(data if some == len(data) else bytes(view[:some]))
+                view = view[some:]
     except StreamBroken:
         pass  # the peer went away; whatever it wanted, it asks again
     scope.cancel()
-
-
-def _pieces(question: Question) -> list[_Piece]:
-    if isinstance(question, AskChunks):
-        last = question.indices[-1]
-        return [_Piece(question, index, index == last) for index in question.indices]
-    return [_Piece(question, None, True)]
-
-
-def _refuse(todo: deque[_Piece], reading: _Reading) -> None:
-    """Answer every question with `Busy`."""
-    for piece in todo:
-        if piece.is_last:
-            reading.frames.append(wire.frame(wire.encode(Busy(piece.question.number))))
-            reading.questions_done += 1
-    todo.clear()
-
-
-def read_some(store: BlobStore, todo: deque[_Piece], reading: _Reading) -> None:
-    """Answer pieces from the front of `todo` into `reading`, up to a read's worth. Blocks."""
-    while todo and reading.size_bytes < limits.SERVE_READ_BYTES:
-        piece = todo.popleft()
-        question = piece.question
-        answer: Answer
-        try:
-            answer = _read_piece(store, piece)
-        except BlobCorrupt:
-            answer = Missing(question.number)
-            _look_at(store, BlobId(question.blob))
-        except (PhotonicError, OSError):
-            answer = Missing(question.number)
-        if isinstance(answer, Missing):
-            while todo and todo[0].question is question:
-                todo.popleft()  # the rest of the question has its answer, too
-        else:
-            reading.chunks += isinstance(answer, GiveChunk | GiveBlob)
-        if piece.is_last or isinstance(answer, Missing):
-            reading.questions_done += 1
-        frame = wire.frame(wire.encode(answer))
-        reading.frames.append(frame)
-        reading.size_bytes += len(frame)
-
-
-def _read_piece(store: BlobStore, piece: _Piece) -> Answer:
-    """Raises BlobMissing, BlobCorrupt, OSError."""
-    question = piece.question
-    blob = BlobId(question.blob)
-    chunks = store.chunk_list(blob)
-    if chunks.id != question.chunks:
-        raise BlobMissing(blob)  # held, but cut in another way than the peer knows
-    match question:
-        case AskList(number):
-            return GiveList(number, chunks.encoded)
-        case AskBlob(number):
-            if chunks.size_bytes > limits.SMALL_BLOB_BYTES:
-                raise BlobMissing(blob)
-            data = store.read(blob)
-            if digest(data) != blob:
-                raise BlobCorrupt(blob)
-            return GiveBlob(number, chunks.encoded, data)
-        case AskChunks(number):
-            assert piece.index is not None
-            if piece.index >= len(chunks):
-                raise BlobMissing(blob)
-            size_bytes = chunks.chunks[piece.index].size_bytes
-            data = store.read(blob, chunks.offsets[piece.index], size_bytes)
-            ref = BlobRef(blob, chunks.size_bytes, chunks.id)
-            check_chunk(ref, chunks, piece.index, data)
-            return GiveChunk(number, piece.index, data)
-
-
-def _look_at(store: BlobStore, blob: BlobId) -> None:
-    """Let the store find out for itself, and put aside what is damaged."""
-    try:
-        store.verify(blob)
-    except PhotonicError as error:
-        log.error("%s", error)

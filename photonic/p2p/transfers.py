@@ -16,7 +16,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Protocol
+from typing import cast
 
 import anyio
 import anyio.to_thread
@@ -24,40 +24,30 @@ from anyio.abc import TaskStatus
 
 from photonic import limits
 from photonic.blobs.store import BlobStore, Held, Partial
-from photonic.errors import BlobCorrupt, PhotonicError, StoreBroken, StoreFull
+from photonic.errors import BlobCorrupt, PhotonicError, StoreBroken, StoreFull, StreamBroken
 from photonic.events import Event, ProblemsChanged, TransferProgress
 from photonic.ids import BlobId, NodeId
+from photonic.p2p import lane_messages as said
 from photonic.p2p.exchange import Answered, Refused, Wanted, cost_bytes
 from photonic.p2p.fetching import Began, FetchStream, Outcome, Stored, Unstored
-from photonic.p2p.holders import Counters, Holders
+from photonic.p2p.holders import Counters, Fetching, Holders, Width
 from photonic.p2p.jobs import Job, Jobs, TransferView
 from photonic.p2p.landing import Landing, Outcomes
-from photonic.p2p.planner import Score, Want
+from photonic.p2p.lane_streams import CarriedPartial, LaneStream, problem_of
+from photonic.p2p.lanes import Lanes
+from photonic.p2p.messages import BLOB_PROTOCOL
+from photonic.p2p.planner import Score
+from photonic.p2p.rates import Direction
 from photonic.p2p.serving import BlobServer
+from photonic.p2p.throttle import Throttle
 from photonic.p2p.transport import Stream, Transport
+from photonic.p2p.wanting import Wants, look_up
 from photonic.photos import BlobRef
 from photonic.world import World
 
 log = logging.getLogger(__name__)
 
-
-class Wants(Protocol):
-    """What this node wants to hold, as the catalog and its role say."""
-
-    async def wanted(self, limit: int, reachable: frozenset[NodeId]) -> Sequence[Want]:
-        """Return the wants that at least one of `reachable` holds, most urgent first.
-
-        At most `limit` of them, none that is held already. Holders that are not reachable may be
-        named as well.
-        """
-        ...
-
-    async def arrived(self, refs: Sequence[BlobRef]) -> None:
-        """Hear that wanted blobs are durably stored and verified now. May be told twice.
-
-        They come in batches, so that what is said of them can be made durable in batches, too.
-        """
-        ...
+LANES_WIDE = Width(limits.LANES_PER_PEER_MAX, limits.LANE_WINDOW_BYTES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +70,25 @@ class Transfers:
         world: World,
         announce: Callable[[Event], object],
         pace: Pace = Pace(),
+        lanes: Lanes | None = None,
+        throttle: Throttle | None = None,
     ) -> None:
+        """Blobs come over `lanes`; over the transport's streams if there are None."""
         self.counters = Counters()
         self._transport, self._store, self._wants = transport, store, wants
         self._world, self._announce, self._pace = world, announce, pace
         self._threads = anyio.CapacityLimiter(limits.TRANSFER_THREADS_MAX)
-        serving_threads = anyio.CapacityLimiter(limits.TRANSFER_THREADS_MAX)
-        self._server = BlobServer(store, serving_threads, self.counters)
+        serving = anyio.CapacityLimiter(limits.TRANSFER_THREADS_MAX)
+        self.throttle = throttle or Throttle(world.clock)
+        self._server = BlobServer(store, serving, self.counters, self.throttle)
         self._landing = Landing(store, self._threads, self._landed)
         self._jobs = Jobs()
+        self._lanes = lanes
+        self._carried: list[said.Fate] = []  # what the carrier did with whole blobs
         self._holders = Holders(
-            transport, world.entropy, self.counters, self._new_stream, self._returned
-        )
+            transport, world.entropy, self.counters, self._new_stream, self._drive, self._returned,
+            self.throttle, Width() if lanes is None else LANES_WIDE,
+        )  # fmt: skip
         self._news = anyio.Event()
         self._asking_s = 0.0  # what the last question for wants took
         self._is_stale = True  # the wants may have changed
@@ -117,7 +114,8 @@ class Transfers:
                 await self._refresh()
                 await self._look_at_disk()
                 self._holders.leave_slow_streams(self._jobs)
-                if self._recheck_s is None:
+                await self._note_carried()
+                if self._recheck_s is None and (self._lanes is None or self._lanes.is_ready):
                     await self._hand_out()
 
     async def _hand_out(self) -> None:
@@ -179,7 +177,9 @@ class Transfers:
             return
         self._was_cut_off = len(wants) >= limits.WANTS_MAX
         new = [want.ref for want in wants if self._jobs.get(want.ref.blob) is None]
-        held, looked_up = await anyio.to_thread.run_sync(self._look_up, new, limiter=self._threads)
+        held, looked_up = await anyio.to_thread.run_sync(
+            look_up, self._store, new, self._lanes is None, limiter=self._threads
+        )
         if await self._tell_arrived(held):
             self._catalog_problem = None
             self._settle_problem()
@@ -207,28 +207,64 @@ class Transfers:
         self._catalog_problem = problem
         self._block(None, problem, now_s)
 
-    def _look_up(
-        self, refs: Sequence[BlobRef]
-    ) -> tuple[list[BlobRef], dict[BlobId, Partial | None]]:
-        """Find out what is held already, and of the rest what is here in part. Blocks."""
-        held: list[BlobRef] = []
-        looked_up: dict[BlobId, Partial | None] = {}
-        begun = set(self._store.partials())
-        for ref in refs:
-            try:
-                if self._store.has(ref.blob):
-                    held.append(ref)
-                    continue
-                looked_up[ref.blob] = self._store.resume(ref) if ref.blob in begun else None
-            except (PhotonicError, OSError) as error:
-                log.warning("%s", error)  # no room for the rest of it: begun anew when there is
-                looked_up[ref.blob] = None
-        return held, looked_up
-
     # --- what became of it -------------------------------------------------------------------
 
-    def _new_stream(self, node: NodeId) -> FetchStream:
-        return FetchStream(node, self._store, self._threads, self._report, self._pace.stall_s)
+    def _new_stream(self, node: NodeId) -> Fetching:
+        if self._lanes is not None:
+            return LaneStream(node, self._lanes.order, self._lanes.carry, self._report)
+        return FetchStream(
+            node, self._store, self._threads, self._report, self._pace.stall_s, self.throttle
+        )
+
+    async def _drive(self, fetch: Fetching) -> None:
+        """Use what `_new_stream` made, until its end."""
+        if isinstance(fetch, LaneStream):
+            await fetch.run()
+            return
+        assert isinstance(fetch, FetchStream)
+        stream = None
+        with anyio.move_on_after(fetch.stall_s):
+            stream = await self._transport.open(fetch.node, BLOB_PROTOCOL)
+        if stream is None:
+            raise StreamBroken("a peer opened no stream in time")
+        await fetch.run(stream)
+
+    def hear(self, report: said.Report) -> None:
+        """Hear what the carrier did that belongs to no lane of ours. Never waits."""
+        match report:
+            case said.Settled(fates):
+                self._carried += fates
+                self._news.set()
+            case said.Gave(peer, bytes_out, chunks):
+                self.throttle.note(NodeId(peer), Direction.OUT, bytes_out)
+                self.counters.bytes_out += bytes_out
+                self.counters.chunks_served += chunks
+
+    async def _note_carried(self) -> None:
+        """Take in which blobs the carrier landed, and which it could not."""
+        events, self._carried = self._carried, []
+        jobs = {event.blob: self._jobs.get(BlobId(event.blob)) for event in events}
+        landed = [
+            job.want.ref
+            for event in events
+            if isinstance(event, said.Landed) and (job := jobs[event.blob]) is not None
+        ]
+        self.counters.blobs_received += len(landed)
+        await self._tell_arrived(landed)
+        for event in events:
+            job = jobs[event.blob]
+            if job is None:
+                continue
+            if isinstance(event, said.Landed):
+                if job.progress_s:  # somebody watches it; thousands of small ones nobody does
+                    self._announce(_progress_of(job))
+                self._jobs.forget(job.want.ref)
+            elif isinstance(event, said.Unstored):
+                self._not_landed(job, problem_of(event.fault))
+            else:
+                self._not_landed(job, BlobCorrupt(event.blob))
+        if events:
+            self._settle_problem()
 
     def _returned(self, node: NodeId, unanswered: Sequence[Wanted]) -> None:
         """Hear that a stream ended, and what it still owed."""
@@ -236,7 +272,7 @@ class Transfers:
             self._jobs.ended(node, wanted)
         self._news.set()
 
-    def _report(self, fetch: FetchStream, outcomes: Sequence[Outcome], elapsed_s: float) -> None:
+    def _report(self, fetch: Fetching, outcomes: Sequence[Outcome], elapsed_s: float) -> None:
         """Hear what a stream brought. Called on the event loop's thread."""
         now_s = anyio.current_time()
         brought_bytes = 0
@@ -281,9 +317,9 @@ class Transfers:
 
     def _land(self, job: Job) -> None:
         if not job.is_landing:
-            assert job.partial is not None
             job.is_landing = True
-            self._landing.add(job.partial)
+            if not isinstance(job.partial, CarriedPartial):  # else it lands where it is
+                self._landing.add(cast(Partial, job.partial))
 
     async def _landed(self, outcomes: Outcomes) -> None:
         """Hear which blobs are held now, and which are not, and why."""
@@ -307,6 +343,8 @@ class Transfers:
         now_s = anyio.current_time()
         job.is_landing = False
         self._block(job, problem, now_s)
+        if isinstance(job.partial, CarriedPartial):  # the carrier knows what is left of it
+            job.partial, job.missing, job.done_bytes = None, set(), 0
         if isinstance(problem, BlobCorrupt):
             # Every chunk was right and the whole is wrong: whoever introduced the blob named
             # another one's chunks. No peer can help; the newest change of it might.

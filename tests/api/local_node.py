@@ -12,14 +12,23 @@ import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import segno
 from prometheus_client import CollectorRegistry, Gauge
 
-from photonic.edits import Said
+from photonic.blobs.memory import MemoryStore
+from photonic.edits import Chosen, Said
 from photonic.errors import CodeInvalid, CodeRefused, ExportUnwritable, FolderUnknown
 from photonic.events import CatalogTaskProgress, ImportProgress
-from photonic.ids import peer_id
+from photonic.ids import BlobId, peer_id
+from photonic.limiter import Limiter
+from photonic.p2p.rates import Bandwidth
+from photonic.p2p.throttle import Throttle
+from photonic.problems import Problems
+from photonic.scrubber import Scrubber
+from photonic.verifications import Verifications
+from photonic.verify_views import VerificationView
 from photonic.views import (
     CatalogTaskView,
     ConflictPage,
@@ -38,11 +47,21 @@ from photonic.views import (
     ProblemView,
     StatusView,
 )
-from photonic.world import World
+from photonic.world import SystemClock, SystemEntropy, SystemFiles, World
 from tests.api.memory_photos import MemoryPhotos, photo_files
 from tests.memory_library import HERE, LIBRARY_ID, NAMES, THERE
 
 __all__ = ["HERE", "NAMES", "THERE", "MemoryNode"]
+
+
+class ServedVerifications(Verifications):
+    """Does what is asked for at once: no task of this node would."""
+
+    async def start(self, chosen: Chosen | None) -> VerificationView:
+        view = await super().start(chosen)
+        await self.scrubber.obey()
+        return view
+
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
 
@@ -58,9 +77,30 @@ class MemoryNode(MemoryPhotos):
         self.metrics = CollectorRegistry()
         gauge = Gauge("photonic_photos", "Photos in the catalog.", registry=self.metrics)
         gauge.set_function(lambda: len(self.originals.paths))
+        self.store = MemoryStore(World())
+        scrubber = Scrubber(
+            self.store, World(), Problems(), self.events.announce, self._withdraw, lambda: 0,
+            folder / "scrub-paused",
+        )  # fmt: skip
+        self.verifications = ServedVerifications(
+            scrubber, self.store, self.query, self.finder, SystemEntropy(), self.events.announce
+        )
+        self.limiter = Limiter(
+            Throttle(SystemClock()), folder / "limits.json", Bandwidth(), SystemFiles(),
+            lambda: {THERE: NAMES[THERE]}, self.events.announce, lambda _: None,
+        )  # fmt: skip
         self.library = LibraryView(id=LIBRARY_ID.hex(), name="Harbour")
         self.state = "monitoring"
         self.is_stopping = False
+
+    def take_in(self, path: Path, **facts: Any) -> str:
+        """Take in a file, and keep it in a store, too, that can be verified."""
+        photo = super().take_in(path, **facts)
+        self.store.put(path.read_bytes())
+        return photo
+
+    async def _withdraw(self, blobs: Sequence[BlobId]) -> None:
+        self.index.mark_held(blobs, is_held=False)
 
     # --- LocalNode --------------------------------------------------------------------------
 
@@ -81,6 +121,8 @@ class MemoryNode(MemoryPhotos):
             version="0.1.0",
             wants={"originals": "all"},
             catalog={"indexing": {"left": 0, "of": 0}, "syncing": {}},
+            scrub=await self.verifications.scrubber.view(),
+            limits=self.limiter.view(),
         )
 
     async def photos(self, filters: PhotoFilter, limit: int, cursor: str | None) -> PhotoPage:

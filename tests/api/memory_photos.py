@@ -12,6 +12,7 @@ from pathlib import Path
 from PIL import Image
 
 from photonic.albums import Albums
+from photonic.blobs.store import Held, Origin
 from photonic.crdt.commits import Committed
 from photonic.crdt.index import PhotoIndex
 from photonic.crdt.query import PhotoQuery
@@ -49,6 +50,10 @@ class Originals:
 
     def has(self, blob: BlobId) -> bool:
         return blob in self.paths
+
+    def held(self, blob: BlobId) -> Held | None:
+        ref = BlobRef(blob, 0, bytes(32))
+        return Held(ref, 1_700_000_000_000, Origin.LOCAL) if self.has(blob) else None
 
     def path(self, blob: BlobId) -> Path:
         if blob not in self.paths:
@@ -110,7 +115,7 @@ class MemoryPhotos:
             Grace(30, world, None),
         )
         self.gallery = Gallery(
-            self.catalog_thread, self.query, self.finder, self.originals, Examiner(), name_of
+            self.catalog_thread, self.query, self.finder, self.originals, Examiner(), name_of, HERE
         )
 
     def _note_committed(self, committed: Committed) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import anyio
 from anyio.abc import TaskGroup
@@ -13,9 +14,13 @@ from photonic import wire
 from photonic.blobs.chunks import scan_bytes
 from photonic.blobs.memory import MemoryStore
 from photonic.blobs.store import BlobStore
+from photonic.errors import CarrierDied
 from photonic.events import Event
+from photonic.identity import Identity
 from photonic.ids import BlobId, NodeId, digest
 from photonic.p2p.blob_messages import Answer
+from photonic.p2p.lane_messages import LANE_PROTOCOL
+from photonic.p2p.lanes import Lanes
 from photonic.p2p.memory_transport import MemoryNetwork, MemoryTransport
 from photonic.p2p.messages import BLOB_PROTOCOL
 from photonic.p2p.planner import Want
@@ -64,6 +69,7 @@ class TransferNode:
     events: list[Event]
     scope: anyio.CancelScope
     ended: anyio.Event = field(default_factory=anyio.Event)
+    lanes: Lanes | None = None
 
     @property
     def node(self) -> NodeId:
@@ -87,6 +93,14 @@ class TransferNode:
         await self.wait_for(lambda: not self.wants.wants)
 
 
+@dataclass(frozen=True)
+class LaneSettings:
+    """Where a node's carrier keeps blobs, and where the others are reached (None: nowhere)."""
+
+    folder: Path
+    address: str | None = "/ip4/127.0.0.1/tcp/1"
+
+
 class TransferCluster:
     """Makes nodes; a node ends when its scope is cancelled or the cluster ends."""
 
@@ -103,18 +117,39 @@ class TransferCluster:
         serve: StreamHandler | None = None,
         pace: Pace = BRISK,
         world: World | None = None,
+        lanes: LaneSettings | None = None,
     ) -> TransferNode:
-        """Start a node; `serve` replaces its honest way of answering."""
-        transport = self.network.transport(NodeId(digest(name.encode())))
+        """Start a node; `serve` replaces its honest way of answering.
+
+        `lanes`: blobs go over lanes, carried by a process; `store` is that of the same folder.
+        """
+        identity = Identity(digest(name.encode()))
+        transport = self.network.transport(identity.node)
         wants, events = ListedWants(), list[Event]()
 
         def announce(event: Event) -> None:
             events.append(event)
             wants.tell()
 
-        transfers = Transfers(transport, store, wants, world or World(), announce, pace)
+        carried: Lanes | None = None
+        if lanes is not None:
+            carried = Lanes(
+                transport,
+                identity,
+                lanes.folder,
+                ["/ip4/127.0.0.1/tcp/0"],
+                World(),
+                lambda node: lanes.address,
+                lambda report: transfers.hear(report),  # noqa: PLW0108 - it comes next
+            )
+        transfers = Transfers(
+            transport, store, wants, world or World(), announce, pace, lanes=carried
+        )
         node = TransferNode(transport, store, wants, transfers, events, anyio.CancelScope())
         handlers = {BLOB_PROTOCOL: serve or transfers.serve}
+        if carried is not None:
+            node.lanes = carried
+            handlers[LANE_PROTOCOL] = carried.serve
 
         async def live(*, task_status: anyio.abc.TaskStatus[None]) -> None:
             with node.scope:
@@ -134,6 +169,8 @@ class TransferCluster:
 
                     await tasks.start(carry)
                     await tasks.start(fetch)
+                    if carried is not None:
+                        await tasks.start(keep_carrying, carried)
                     task_status.started()
             node.ended.set()
 
@@ -146,6 +183,13 @@ class TransferCluster:
         for number, one in enumerate(nodes):
             for other in nodes[number + 1 :]:
                 await one.transport.dial(other.node, other.transport.addresses())
+
+
+async def keep_carrying(lanes: Lanes, *, task_status: anyio.abc.TaskStatus[None]) -> None:
+    """Start a carrier again when it died, as a node does."""
+    while True:
+        with suppress(CarrierDied):
+            await lanes.run(task_status=task_status)
 
 
 @asynccontextmanager

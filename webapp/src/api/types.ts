@@ -53,6 +53,8 @@ export interface Holder {
   node: string;
   name: string | null;
   held: boolean;
+  /** When this node last read all of its own copy and found it right; null for the others. */
+  verified_at?: string | null;
 }
 
 export interface Facts {
@@ -251,6 +253,22 @@ export interface Status {
   imports?: ImportRun[];
   version?: string;
   catalog?: CatalogProgress | null;
+  scrub?: Scrub | null;
+}
+
+/** The regular verification of what is stored on this node. */
+export interface Scrub {
+  /** 0: only when somebody asks for it. */
+  days: number;
+  paused: boolean;
+  overdue: number;
+  overdue_bytes: number;
+  oldest: string | null;
+  verified: number;
+  verified_bytes: number;
+  damaged: number;
+  unreadable: number;
+  repaired: number;
 }
 
 /** What the catalog is busy with: filling the index, or taking in what peers have. */

@@ -1,0 +1,248 @@
+"""The process that moves blobs: lanes in and out, verified and landed, without the daemon's lock.
+
+`python -m photonic.p2p.carrier FD`, started by `lanes.Lanes`, takes orders over the socket FD and
+reports what came of them. It decides nothing: who is asked for what, and who is a member, its node
+says. It holds no identity and no catalog, and ends with its node.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from photonic import limits
+from photonic.blobs.chunks import ChunkList
+from photonic.blobs.files import FileStore
+from photonic.errors import BlobCorrupt, FrameInvalid, PhotonicError
+from photonic.ids import BlobId, NodeId
+from photonic.p2p import lane_messages as said
+from photonic.p2p.arrivals import Arrivals, fault_of
+from photonic.p2p.exchange import ChunksWanted, Effect, ListWanted, Wanted, WholeWanted
+from photonic.p2p.gatehouse import Gatehouse, cut
+from photonic.p2p.lane_fetching import LaneFetch
+from photonic.p2p.lane_serving import serve
+from photonic.p2p.lane_sockets import LaneTls, Socket
+from photonic.p2p.mailbox import Mailbox
+from photonic.p2p.rates import Direction
+from photonic.p2p.throttle import Throttle
+from photonic.photos import BlobRef
+from photonic.world import World
+
+log = logging.getLogger(__name__)
+
+
+class _Lane:
+    """A lane that is fetched over, or is about to be. Its thread runs `Carrier._fetch`."""
+
+    def __init__(self, number: int, peer: bytes) -> None:
+        self.number, self.peer = number, peer
+        self.lock = threading.Lock()
+        self.numbers: dict[int, int] = {}  # by the identity of what is wanted
+        self.kept: dict[int, Wanted] = {}  # so that identities stay what they are
+        self.waiting: list[Wanted] = []  # asked before the lane stood
+        self.socket: Socket | None = None
+        self.fetch: LaneFetch | None = None
+        self.is_over = False
+
+    def ask(self, wanted: Sequence[tuple[int, Wanted]]) -> None:
+        with self.lock:
+            for number, one in wanted:
+                self.numbers[id(one)], self.kept[number] = number, one
+            some = [one for _, one in wanted]
+            if self.fetch is None:
+                self.waiting += some
+            else:
+                self.fetch.ask(some)
+
+    def begin(self, lane: Socket, fetch: LaneFetch) -> None:
+        with self.lock:
+            self.socket, self.fetch = lane, fetch
+            fetch.ask(self.waiting)
+            self.waiting = []
+            if self.is_over:
+                fetch.stop()
+
+    def number_of(self, wanted: Wanted) -> int:
+        with self.lock:
+            number = self.numbers.pop(id(wanted))
+            del self.kept[number]
+            return number
+
+    def stop(self) -> None:
+        with self.lock:
+            self.is_over = True
+            if self.fetch is not None:
+                self.fetch.stop()
+            if self.socket is not None:
+                cut(self.socket)
+
+
+class Carrier:
+    """See the module. Orders are carried out on one thread; each lane has its own."""
+
+    def __init__(self, mailbox: Mailbox, world: World) -> None:
+        self._mailbox, self._world = mailbox, world
+        self._throttle = Throttle(world.clock)
+        self._lock = threading.Lock()
+        self._lanes: dict[int, _Lane] = {}
+        self._lists: dict[bytes, ChunkList] = {}  # of what is being fetched
+
+    def run(self) -> None:
+        """Do what is ordered until there are no more orders. Raises FrameInvalid, OSError."""
+        for order in self._mailbox.orders():
+            match order:
+                case said.Begin():
+                    self._begin(order)
+                case said.Expect(peer, ticket, certificate, within_s):
+                    self._gate.expect(peer, ticket, certificate, within_s)
+                case said.Dial():
+                    self._start(order, partial(self._dial, order))
+                case said.Adopt():
+                    self._start(order, partial(_adopted, self._mailbox.adopted()))
+                case said.Ask(number, questions):
+                    self._ask(number, questions)
+                case said.Hang(number):
+                    if number in self._lanes:
+                        self._lanes[number].stop()
+                case said.Limit(bandwidth):
+                    self._throttle.replace(bandwidth)
+                case said.Shun(peer):
+                    self._gate.shun(peer)
+                    for lane in [lane for lane in self._lanes.values() if lane.peer == peer]:
+                        lane.stop()
+
+    def _begin(self, order: said.Begin) -> None:
+        self._store = FileStore.attach(Path(order.root), self._world)
+        self._tls = LaneTls(order.certificate, order.key)
+        self._gate = Gatehouse(self._tls, self._world.clock, self._serve)
+        self._arrivals = Arrivals(
+            self._store, lambda fates: self._mailbox.tell(said.Settled(tuple(fates)))
+        )
+        threading.Thread(target=self._arrivals.run, name="landing", daemon=True).start()
+        port = 0
+        for host in order.hosts:
+            try:
+                listener = self._gate.listen(host, port or order.port)
+            except OSError:  # somebody else is there, another node perhaps: any other is as good
+                listener = self._gate.listen(host, 0)
+            port = listener.getsockname()[1]
+        self._mailbox.tell(said.Listening(port))
+
+    def _tell(self, lane: int, events: Sequence[said.Event], bytes_in: int = 0) -> None:
+        self._mailbox.tell(said.Came(lane, tuple(events), bytes_in))
+
+    # --- giving ------------------------------------------------------------------------------
+
+    def _serve(self, peer: bytes, lane: Socket) -> None:
+        def gave(size_bytes: int, chunks: int) -> None:
+            self._mailbox.tell(said.Gave(peer, size_bytes, chunks))
+
+        def take(size_bytes: int) -> int:
+            return self._throttle.take_some_blocking(NodeId(peer), Direction.OUT, size_bytes)
+
+        serve(lane, self._store, gave, take, self._throttle.may_give)
+
+    # --- fetching ----------------------------------------------------------------------------
+
+    def _dial(self, order: said.Dial) -> Socket:
+        return self._tls.connect((order.host, order.port), order.certificate, order.ticket)
+
+    def _start(self, order: said.Dial | said.Adopt, connect: partial[Socket]) -> None:
+        lane = _Lane(order.lane, order.peer)
+        with self._lock:
+            self._lanes[order.lane] = lane
+        threading.Thread(
+            target=self._fetch, args=(lane, connect), name=f"lane {order.lane}", daemon=True
+        ).start()
+
+    def _fetch(self, lane: _Lane, connect: partial[Socket]) -> None:
+        """Fetch over one lane until it ends; tell how it did."""
+        reason, is_lie = "", False
+        try:
+            with connect() as connection:
+                connection.settimeout(limits.STREAM_STALL_S)
+                self._mailbox.tell(said.Opened(lane.number))
+                fetch = LaneFetch(connection, partial(self._keep, lane), partial(self._may, lane))
+                lane.begin(connection, fetch)
+                fetch.run()
+        except (BlobCorrupt, FrameInvalid) as error:
+            reason, is_lie = error.message, True
+        except (PhotonicError, OSError) as error:
+            reason = str(error) or type(error).__name__
+        with self._lock:
+            del self._lanes[lane.number]
+        self._mailbox.tell(said.Ended(lane.number, reason, is_lie))
+
+    def _may(self, lane: _Lane, size_bytes: int) -> None:
+        """Wait until so many bytes may be asked for."""
+        self._throttle.take_blocking(
+            NodeId(lane.peer), Direction.IN, size_bytes, lambda: lane.is_over
+        )
+
+    def _keep(self, lane: _Lane, effects: Sequence[Effect], size_bytes: int) -> None:
+        self._tell(lane.number, self._arrivals.keep(effects, lane.number_of), size_bytes)
+
+    def _ask(self, number: int, questions: Sequence[said.Question]) -> None:
+        lane = self._lanes.get(number)
+        if lane is None:
+            return  # it ended meanwhile, and its node hears of it
+        wanted: list[tuple[int, Wanted]] = []
+        for question in questions:
+            one = self._wanted(question)
+            if isinstance(one, ListWanted) and self._is_resumed(lane, question, one.ref):
+                continue
+            wanted.append((question.number, one))
+        lane.ask(wanted)
+
+    def _wanted(self, question: said.Question) -> Wanted:
+        ref = BlobRef(BlobId(question.blob), question.size_bytes, question.chunks_id)
+        if not question.indices:
+            is_small = ref.size_bytes <= limits.SMALL_BLOB_BYTES
+            return WholeWanted(ref) if is_small else ListWanted(ref)
+        if question.chunks:
+            self._lists[ref.blob] = ChunkList.decode(question.chunks)
+            while len(self._lists) > limits.WANTS_MAX:
+                del self._lists[next(iter(self._lists))]
+        return ChunksWanted(ref, self._lists[ref.blob], question.indices)
+
+    def _is_resumed(self, lane: _Lane, question: said.Question, ref: BlobRef) -> bool:
+        """Whether an earlier run left the list, and perhaps much of the blob."""
+        try:
+            begun = self._arrivals.resume(ref)
+        except (PhotonicError, OSError) as error:
+            events: list[said.Event] = [said.Unstored(ref.blob, fault_of(error))]
+            self._tell(lane.number, [*events, said.Answered(question.number)])
+            return True
+        if begun is None:
+            return False
+        self._tell(lane.number, [begun, said.Answered(question.number)])
+        return True
+
+
+def _adopted(connection: socket.socket) -> Socket:
+    connection.setblocking(True)
+    return connection
+
+
+def main() -> None:
+    """Serve the node that started this process."""
+    logging.basicConfig(level=logging.WARNING, format="carrier: %(message)s")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the node's to answer
+    carrier = Carrier(Mailbox(socket.socket(fileno=int(sys.argv[1]))), World())
+    try:
+        carrier.run()
+    finally:
+        # Whatever the threads still do is worth nothing without a node, and nothing is lost: what
+        # is not in the ledger was told to nobody.
+        os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

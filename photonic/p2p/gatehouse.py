@@ -1,0 +1,122 @@
+"""Where lanes come in: the listening socket, the tickets, and who may stay.
+
+A ticket is good once, for the peer that it was given to, shown with the certificate that was agreed
+on, until its time is over. Everybody else learns nothing but that somebody listens: they are cut
+after the handshake without a byte. Blocking, for the carrier's threads.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from typing import NamedTuple
+
+from photonic import limits
+from photonic.errors import PhotonicError
+from photonic.p2p.lane_sockets import LaneTls, Socket, welcome
+from photonic.world import Clock
+
+log = logging.getLogger(__name__)
+
+
+class _Ticket(NamedTuple):
+    peer: bytes
+    certificate: bytes  # DER
+    until_s: float
+
+
+class Gatehouse:
+    """See the module. Its methods may be called from any thread."""
+
+    def __init__(self, tls: LaneTls, clock: Clock, serve: Callable[[bytes, Socket], None]) -> None:
+        """`serve` answers an admitted peer on a thread of its own, until the lane ends."""
+        self._tls, self._clock, self._serve = tls, clock, serve
+        self._lock = threading.Lock()
+        self._tickets: dict[bytes, _Ticket] = {}
+        self._lanes: dict[Socket, bytes] = {}
+        self._handshakes = threading.BoundedSemaphore(limits.HANDSHAKES_PENDING_MAX)
+
+    def expect(self, peer: bytes, ticket: bytes, certificate: str, within_s: float) -> None:
+        """Let a peer in with a ticket."""
+        der = self._tls.trust(certificate)
+        now_s = self._clock.monotonic_s()
+        with self._lock:
+            self._tickets = {t: held for t, held in self._tickets.items() if held.until_s > now_s}
+            if len(self._tickets) < limits.LANE_TICKETS_MAX:
+                self._tickets[ticket] = _Ticket(peer, der, now_s + within_s)
+
+    def shun(self, peer: bytes) -> None:
+        """Cut every lane of a peer, and forget its tickets."""
+        with self._lock:
+            self._tickets = {t: held for t, held in self._tickets.items() if held.peer != peer}
+            lanes = [lane for lane, other in self._lanes.items() if other == peer]
+        for lane in lanes:
+            cut(lane)
+
+    def listen(self, host: str, port: int) -> socket.socket:
+        """Listen, and let in whoever may. Raises OSError."""
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.create_server((host, port), family=family, backlog=limits.LANES_MAX)
+        threading.Thread(target=self._accept, args=(listener,), name="gate", daemon=True).start()
+        return listener
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                raw, _ = listener.accept()
+            except OSError as error:
+                log.error("lanes: nobody can come in any more: %s", error)
+                return
+            if not self._handshakes.acquire(blocking=False):
+                raw.close()
+                continue
+            threading.Thread(target=self._admit, args=(raw,), name="lane", daemon=True).start()
+
+    def _admit(self, raw: socket.socket) -> None:
+        try:
+            try:
+                lane, certificate, said = self._tls.accept(raw)
+            finally:
+                self._handshakes.release()
+            with self._lock:
+                ticket = self._tickets.pop(said, None)
+            is_good = (
+                ticket is not None
+                and ticket.certificate == certificate
+                and ticket.until_s > self._clock.monotonic_s()
+            )
+            if ticket is None or not is_good or not self._enter(lane, ticket.peer):
+                lane.close()
+                return
+        except (OSError, PhotonicError) as error:
+            log.info("a lane came to nothing: %s", error)
+            return
+        try:
+            welcome(lane)
+            lane.settimeout(limits.STREAM_STALL_S)
+            self._serve(ticket.peer, lane)
+        except (OSError, PhotonicError) as error:
+            log.info("a lane ended: %s", error)
+        finally:
+            with self._lock:
+                self._lanes.pop(lane, None)
+            lane.close()
+
+    def _enter(self, lane: Socket, peer: bytes) -> bool:
+        with self._lock:
+            counts = Counter(self._lanes.values())
+            is_full = len(self._lanes) >= limits.LANES_MAX
+            if is_full or counts[peer] >= limits.LANES_SERVED_PER_PEER_MAX:
+                return False
+            self._lanes[lane] = peer
+        return True
+
+
+def cut(lane: Socket) -> None:
+    """End a lane that another thread reads or writes: it hears of it at once."""
+    with suppress(OSError):
+        lane.shutdown(socket.SHUT_RDWR)

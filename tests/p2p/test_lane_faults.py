@@ -1,0 +1,205 @@
+"""Peers that lie, stall or tear a lane: nothing of theirs is stored, and what they did is said."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from photonic import limits, wire
+from photonic.blobs.chunks import ChunkList, scan_bytes
+from photonic.blobs.memory import MemoryStore
+from photonic.errors import BlobCorrupt, FrameInvalid, PhotonicError, StreamBroken
+from photonic.ids import BlobId, digest
+from photonic.p2p.arrivals import Arrivals
+from photonic.p2p.blob_messages import (
+    AskChunks,
+    GiveBlob,
+    GiveChunk,
+    GiveList,
+    Missing,
+    Question,
+)
+from photonic.p2p.exchange import ChunksWanted, Effect, ListWanted, Wanted, WholeWanted
+from photonic.p2p.lane_fetching import LaneFetch
+from photonic.p2p.lane_messages import Fate
+from photonic.p2p.lane_serving import serve
+from photonic.world import World
+from tests.blobs.samples import jpeg, noise
+
+SMALL, BIG = noise(30_000, 1), jpeg(noise(10_000, 2), noise(2_500_000, 2))
+OTHER = noise(30_000, 3)
+Answering = Callable[[Question], Sequence[object]]
+
+
+class Fetcher:
+    """The fetching end of a lane, into a store in memory."""
+
+    def __init__(self, lane: socket.socket) -> None:
+        self.store = MemoryStore(World())
+        self.fates: list[Fate] = []
+        self.told: list[object] = []
+        self.arrivals = Arrivals(self.store, self.fates.extend)
+        self.fetch = LaneFetch(lane, self.keep, lambda size_bytes: None)
+
+    def keep(self, effects: Sequence[Effect], _size_bytes: int) -> None:
+        self.told += self.arrivals.keep(effects, lambda wanted: 1)
+
+    def run(self, *wanted: Wanted) -> None:
+        """Ask and fetch until the lane ends. Raises what ended it."""
+        self.fetch.ask(wanted)
+        self.fetch.run()
+
+
+@contextmanager
+def peer(answering: Answering) -> Iterator[socket.socket]:
+    """Give one end of a lane; at the other sits a peer that answers as it likes, then hangs up."""
+    ours, theirs = socket.socketpair()
+
+    def answer() -> None:
+        reader = wire.FrameReader()
+        with theirs, suppress(OSError):
+            while data := theirs.recv(limits.READ_BYTES):
+                for body in reader.feed(data):
+                    question: Question = wire.decode(body, Question)  # type: ignore[arg-type]
+                    for said in answering(question):
+                        raw = said if isinstance(said, bytes) else wire.encode(said)
+                        theirs.sendall(wire.frame(raw))
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    try:
+        with ours:
+            yield ours
+    finally:
+        thread.join()
+
+
+def whole(data: bytes) -> WholeWanted:
+    return WholeWanted(scan_bytes(data).ref)
+
+
+def chunks(data: bytes, *indices: int) -> ChunksWanted:
+    found = scan_bytes(data)
+    return ChunksWanted(found.ref, found.chunks, indices)
+
+
+def honest(question: Question) -> Sequence[object]:
+    data = SMALL if question.blob == digest(SMALL) else BIG
+    found = scan_bytes(data).chunks
+    if isinstance(question, AskChunks):
+        return [
+            GiveChunk(question.number, index, data[found.offsets[index] : found.offsets[index + 1]])
+            for index in question.indices
+        ]
+    if data is BIG:
+        return [GiveList(question.number, found.encoded)]
+    return [GiveBlob(question.number, found.encoded, data)]
+
+
+def spoilt(question: Question) -> Sequence[object]:
+    given = honest(question)[0]
+    assert isinstance(given, GiveBlob)
+    return [GiveBlob(given.number, given.chunk_list, given.data[:-1] + b"!")]
+
+
+def another(question: Question) -> Sequence[object]:
+    return [GiveBlob(question.number, scan_bytes(OTHER).chunks.encoded, OTHER)]
+
+
+def too_long(question: Question) -> Sequence[object]:
+    given = honest(question)[0]
+    assert isinstance(given, GiveBlob)
+    return [GiveBlob(given.number, given.chunk_list, given.data + b"!")]
+
+
+LIES: list[Answering] = [
+    spoilt,
+    another,
+    too_long,
+    lambda question: [b"\xc1 no message"],
+    lambda question: [Missing(question.number + 1)],
+    lambda question: [GiveList(question.number, b"PCL1")],
+    lambda question: [GiveChunk(question.number, 0, SMALL)],
+    lambda question: [*honest(question), *honest(question)],
+]
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_lies_are_caught_and_nothing_of_them_is_stored(lie: Answering) -> None:
+    with peer(lie) as lane:
+        fetcher = Fetcher(lane)
+        with pytest.raises((BlobCorrupt, FrameInvalid)):
+            fetcher.run(whole(SMALL))
+    assert not fetcher.store.has(BlobId(digest(OTHER)))
+    for partial in fetcher.store.partials():
+        assert partial == digest(SMALL)
+
+
+def test_a_wrong_chunk_is_caught_at_once_and_the_ones_before_it_stay() -> None:
+    def swap(question: Question) -> Sequence[object]:
+        first, second, third = honest(question)
+        assert isinstance(second, GiveChunk)
+        return [first, GiveChunk(second.number, second.index, bytes(len(second.data))), third]
+
+    with peer(swap) as lane:
+        fetcher = Fetcher(lane)
+        with pytest.raises(BlobCorrupt):
+            fetcher.run(chunks(BIG, 0, 1, 2))
+    found = scan_bytes(BIG)
+    missing = fetcher.store.begin(found.ref, found.chunks).missing()
+    assert missing == tuple(range(1, len(found.chunks)))
+
+
+def test_a_wrong_chunk_list_is_caught() -> None:
+    lists = ChunkList(scan_bytes(BIG).chunks.chunks[:-1]).encoded
+    with peer(lambda q: [GiveList(q.number, lists)]) as lane, pytest.raises(BlobCorrupt):
+        Fetcher(lane).run(ListWanted(scan_bytes(BIG).ref))
+
+
+def test_a_silent_peer_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "FETCH_STALL_S", 0.1)
+    with peer(lambda question: []) as lane, pytest.raises(StreamBroken, match="silent"):
+        Fetcher(lane).run(whole(SMALL))
+
+
+def test_a_lane_that_nobody_uses_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "LANE_IDLE_S", 0.1)
+    with peer(honest) as lane:
+        fetcher = Fetcher(lane)
+        fetcher.run(whole(SMALL))
+    assert scan_bytes(SMALL).ref.blob in fetcher.store.partials() or fetcher.told
+
+
+@given(st.binary(min_size=1, max_size=3_000))
+def test_random_bytes_end_the_lane_and_nothing_else(noise_bytes: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(noise_bytes)
+        theirs.shutdown(socket.SHUT_WR)
+        fetcher = Fetcher(ours)
+        with pytest.raises((PhotonicError, OSError)):
+            fetcher.run(whole(SMALL))
+    assert fetcher.store.partials() == ()
+
+
+@given(st.binary(max_size=3_000))
+def test_whoever_serves_survives_random_questions(noise_bytes: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    store = MemoryStore(World())
+    store.put(SMALL)
+    with ours, theirs:
+        theirs.sendall(noise_bytes)
+        theirs.shutdown(socket.SHUT_WR)
+        with pytest.raises((PhotonicError, OSError)):
+            serve(ours, store, lambda size, count: None, lambda size: size, lambda size: True)
+        ours.shutdown(socket.SHUT_WR)
+        heard = b""
+        while data := theirs.recv(limits.READ_BYTES):
+            heard += data
+    assert SMALL not in heard

@@ -1,0 +1,237 @@
+"""Who gets a lane: members with a ticket of their own, once, in time. Nobody else gets a byte."""
+
+from __future__ import annotations
+
+import queue
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from photonic import limits
+from photonic.errors import FrameInvalid, StreamBroken
+from photonic.identity import Identity
+from photonic.ids import NodeId
+from photonic.p2p.gatehouse import Gatehouse
+from photonic.p2p.lane_certificates import Credentials, check_certificate, make_credentials
+from photonic.p2p.lane_sockets import FrameSource, LaneTls, Socket
+
+HOST, FETCHER, OTHER = (Identity(bytes([n]) * 32) for n in (1, 2, 3))
+SHOWN = {identity.node: make_credentials(identity) for identity in (HOST, FETCHER, OTHER)}
+TICKET = b"t" * 32
+SECRET = b"bytes of a photo"
+
+
+class Clock:
+    """Time that goes on when it is told to."""
+
+    now_s = 100.0
+
+    def monotonic_s(self) -> float:
+        return self.now_s
+
+    def now_ms(self) -> int:
+        return int(self.now_s * 1000)
+
+
+class Gate:
+    """A gatehouse that listens, and gives whoever is let in some bytes until it is cut."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.let_in: queue.Queue[bytes] = queue.Queue()
+        self.cut: queue.Queue[str] = queue.Queue()
+        self.house = Gatehouse(LaneTls(*SHOWN[HOST.node]), self.clock, self.serve)
+        self.listener = self.house.listen("127.0.0.1", 0)
+        self.address = ("127.0.0.1", self.listener.getsockname()[1])
+
+    def serve(self, peer: bytes, lane: Socket) -> None:
+        lane.sendall(SECRET)
+        self.let_in.put(peer)
+        try:
+            data = lane.recv(1)
+            self.cut.put("the end" if not data else "bytes")
+        except OSError as error:
+            self.cut.put(str(error))
+
+    def expect(self, identity: Identity, ticket: bytes = TICKET, within_s: float = 30.0) -> None:
+        self.house.expect(identity.node, ticket, SHOWN[identity.node].certificate, within_s)
+
+    def connect(
+        self, identity: Identity, ticket: bytes = TICKET, expecting: Identity = HOST
+    ) -> ssl.SSLSocket:
+        tls = LaneTls(*SHOWN[identity.node])
+        return tls.connect(self.address, SHOWN[expecting.node].certificate, ticket)
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    gate = Gate()
+    with closing(gate.listener):
+        yield gate
+        gate.listener.shutdown(socket.SHUT_RDWR)
+
+
+def assert_refused(gate: Gate, identity: Identity, ticket: bytes = TICKET) -> None:
+    with pytest.raises((StreamBroken, OSError)):
+        gate.connect(identity, ticket)
+    assert gate.let_in.empty()
+
+
+def test_a_member_with_its_ticket_gets_a_lane(gate: Gate) -> None:
+    gate.expect(FETCHER)
+    with gate.connect(FETCHER) as lane:
+        assert lane.recv(100) == SECRET
+        assert lane.version() == "TLSv1.3"
+        assert gate.let_in.get(timeout=5) == FETCHER.node
+
+
+def test_a_ticket_is_good_once(gate: Gate) -> None:
+    gate.expect(FETCHER)
+    gate.connect(FETCHER).close()
+    gate.let_in.get(timeout=5)
+    assert_refused(gate, FETCHER)
+
+
+def test_a_ticket_is_good_for_its_peer_only(gate: Gate) -> None:
+    gate.expect(FETCHER)
+    gate.expect(OTHER, b"o" * 32)  # a member, too: its certificate is known
+    assert_refused(gate, OTHER)
+    assert_refused(gate, FETCHER)  # whoever stole it has used it up
+    gate.connect(OTHER, b"o" * 32).close()
+
+
+def test_a_ticket_is_good_for_a_while(gate: Gate) -> None:
+    gate.expect(FETCHER, within_s=30.0)
+    gate.clock.now_s += 30.0
+    assert_refused(gate, FETCHER)
+
+
+def test_nobody_else_gets_in(gate: Gate) -> None:
+    gate.expect(FETCHER)
+    assert_refused(gate, OTHER)  # OpenSSL has never heard of its certificate
+    assert_refused(gate, FETCHER, b"x" * 32)
+    for words in (b"GET / HTTP/1.1\r\n\r\n", b"", bytes(1_000)):
+        with socket.create_connection(gate.address, 5) as stranger:
+            stranger.settimeout(5)
+            stranger.sendall(words)
+            stranger.shutdown(socket.SHUT_WR)
+            heard = b""
+            with suppress(ConnectionResetError):
+                while data := stranger.recv(4_096):
+                    heard += data
+            assert SECRET not in heard
+    with pytest.raises(OSError):
+        knock_without_certificate(gate)
+    assert gate.let_in.empty()
+
+
+def knock_without_certificate(gate: Gate) -> None:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with socket.create_connection(gate.address, 5) as raw, context.wrap_socket(raw) as lane:
+        lane.sendall(TICKET)
+        assert lane.recv(1)
+        pytest.fail("it got an answer")
+
+
+def test_whoever_answers_in_a_peers_place_gets_no_ticket(gate: Gate) -> None:
+    gate.expect(FETCHER)
+    with pytest.raises(OSError):
+        gate.connect(FETCHER, expecting=OTHER)
+    assert gate.let_in.empty()
+    gate.connect(FETCHER).close()  # it is as good as before
+
+
+def test_who_is_no_member_any_more_is_cut_at_once(gate: Gate) -> None:
+    gate.expect(FETCHER)
+    gate.expect(FETCHER, b"n" * 32)
+    with gate.connect(FETCHER) as lane:
+        gate.let_in.get(timeout=5)
+        gate.house.shun(FETCHER.node)
+        assert gate.cut.get(timeout=5)
+        assert lane.recv(100) in (SECRET, b"")
+    assert_refused(gate, FETCHER, b"n" * 32)
+
+
+def test_a_peer_has_a_few_lanes(gate: Gate) -> None:
+    lanes = []
+    for number in range(limits.LANES_SERVED_PER_PEER_MAX):
+        gate.expect(FETCHER, bytes([number]) * 32)
+        lanes.append(gate.connect(FETCHER, bytes([number]) * 32))
+        gate.let_in.get(timeout=5)
+    gate.expect(FETCHER)
+    assert_refused(gate, FETCHER)
+    for lane in lanes:
+        lane.close()
+
+
+# --- certificates --------------------------------------------------------------------------------
+
+
+def test_a_certificate_proves_its_own_peer_and_no_other() -> None:
+    check_certificate(SHOWN[HOST.node].certificate, HOST.node)
+    with pytest.raises(FrameInvalid, match="another"):
+        check_certificate(SHOWN[HOST.node].certificate, OTHER.node)
+
+
+@given(st.text(max_size=400))
+def test_what_is_no_certificate_is_refused(text: str) -> None:
+    for pem in (text, f"-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n"):
+        with pytest.raises(FrameInvalid):
+            check_certificate(pem, HOST.node)
+
+
+def test_a_certificate_without_an_identity_is_refused(tmp_path: Path) -> None:
+    good = SHOWN[HOST.node]
+    for pem in (
+        good.certificate * 2,
+        good.certificate + "x" * limits.CERTIFICATE_CHARS_MAX,
+        Credentials(good.key, good.key).certificate,
+    ):
+        with pytest.raises(FrameInvalid):
+            check_certificate(pem, NodeId(HOST.node))
+
+
+# --- frames --------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.binary(max_size=700_000), max_size=6), st.integers(1, 100_000))
+def test_frames_are_read_as_they_were_sent(bodies: list[bytes], step: int) -> None:
+    stream = b"".join(len(body).to_bytes(4, "big") + body for body in bodies)
+
+    class Pipe:
+        """Gives the stream in pieces of any length, as a socket does."""
+
+        at = 0
+
+        def recv_into(self, window: memoryview) -> int:
+            piece = stream[self.at : self.at + min(step, len(window))]
+            window[: len(piece)] = piece
+            self.at += len(piece)
+            return len(piece)
+
+    source = FrameSource(Pipe())  # type: ignore[arg-type]
+    found: list[bytes] = []
+    while len(found) < len(bodies):
+        if not source.has_frame():
+            source.read()
+        while source.has_frame():
+            found.append(bytes(source.take()))
+    assert found == bodies
+    with pytest.raises(StreamBroken):
+        source.read()
+
+
+@pytest.mark.parametrize("head", [b"\xff\xff\xff\xff", b"\x80\0\0\x01", b"\x7f\0\0\0"])
+def test_a_frame_that_is_too_long_is_refused(head: bytes) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        theirs.sendall(head + b"more")
+        with pytest.raises(FrameInvalid):
+            FrameSource(ours).read()

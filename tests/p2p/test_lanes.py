@@ -1,0 +1,185 @@
+"""Blobs that go over lanes, carried by real processes: they arrive, whatever ends meanwhile."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import trio
+
+from photonic import limits
+from photonic.blobs.files import FileStore
+from photonic.ids import BlobId, NodeId, digest
+from photonic.p2p.lane_messages import LANE_PROTOCOL
+from photonic.p2p.messages import BLOB_PROTOCOL
+from photonic.p2p.rates import Bandwidth
+from photonic.p2p.transport import Stream
+from photonic.world import World
+from tests.blobs.samples import jpeg, noise
+from tests.p2p.transfer_cluster import (
+    BIG,
+    SMALL,
+    LaneSettings,
+    TransferCluster,
+    TransferNode,
+    assert_held,
+    filled,
+    refs,
+    run_with_ticks,
+)
+
+EVERYTHING = [*BIG, *SMALL, b""]
+HUGE = jpeg(noise(30_000, 9), noise(40_000_000, 9))
+
+
+async def start(
+    nodes: TransferCluster,
+    folder: Path,
+    name: str,
+    datas: list[bytes],
+    address: str | None = "/ip4/127.0.0.1/tcp/1",
+) -> TransferNode:
+    store = FileStore.open(folder / name, World())
+    for data in datas:
+        store.put(data)
+    return await nodes.start(name, store, lanes=LaneSettings(folder / name, address))
+
+
+def watch(
+    node: TransferNode, monkeypatch: pytest.MonkeyPatch, note: Callable[[str], object]
+) -> None:
+    """Note each protocol for which the node opens a stream."""
+    opening = node.transport.open
+
+    async def watched(peer: NodeId, protocol: str) -> Stream:
+        note(protocol)
+        return await opening(peer, protocol)
+
+    monkeypatch.setattr(node.transport, "open", watched)
+
+
+def test_big_and_small_blobs_arrive_over_lanes(tmp_path: Path) -> None:
+    async def main(nodes: TransferCluster) -> None:
+        source = await start(nodes, tmp_path, "source", EVERYTHING)
+        sink = await start(nodes, tmp_path, "sink", [])
+        await nodes.join(source, sink)
+        sink.want(refs(EVERYTHING), [source])
+        await sink.wait_for_all()
+        assert_held(sink.store, EVERYTHING)
+        await sink.wait_for(lambda: sink.transfers.snapshot() == ())
+        counters = sink.transfers.counters
+        assert counters.bytes_in == sum(map(len, EVERYTHING))
+        assert counters.blobs_received == len(EVERYTHING)
+        await source.wait_for(lambda: source.transfers.counters.bytes_out > counters.bytes_in)
+        assert sink.store.partials() == ()
+
+    run_with_ticks(main)
+
+
+@pytest.mark.parametrize("why", ["no address", "nobody listens", "an older photonic"])
+def test_where_there_is_no_lane_a_stream_carries_the_blobs(
+    tmp_path: Path, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = {"no address": None, "nobody listens": "/ip4/127.255.255.254/tcp/1"}.get(
+        why, "/ip4/127.0.0.1/tcp/1"
+    )
+    used: list[str] = []
+
+    async def main(nodes: TransferCluster) -> None:
+        if why == "an older photonic":
+            source = await nodes.start("source", filled(EVERYTHING))
+        else:
+            source = await start(nodes, tmp_path, "source", EVERYTHING)
+        sink = await start(nodes, tmp_path, "sink", [], address)
+        watch(sink, monkeypatch, used.append)
+        await nodes.join(source, sink)
+        sink.want(refs(EVERYTHING), [source])
+        await sink.wait_for_all()
+        assert_held(sink.store, EVERYTHING)
+
+    run_with_ticks(main)
+    assert BLOB_PROTOCOL in used
+
+
+def test_a_lane_is_used_where_there_can_be_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main(nodes: TransferCluster) -> None:
+        source = await start(nodes, tmp_path, "source", BIG)
+        sink = await start(nodes, tmp_path, "sink", [])
+        watch(sink, monkeypatch, used.append)
+        await nodes.join(source, sink)
+        sink.want(refs(BIG), [source])
+        await sink.wait_for_all()
+
+    used: list[str] = []
+    run_with_ticks(main)
+    assert set(used) == {LANE_PROTOCOL}
+
+
+@pytest.mark.parametrize("whose", ["source", "sink"])
+def test_a_carrier_that_is_killed_is_started_again_and_hardly_a_byte_comes_twice(
+    tmp_path: Path, whose: str
+) -> None:
+    async def main(nodes: TransferCluster) -> None:
+        source = await start(nodes, tmp_path, "source", [HUGE])
+        sink = await start(nodes, tmp_path, "sink", [])
+        await nodes.join(source, sink)
+        sink.want(refs([HUGE]), [source])
+        await sink.wait_for(lambda: sink.transfers.counters.bytes_in > 5_000_000)
+        lanes = {"source": source, "sink": sink}[whose].lanes
+        assert lanes is not None and lanes.pid is not None
+        os.kill(lanes.pid, signal.SIGKILL)
+        await sink.wait_for_all()
+        assert_held(sink.store, [HUGE])
+        assert sink.transfers.counters.bytes_in < 1.5 * len(HUGE)
+
+    run_with_ticks(main)
+
+
+def test_what_rotted_at_a_peer_is_not_taken_and_the_rest_is(tmp_path: Path) -> None:
+    async def main(nodes: TransferCluster) -> None:
+        source = await start(nodes, tmp_path, "source", BIG)
+        sink = await start(nodes, tmp_path, "sink", [])
+        rotten = BlobId(digest(BIG[0]))
+        assert isinstance(source.store, FileStore)
+        path = source.store.path(rotten)
+        path.chmod(0o600)
+        data = bytearray(BIG[0])
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+        await nodes.join(source, sink)
+        sink.want(refs(BIG), [source])
+        await sink.wait_for(lambda: len(sink.wants.wants) == 1)
+        assert_held(sink.store, BIG[1:])
+        assert not sink.store.has(rotten)
+
+    run_with_ticks(main)
+
+
+@pytest.mark.parametrize("side", ["source", "sink"])
+def test_a_rate_is_kept_over_lanes_and_can_be_lifted(tmp_path: Path, side: str) -> None:
+    rate = 1_000_000
+
+    async def main(nodes: TransferCluster) -> None:
+        source = await start(nodes, tmp_path, "source", [HUGE])
+        sink = await start(nodes, tmp_path, "sink", [])
+        slow = {"source": source, "sink": sink}[side]
+        assert slow.lanes is not None
+        slow.lanes.limit(Bandwidth(in_bytes_s=rate, out_bytes_s=rate))
+        await nodes.join(source, sink)
+        began_s = trio.current_time()
+        sink.want(refs([HUGE]), [source])
+        await sink.wait_for(lambda: sink.transfers.counters.bytes_in > 2_000_000)
+        taken_s = trio.current_time() - began_s
+        moved = sink.transfers.counters.bytes_in
+        assert moved <= rate * taken_s + limits.LANE_WINDOW_BYTES // 4
+        assert moved < len(HUGE) // 2, "without a limit all of it would be here"
+        slow.lanes.limit(Bandwidth())
+        await sink.wait_for_all()
+        assert_held(sink.store, [HUGE])
+
+    run_with_ticks(main)
