@@ -16,6 +16,7 @@ from photonic.cli.node import run as node_verb
 from photonic.config import Settings, flag_of, load_settings
 from photonic.errors import ConfigInvalid
 from photonic.home import SETTINGS_FILE
+from photonic.p2p.rates import Bandwidth
 from tests.docs import cli_page, settings_page
 from tests.source import ROOT
 
@@ -184,6 +185,20 @@ def test_any_text_is_an_address_or_a_value_error(text: str) -> None:
             assert parse(text)
 
 
+def test_limits_are_read_and_pointed_at_like_those_of_the_command_line(tmp_path: Path) -> None:
+    write(tmp_path, "limit_in: 2MB/s\nlimit_schedule: 08:00-22:00 1MB/s, otherwise full\n")
+    settings = load(tmp_path, {"PHOTONIC_LIMIT_PARALLEL": "4"}, limit_out="16Mbit/s")
+    assert settings.bandwidth == Bandwidth(
+        in_bytes_s=2_000_000,
+        out_bytes_s=2_000_000,
+        schedule="08:00-22:00 1MB/s, otherwise full",
+        parallel=4,
+    )
+    told = problems(tmp_path, limit_in="2Mb/s", limit_schedule="08:00-25:00 1MB/s")
+    assert ["bits or bytes" in told[0], "(character 7)" in told[1]] == [True, True]
+    assert not any("\n" in one for one in told)
+
+
 def test_the_page_says_what_the_code_says() -> None:
     page = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
     assert page == settings_page(), "run `python -m tests.docs`"
@@ -198,7 +213,7 @@ def test_the_command_line_page_says_what_the_verbs_say() -> None:
 
 
 def test_each_setting_has_its_flag_on_the_node() -> None:
-    source = inspect.getsource(node_verb)
+    source = Path(inspect.getfile(node_verb)).read_text(encoding="utf-8")
     for key in set(Settings.model_fields) - {"home"}:
         assert f'"{flag_of(key)}"' in source
         assert f'"{key}":' in source
