@@ -14,14 +14,14 @@ import trio
 from photonic import limits
 from photonic.catalog_thread import CatalogThread
 from photonic.crdt.catalog import Catalog
-from photonic.crdt.changes import Draft
+from photonic.crdt.changes import ACT_BYTES, Draft
 from photonic.crdt.fields import ALBUM_GONE, ALBUM_NAME, ALBUM_QUERY
 from photonic.crdt.fold import SubjectState
 from photonic.crdt.query import PhotoQuery
 from photonic.errors import AlbumUnknown, EditInvalid
 from photonic.finder import Finder
 from photonic.ids import album_subject
-from photonic.photo_views import AlbumList, AlbumView
+from photonic.photo_views import AlbumList, AlbumView, DeletedAlbum
 from photonic.world import Entropy
 
 ALBUM_BYTES = 16
@@ -71,9 +71,14 @@ class Albums:
             await self._finder.check(query)
         return await self._write(album, sets)
 
-    async def delete(self, album: str) -> AlbumView:
-        """Delete an album; its photos stay. Raises AlbumUnknown, NotAllowed."""
-        return await self._write(album, {ALBUM_GONE: True})
+    async def delete(self, album: str) -> DeletedAlbum:
+        """Delete an album, as an act of its own; its photos stay.
+
+        Raises AlbumUnknown, NotAllowed.
+        """
+        act = self._entropy.token(ACT_BYTES)
+        was = await self._write(album, {ALBUM_GONE: True}, act)
+        return DeletedAlbum(was.id, was.name, was.query, was.conflicts, act.hex())
 
     async def check_manual(self, albums: Sequence[str]) -> None:
         """Raises AlbumUnknown, EditInvalid unless photos can be put into all of `albums`."""
@@ -86,10 +91,10 @@ class Albums:
         if albums:
             await self._thread.call(look)
 
-    async def _write(self, album: str, sets: Mapping[str, object]) -> AlbumView:
+    async def _write(self, album: str, sets: Mapping[str, object], act: bytes = b"") -> AlbumView:
         def work(catalog: Catalog) -> AlbumView:
             state = _known(catalog, album)
-            catalog.write([Draft(state.subject, dict(sets))])
+            catalog.write([Draft(state.subject, dict(sets), act=act)])
             return _view(catalog.state(state.subject))
 
         return await self._thread.call(work)

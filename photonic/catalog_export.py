@@ -22,6 +22,7 @@ from photonic.crdt.catalog import Catalog
 from photonic.crdt.changes import SignedChange
 from photonic.crdt.fold import SubjectState
 from photonic.crdt.keys import ROOT, SHARD_COUNT
+from photonic.crdt.policy import Display
 from photonic.crdt.projection import PhotoRow, project
 from photonic.crdt.roster import Roster
 from photonic.ids import ALBUM, PHOTO, POLICY, BlobId, ChangeId, NodeId, Subject, peer_id
@@ -147,7 +148,7 @@ def _write(writer: BundleWriter, held: _Held, readings: Readings) -> None:
 
 
 def _write_photo(writer: BundleWriter, held: _Held, readings: Readings) -> None:
-    row = _row(held.state)
+    row = _row(held.state, readings.display)
     if row is None:
         return  # nobody who may has said what its original is; its changes are there
     marks, position = photo_marks(row, held.state, readings)
@@ -158,9 +159,9 @@ def _write_photo(writer: BundleWriter, held: _Held, readings: Readings) -> None:
     writer.write(PHOTOS, photo_record(row, held.state, readings, held.holders, sidecar))
 
 
-def _row(state: SubjectState) -> PhotoRow | None:
+def _row(state: SubjectState, display: Display) -> PhotoRow | None:
     try:
-        return project(state)
+        return project(state, display)
     except Exception:  # one photo that somebody wrote nonsense into must not hold up the others
         log.exception("%s cannot be shown", state.subject)
         return None

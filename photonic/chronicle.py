@@ -7,13 +7,14 @@ from typing import Any
 
 from photonic.crdt.changes import SignedChange
 from photonic.crdt.clock import stamp_ms
-from photonic.crdt.fields import ORIGINAL, Merge, merge_of
+from photonic.crdt.fields import ORIGIN, ORIGINAL, Merge, merge_of
 from photonic.crdt.fold import Field, IsEffective, SubjectState, Version, fold
 from photonic.crdt.history import Record, records
 from photonic.crdt.lineage import Lineage
 from photonic.crdt.policy import Display
 from photonic.ids import ChangeId, NodeId, Subject, peer_id
 from photonic.photo_views import FieldChangeView, SaidView
+from photonic.replay import is_mark, origins_of
 from photonic.showing import NameOf, iso_utc, plain
 
 
@@ -32,7 +33,12 @@ class Chronicle:
         """`embedded` gives what the photo's own file says for a field."""
         some = list(changes)
         self._subject, self._display, self._embedded = subject, display, embedded
-        self._records = records(subject, some, is_effective)
+        self._origins = origins_of(some)
+        self._records = [
+            record
+            for record in records(subject, some, is_effective)
+            if not is_mark(record.change)  # it is told with the words that it belongs to
+        ]
         self._state: SubjectState = fold(subject, some, is_effective)
         self._lineage = Lineage.of({signed.id: signed.change.parents for signed in some})
         self._writes: dict[str, list[Version]] = {}
@@ -58,11 +64,13 @@ class Chronicle:
     def _said(self, record: Record, name_of: NameOf) -> SaidView:
         change, author = record.change, NodeId(record.change.author)
         is_first = ORIGINAL in change.sets
+        origin = self._origins.get(record.id)
         return SaidView(
             change=record.id.hex(),
             act=change.act.hex() or None,
             author=peer_id(author),
             author_name=name_of(author),
+            origin=(origin.name or None) if origin else None,
             at=iso_utc(stamp_ms(change.at)),
             counts=record.is_effective,
             first=is_first,
@@ -108,6 +116,7 @@ class Chronicle:
                 any(record.id in there.get(name, {}).get(value, ()) for value in values),
             )
             for name, values in record.change.adds.items()
+            if name != ORIGIN
         ]
         views += [
             FieldChangeView(

@@ -22,6 +22,7 @@ from photonic.finder import Finder
 from photonic.ids import BlobId, photo_subject
 from photonic.photo_views import BulkEditView
 from photonic.photos import PhotoFacts
+from photonic.search.criteria import ALL, Tree
 from photonic.showing import embedded, facts_of, plain
 from photonic.world import Entropy
 
@@ -34,10 +35,14 @@ DraftOf = Callable[[Catalog, SubjectState], Draft | None]
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Which photos an act is about: those that the query `q` finds, or those with these `ids`."""
+    """Which photos an act is about: those that the query `q` finds, or those with these `ids`.
+
+    The query is asked `among` some photos, as if it said so itself.
+    """
 
     q: str | None = None
     ids: Sequence[str] = ()
+    among: Tree = ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,7 @@ class Edits:
         """Return how many photos are chosen. Raises QueryInvalid, PhotoUnknown."""
         if chosen.q is None:
             return len(await self._finder.known(chosen.ids))
-        return (await self._finder.count(chosen.q)).count
+        return (await self._finder.count(chosen.q, chosen.among)).count
 
     async def edit(self, chosen: Chosen, said: Said, *, dry_run: bool) -> BulkEditView:
         """Say something of all that is chosen, as one act; a dry run only counts them.
@@ -120,7 +125,7 @@ class Edits:
             yield await self._finder.known(chosen.ids)
             return
         window: list[BlobId] = []
-        async with aclosing(self._finder.ids(chosen.q)) as pages:
+        async with aclosing(self._finder.ids(chosen.q, chosen.among)) as pages:
             async for page in pages:
                 window += page
                 if len(window) + limits.PAGE_ITEMS_MAX > limits.EDIT_WINDOW_PHOTOS:

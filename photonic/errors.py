@@ -518,8 +518,12 @@ class RemovalUnconfirmed(PhotonicError):
     code, exit_status, http_status = "trash.unconfirmed", 75, 409
     fix = "If it is meant, say so: `photonic trash QUERY --confirm`, or `confirm` in the request."
 
-    def __init__(self, count: int, most: int) -> None:
-        super().__init__(f"{count:,} photos are meant; more than {most:,} must be confirmed")
+    def __init__(self, count: int, before: int, most: int) -> None:
+        """`before`: how many the same node removed within the last hour."""
+        told = f"{count:,} photos are meant"
+        if before:
+            told += f" after {before:,} within the last hour"
+        super().__init__(f"{told}; more than {most:,} must be confirmed")
 
 
 class RemovalsHeld(PhotonicError):

@@ -26,6 +26,11 @@ class SubjectsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexCaughtUp:
+    """What lagged behind in the index is there: any list may be another one now."""
+
+
+@dataclass(frozen=True, slots=True)
 class HoldingsChanged:
     """Blobs that some node came to hold, or dropped."""
 
@@ -143,6 +148,7 @@ class Gap:
 
 Event = (
     SubjectsChanged
+    | IndexCaughtUp
     | HoldingsChanged
     | PeerChanged
     | TransferProgress

@@ -16,7 +16,9 @@ from typing import TypeVar
 import trio
 
 from photonic import limits
+from photonic.crdt.cursors import written_cursor
 from photonic.crdt.query import Page, PhotoQuery
+from photonic.crdt.timeline import begin_of
 from photonic.errors import PhotoUnknown, QueryInvalid
 from photonic.ids import BlobId, parse_hash
 from photonic.photo_views import (
@@ -28,6 +30,7 @@ from photonic.photo_views import (
     TimelineView,
 )
 from photonic.search.criteria import (
+    ALL,
     Equals,
     Flagged,
     Has,
@@ -44,6 +47,7 @@ from photonic.search.criteria import (
 )
 from photonic.search.grammar import parse
 from photonic.search.notation import written
+from photonic.search.periods import iso, period
 from photonic.search.saved import Album, with_saved
 from photonic.search.words import fold, path_key, tag_key
 from photonic.world import Clock
@@ -77,14 +81,17 @@ class Finder:
             query = self._read(wanted.q)
             sort = query.sort if wanted.sort is None else _sort(wanted.sort)
             tree = with_defaults(all_of(query.tree, *self._conditions(wanted)))
-            return self._query.page(tree, limit, cursor, sort)
+            begin = cursor
+            if cursor is None and wanted.at is not None:
+                begin = self._cursor_at(wanted.at, sort)
+            return self._query.page(tree, limit, begin, sort)
 
         return await _in_thread(ask)
 
-    async def ids(self, q: str) -> AsyncGenerator[list[BlobId], None]:
-        """Yield the photos that a query finds, page by page. Raises QueryInvalid."""
+    async def ids(self, q: str, among: Tree = ALL) -> AsyncGenerator[list[BlobId], None]:
+        """Yield the photos that a query finds `among` some, page by page. Raises QueryInvalid."""
         query = await _in_thread(lambda: self._read(q))
-        tree, cursor = with_defaults(query.tree), None
+        tree, cursor = with_defaults(all_of(query.tree, among)), None
         while True:
             ask = partial(self._query.ids, tree, limits.PAGE_ITEMS_MAX, cursor)
             photos, cursor = await _in_thread(ask)
@@ -106,11 +113,11 @@ class Finder:
 
         return await _in_thread(look)
 
-    async def count(self, q: str) -> PhotoCount:
-        """Count what a query finds. Raises QueryInvalid."""
+    async def count(self, q: str, among: Tree = ALL) -> PhotoCount:
+        """Count what a query finds `among` some photos. Raises QueryInvalid."""
 
         def ask() -> PhotoCount:
-            counted = self._query.count(with_defaults(self._read(q).tree))
+            counted = self._query.count(with_defaults(all_of(self._read(q).tree, among)))
             return PhotoCount(counted.count, counted.is_exact)
 
         return await _in_thread(ask)
@@ -177,6 +184,22 @@ class Finder:
         now = datetime.fromtimestamp(self._clock.now_ms() / 1000).astimezone()
         assert now.tzinfo is not None
         return now.date(), now.tzinfo
+
+    def _cursor_at(self, text: str, sort: Sort) -> str:
+        """Return the cursor of a list that begins with a period. Raises QueryInvalid.
+
+        It is a place in the timeline, and not a condition on when a photo was taken: photos
+        without a date stand there where they came into the library, and are listed, too.
+        """
+        if sort.by != "taken":
+            raise QueryInvalid("`at` is for lists in the order of when photos were taken")
+        try:
+            start, end = period(text, self._today()[0])
+        except ValueError as error:
+            raise QueryInvalid(f"{text}: {error}") from error
+        place = begin_of(iso(start if sort.oldest_first else end))
+        assert place is not None, "a period begins and ends with a moment"
+        return written_cursor(sort, place - 1 if sort.oldest_first else place, 0)
 
     def _conditions(self, wanted: PhotoFilter) -> list[Tree]:
         """Return what is asked for beside the query."""

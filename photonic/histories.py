@@ -6,7 +6,7 @@ and stays; the answer names it. An undo is an act like any other, so that it can
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -19,13 +19,14 @@ from photonic.chronicle import Chronicle
 from photonic.crdt.catalog import Catalog
 from photonic.crdt.changes import Draft, SignedChange
 from photonic.crdt.clock import stamp_ms
-from photonic.crdt.fields import ALBUM_NAME, NAME, ORIGINAL
+from photonic.crdt.fields import ALBUM_NAME, NAME, ORIGIN, ORIGINAL
 from photonic.crdt.fold import SubjectState
 from photonic.crdt.history import undo
 from photonic.crdt.query import ActRow, PhotoQuery
 from photonic.edits import Edits
 from photonic.errors import PhotoUnknown, QueryInvalid, SaidAmbiguous, SaidUnknown, UndoRefused
 from photonic.ids import (
+    ALBUM,
     PHOTO,
     BlobId,
     ChangeId,
@@ -36,6 +37,7 @@ from photonic.ids import (
     photo_subject,
 )
 from photonic.photo_views import ActPage, ActView, KeptView, PhotoLog, UndoView
+from photonic.replay import is_mark, origins_of
 from photonic.showing import NameOf, embedded, facts_of, iso_utc
 
 T = TypeVar("T")
@@ -94,8 +96,11 @@ class Histories:
         views = []
         for row in acts:
             subject, author = Subject(row.kind, row.key), NodeId(row.author)
-            changes = {signed.id: signed.change for signed in catalog.changes(subject)}
-            said = changes.get(ChangeId(row.change))
+            changes = catalog.changes(subject)
+            said = next((one.change for one in changes if one.id == row.change), None)
+            if said is not None and is_mark(said):
+                continue  # it is told with the words that it belongs to
+            origin = origins_of(changes).get(ChangeId(row.change))
             names = (*said.sets, *said.adds, *said.removes) if said else ()
             views.append(
                 ActView(
@@ -103,12 +108,13 @@ class Histories:
                     act=row.act.hex() if row.act else None,
                     author=peer_id(author),
                     author_name=self._name_of(author),
+                    origin=(origin.name or None) if origin else None,
                     at=iso_utc(stamp_ms(row.at)),
                     kind=subject.kind,
                     subject=subject.key.hex(),
                     name=str(catalog.state(subject).fact(NAME, "")),
                     count=row.count,
-                    fields=list(dict.fromkeys(names)),
+                    fields=[name for name in dict.fromkeys(names) if name != ORIGIN],
                 )
             )
         return views
@@ -121,40 +127,36 @@ class Histories:
         """
         if act is not None:
             target = _only(await trio.to_thread.run_sync(self._query.acts_like, act, 2), act)
-            return await self._undo(self._photos_of(target), lambda one: one.change.act == target)
+            others = await trio.to_thread.run_sync(self._query.others_of_act, target)
+            subjects = dict.fromkeys(Subject(one.kind, one.key) for one in others)
+            photos = self._photos_of(target)
+            return await self._undo(photos, subjects, lambda one: one.change.act == target)
         assert change is not None
         edit = _only(await trio.to_thread.run_sync(self._query.changes_like, change, 2), change)
-        if edit.kind == PHOTO:
-            photos = _once([BlobId(edit.key)])
-            return await self._undo(photos, lambda one: one.id == edit.change)
-        return await self._undo_other(Subject(edit.kind, edit.key), ChangeId(edit.change))
+        is_photo = edit.kind == PHOTO
+        photos = _once([BlobId(edit.key)] if is_photo else [])
+        subjects = {} if is_photo else {Subject(edit.kind, edit.key): None}
+        return await self._undo(photos, subjects, lambda one: one.id == edit.change)
 
-    async def _undo_other(self, subject: Subject, change: ChangeId) -> UndoView:
-        """Take back what was said of an album, or of another subject that is no photo."""
-
-        def write(catalog: Catalog) -> None:
-            draft = undo(
-                subject,
-                catalog.changes(subject),
-                change,
-                is_effective=catalog.is_effective,
-                display=catalog.display,
-                embedded=lambda name: None,
-            )
-            if draft.sets.get(ALBUM_NAME, "") is None:
-                raise UndoRefused("it made the album; delete the album instead")
-            catalog.write([replace(draft, act=act)])
-
-        act = self._edits.new_act()
-        await self._thread.call(write)
-        return UndoView(act.hex(), 0, 0, [])
-
-    async def _undo(self, photos: AsyncGenerator[list[BlobId], None], is_meant: Meant) -> UndoView:
+    async def _undo(
+        self,
+        photos: AsyncGenerator[list[BlobId], None],
+        others: Collection[Subject],
+        is_meant: Meant,
+    ) -> UndoView:
+        """Take back what is meant of photos, and of others: albums."""
         undoing, act = _Undoing(is_meant), self._edits.new_act()
+
+        def write(catalog: Catalog) -> int:
+            states = [catalog.state(subject) for subject in others]
+            drafts = [undoing.draft(catalog, state) for state in states]
+            return len(catalog.write([replace(draft, act=act) for draft in drafts if draft]))
+
+        albums = await self._thread.call(write) if others else 0
         undone = await self._edits.apply(photos, undoing.draft, act)
-        if not undone:
+        if not (undone or albums):
             raise UndoRefused(undoing.kept[0].reason if undoing.kept else "nothing is left of it")
-        return UndoView(act.hex(), undone, undoing.kept_count, undoing.kept)
+        return UndoView(act.hex(), undone, undoing.kept_count, undoing.kept, albums)
 
     async def _photos_of(self, act: bytes) -> AsyncGenerator[list[BlobId], None]:
         after: bytes | None = None
@@ -168,7 +170,7 @@ class Histories:
 
 
 class _Undoing:
-    """What takes back the changes that are meant, and why that is not possible of some photos."""
+    """What takes back the changes that are meant, and why that is not possible of some subjects."""
 
     def __init__(self, is_meant: Meant) -> None:
         self._is_meant = is_meant
@@ -176,13 +178,13 @@ class _Undoing:
         self.kept_count = 0
 
     def draft(self, catalog: Catalog, state: SubjectState) -> Draft | None:
-        """Called on the catalog's thread, one photo after another."""
+        """Called on the catalog's thread, one photo or album after another."""
         changes = catalog.changes(state.subject)
         meant = [signed for signed in changes if self._is_meant(signed)]
         reason = "it is not here any more"
         for signed in sorted(meant, key=lambda one: one.change.at, reverse=True):
             try:
-                return undo(
+                draft = undo(
                     state.subject,
                     changes,
                     signed.id,
@@ -190,6 +192,9 @@ class _Undoing:
                     display=catalog.display,
                     embedded=partial(embedded, facts_of(state)),
                 )
+                if state.subject.kind == ALBUM and draft.sets.get(ALBUM_NAME, "") is None:
+                    raise UndoRefused("it made the album; delete the album instead")
+                return draft
             except UndoRefused as refusal:
                 reason = refusal.message
         self.kept_count += 1

@@ -26,6 +26,7 @@ from photonic.crdt.index import PhotoIndex
 from photonic.errors import PhotonicError
 from photonic.identity import Identity
 from photonic.ids import BlobId, LibraryId, Subject
+from photonic.index_builders import Sources
 from photonic.journal.journal import Journal
 from photonic.layout import Layout
 from photonic.projector import Projector
@@ -138,10 +139,9 @@ class Keeper:
         try:
             directory = self._layout.directory(self._library)
             catalog = Catalog(self._library, self._identity, journal, self._world, directory)
-            clock = self._world.clock
-            projector = Projector(
-                catalog, journal, self.index, self._identity.node, self._stored, clock
-            )
+            me, clock = self._identity.node, self._world.clock
+            sources = Sources(self._library, directory, self._layout.blobs)
+            projector = Projector(catalog, journal, self.index, me, self._stored, clock, sources)
             projector.catch_up()
         except BaseException:
             journal.close()
@@ -185,18 +185,21 @@ class Keeper:
 
     def _do_a_piece(self, library: _Opened, token: trio.lowlevel.TrioToken) -> bool:
         """Do a little of what nobody waits for; False if nothing is left to do."""
+        lagged = self.progress[0] > 0
         try:
             shown = library.projector.step()
+            self._look_at(library)
             if shown is None and library.projector.review():
                 return True
             if shown is None:
                 return self._look_after(library, token)
-            self._look_at(library)
         except Exception:
             log.exception("what nobody waits for failed; it is tried again later")
             return False
         if shown:
             token.run_sync_soon(self._on_commit, _shown_anew(shown))
+        if lagged and not self.progress[0]:  # an index that was made anew names no subjects
+            token.run_sync_soon(self._on_commit, Committed(index_caught_up=True))
         return True
 
     def _look_after(self, library: _Opened, token: trio.lowlevel.TrioToken) -> bool:

@@ -6,6 +6,7 @@
     libraries/ID/journal.db every change: the catalog
     libraries/ID/index.db   derived from the journal; may be deleted, as may directory.db
     libraries/ID/seen.db    which files were taken in; may be deleted
+    libraries/ID/grace.json how long the trash was counted; without it the days begin anew
     blobs/                  originals, previews and sidecars: plain files, small ones packed
     pauses.json             what is left alone, once somebody paused something
     limits.json             limits of transfers, once somebody changed them at run time
@@ -72,6 +73,9 @@ class Layout:
 
     def directory(self, library: LibraryId) -> Path:
         return self.home / "libraries" / library.hex() / "directory.db"
+
+    def grace(self, library: LibraryId) -> Path:
+        return self.home / "libraries" / library.hex() / "grace.json"
 
     def read_record(self) -> LibraryRecord | None:
         """Return the library of this home, or None if it keeps none yet. Raises HomeUnusable."""

@@ -25,7 +25,7 @@ from photonic.crdt.query import PhotoQuery
 from photonic.crdt.wants import MissingPart
 from photonic.drafts import amendment, introduction
 from photonic.errors import BlobMissing, PhotonicError
-from photonic.events import Event, HoldingsChanged, SubjectsChanged
+from photonic.events import Event, HoldingsChanged, IndexCaughtUp, SubjectsChanged
 from photonic.identity import Identity
 from photonic.ids import BlobId, photo_subject
 from photonic.ingest.sidecar import read_marks
@@ -39,7 +39,8 @@ from photonic.search.criteria import Tree
 from photonic.wishes import read_page
 from photonic.world import World
 
-_COMPARED_AT_ONCE = 1_000  # blobs
+_COMPARED_AT_ONCE = 250  # blobs
+_COMPARING_PAUSE_FACTOR = 3  # times what comparing some took, while the node serves
 _COMPARED_AT_START_MAX = 20_000  # photos; a larger library is compared while the node serves
 _KEY_BYTES = 8  # of a blob's id, by which the index is in order
 
@@ -81,7 +82,7 @@ class Library:
                 await trio.to_thread.run_sync(self.keeper.index.photo_count)
                 > _COMPARED_AT_START_MAX
             ):
-                tasks.start_soon(self.reconcile)
+                tasks.start_soon(self.reconcile, True)
             else:
                 await self.reconcile()
             task_status.started()
@@ -93,20 +94,27 @@ class Library:
             self._announce(
                 SubjectsChanged(tuple(committed.subjects), tuple(committed.changes), origin)
             )
+        if committed.index_caught_up:
+            self._announce(IndexCaughtUp())
         if committed.blobs:
             self._announce(HoldingsChanged(tuple(photo_subject(b) for b in committed.blobs)))
         self._on_commit(committed)
 
-    async def reconcile(self) -> None:
+    async def reconcile(self, gently: bool = False) -> None:
         """Make index and holdings agree with what the store has: after a crash, or a restore.
 
         Page by page, in bounded memory; what comes or goes meanwhile is said by whoever does it.
+        `gently`: most of the time is left for what somebody waits for.
         """
         index, behind = self.keeper.index, b""
+        began_s = trio.current_time()
         while rows := await trio.to_thread.run_sync(index.held_after, behind, _COMPARED_AT_ONCE):
             blobs = [BlobId(blob) for blob, _, _ in rows]
             behind = blobs[-1][:_KEY_BYTES]
             await self.keeper.call(partial(self._compare, rows))
+            if gently:
+                await trio.sleep(_COMPARING_PAUSE_FACTOR * (trio.current_time() - began_s))
+                began_s = trio.current_time()
 
     def _compare(self, rows: Sequence[tuple[bytes, str, bool]], catalog: Catalog) -> None:
         index, me = self.keeper.index, self.identity.node

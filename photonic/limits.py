@@ -86,7 +86,7 @@ UPKEEP_INTERVAL_S, SCRUB_INTERVAL_S = 60.0, 6 * 3600.0  # between looks; between
 SCRUB_FIRST_S = 300.0  # after the start
 BATCHES_PER_MERGE = 16
 INDEX_REBUILD_CHANGES_MIN = 20_000  # that an index lacks, before it is made anew as a whole
-FLOOD_SUBJECTS_MIN, FLOOD_SUBJECTS_MAX = 100, 1_000  # in one commit; in a row, before ...
+FLOOD_SUBJECTS_MIN, FLOOD_SUBJECTS_MAX = 150, 1_000  # in one commit; in a row, before ...
 FLOOD_CALM_S = 2.0  # ... they are indexed only when no such commit came for so long
 INDEX_BUILDING_LOOK_S = 0.5
 STALE_PIECE = 200  # subjects projected again between two other jobs
@@ -99,6 +99,7 @@ QUERY_DEPTH_EXPANDED_MAX = 64  # ... in the place of their names
 NODE_ID_CHARS_MAX = 128
 TRASH_DAYS_MAX = 36_500
 TRASH_DAYS_DEFAULT = 30  # a photo in the trash can be taken back this long, at least
+GRACE_SPANS_MAX = 1_000  # leaps of the clock that are remembered; it only waits longer
 EDIT_WINDOW_PHOTOS = 50_000  # of one act, chosen at a time and ordered by shard
 EDIT_PHOTOS_AT_ONCE = 100  # of one act, written in one go
 EDIT_IDS_MAX = 10_000  # photos that one request names
@@ -151,6 +152,7 @@ LANE_BUFFER_BYTES = 512 * KIB  # grows to the longest frame
 LANE_WINDOW_BYTES = 16 * MIB  # asked over one lane and not yet on disk
 LANE_AHEAD_MESSAGES = 8  # read from a lane and not yet on disk
 LANE_IDLE_S = 15.0  # a lane without questions is closed
+LANE_ACCEPT_PAUSE_S = 1.0  # after a lane could not come in for want of descriptors or memory
 LANE_TICKET_S, LANE_TICKETS_MAX = 30.0, 256
 LANE_RETRY_S = 60.0  # before a lane is tried again where there was none
 LANE_FRAME_BYTES_MAX, CERTIFICATE_CHARS_MAX = 8 * KIB, 4_096  # when two agree on a lane
@@ -317,6 +319,7 @@ assert STREAM_WINDOW_BYTES * SERVED_STREAMS_PER_PEER_MAX < CONNECTION_UNREAD_BYT
 assert STREAM_WINDOW_BYTES >= 256 * KIB, "the multiplexer's own first window"
 assert STREAMS_PER_GUEST_MAX * 256 * KIB <= GUEST_UNREAD_BYTES_MAX
 assert 3 * (QUERY_DEPTH_MAX + 2) <= QUERY_DEPTH_EXPANDED_MAX, "what is read can be expanded"
+assert EDIT_PHOTOS_AT_ONCE < FLOOD_SUBJECTS_MIN, "what a person does is no flood"
 assert SHARDS & (SHARDS - 1) == 0, "the shard is the first bits of a hash"
 assert PAGE_ITEMS_DEFAULT <= PAGE_ITEMS_MAX
 assert len(PREVIEW_EDGES_PX) * PREVIEW_BYTES_MAX + 1 * MIB <= FRAME_BYTES_MAX, "a worker's answer"

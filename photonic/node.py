@@ -6,8 +6,6 @@ its constructor. `Node.run` owns every task: when it returns, none is left.
 
 from __future__ import annotations
 
-import dataclasses
-import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,20 +18,23 @@ from anyio.abc import TaskGroup
 from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
+from photonic.acquaintances import Acquaintances
 from photonic.admission import Admissions
 from photonic.albums import Albums
+from photonic.answers import Answers
 from photonic.blobs.files import FileStore
 from photonic.catalog_tasks import CatalogTasks
 from photonic.config import Settings
 from photonic.crdt.commits import Committed
-from photonic.edits import Edits, Said
+from photonic.edits import Edits
 from photonic.errors import JournalDamaged, LibraryNotEmpty
 from photonic.events import EventLog
 from photonic.finder import Finder
 from photonic.gallery import Gallery
+from photonic.grace import Grace
 from photonic.histories import Histories
 from photonic.identity import Identity
-from photonic.ids import BlobId, NodeId, parse_peer_id, peer_id
+from photonic.ids import BlobId, NodeId, peer_id
 from photonic.ingest.importer import Importer
 from photonic.ingest.seen import Seen
 from photonic.ingest.workers import Workers
@@ -53,6 +54,7 @@ from photonic.p2p.lanes import Lanes
 from photonic.p2p.libp2p_transport import Libp2pTransport
 from photonic.p2p.messages import BLOB_PROTOCOL, CATALOG_PROTOCOL, ENROL_PROTOCOL, Hello
 from photonic.p2p.peers import PeerBook
+from photonic.p2p.rates import Bandwidth
 from photonic.p2p.sessions import Sessions
 from photonic.p2p.throttle import Throttle
 from photonic.p2p.transfers import Transfers
@@ -67,29 +69,16 @@ from photonic.supervise import keep_running
 from photonic.trash import Trash
 from photonic.verifications import Verifications
 from photonic.views import (
-    CatalogTaskView,
-    ConflictPage,
-    DoctorView,
-    ImportView,
-    InvitationView,
     LibraryView,
-    OriginalFile,
-    PeerView,
-    PhotoDetail,
-    PhotoFilter,
-    PhotoPage,
-    PreviewImage,
     StatusView,
 )
 from photonic.world import World
-
-log = logging.getLogger(__name__)
 
 # Serves a node over HTTP until cancelled, and reports its URL when it does.
 Face = Callable[..., Coroutine[Any, Any, None]]
 
 
-class Node:
+class Node(Answers):
     """One running node of one library. Implements `views.LocalNode`."""
 
     def __init__(
@@ -107,17 +96,14 @@ class Node:
         self.book = PeerBook(self.identity.node)
         self.throttle = Throttle(world.clock)
         self.library = Library(
-            layout,
-            record,
-            self.identity,
-            self.role,
-            self.store,
-            world,
-            self.events.announce,
+            layout, record, self.identity, self.role, self.store, world, self.events.announce,
             self._on_commit,
-        )
+        )  # fmt: skip
         keeper = self.library.keeper
         self.admissions = Admissions(layout, keeper, record, self.identity, self.transport, world)
+        self.acquaintances = Acquaintances(
+            self.book, self.admissions, settings.name, layout.peers, world.files, self._on_found
+        )
         self.lanes = Lanes(
             self.transport,
             self.identity,
@@ -140,7 +126,9 @@ class Node:
             self.transport, keeper.call, self.book, world, self._hello, self._on_peer_news
         )
         self.connector = Connector(self.transport, self.book, self.admissions.members, world)
-        self.discovery = Discovery(self.identity.node, self.transport.addresses, self._on_found)
+        self.discovery = Discovery(
+            self.identity.node, self.transport.addresses, self.acquaintances.found
+        )
         self.seen = Seen(layout.index(record.library).with_name("seen.db"), world.clock)
         importer = Importer(self.store, self.workers, self.library, self.problems, self.seen)
         self.intake = Intake(importer, world, self.events.announce, self.problems)
@@ -154,52 +142,41 @@ class Node:
 
     def _make_observatory(self) -> Observatory:
         return Observatory(
-            self.settings,
-            self.role,
-            self.identity.node,
-            self.library,
-            self.admissions,
-            self.transport,
-            self.book,
-            self.sessions,
-            self.connector,
-            self.transfers,
-            self.intake,
-            self.problems,
-            self.world,
-            self.scrubber,
-        )
+            self.settings, self.role, self.identity.node, self.library, self.admissions,
+            self.transport, self.book, self.sessions, self.connector, self.transfers, self.intake,
+            self.problems, self.world, self.scrubber,
+        )  # fmt: skip
 
     def _make_services(self) -> None:
         """Make what answers for photos."""
         keeper, query, world = self.library.keeper, self.library.query, self.world
+        own, name_of = self.identity.node, self.acquaintances.name_of
         self.finder = Finder(query, world.clock)
         self.edits = Edits(keeper, self.finder, world.entropy)
-        self.history = Histories(keeper, query, self.edits, self._name_of)
+        self.history = Histories(keeper, query, self.edits, name_of)
         self.albums = Albums(keeper, query, self.finder, world.entropy)
         self.policies = Policies(keeper)
         self.trash = Trash(
             keeper,
             query,
             self.edits,
-            self.identity.node,
+            own,
             world.clock,
-            self._name_of,
+            name_of,
             self.library.drop,
-            self.settings.trash_days,
+            Grace(self.settings.trash_days, world, self.layout.grace(self.record.library)),
         )
-        self.gallery = Gallery(
-            keeper, query, self.finder, self.store, self.workers, self._name_of, self.identity.node
-        )
+        self.gallery = Gallery(keeper, query, self.finder, self.store, self.workers, name_of, own)
         self.limiter = Limiter(
             self.throttle,
             self.layout.limits,
             self.settings.bandwidth,
             world.files,
-            self._names,
+            self.acquaintances.names,
             self.events.announce,
-            lambda _: self.transfers.wake(),
+            self._on_limits,
         )
+        self.lanes.limit(self.throttle.bandwidth)
         self.library.holds_originals = lambda: self.throttle.bandwidth.holds_originals
         self.moving = self._make_moving()
         self._make_scrubber()
@@ -211,7 +188,7 @@ class Node:
             self.layout.pauses,
             self.world.files,
             self.finder,
-            self._names,
+            self.acquaintances.names,
             self.events.announce,
             self.transfers.pause,
         )
@@ -247,6 +224,10 @@ class Node:
             self.events.announce,
         )  # fmt: skip
 
+    def _on_limits(self, bandwidth: Bandwidth) -> None:
+        self.lanes.limit(bandwidth)
+        self.transfers.wake()
+
     async def _withdraw(self, blobs: Sequence[BlobId]) -> None:
         await self.library.withdraw(blobs)
         self.transfers.wake()  # what is wrong of them is wanted again
@@ -277,7 +258,7 @@ class Node:
             async with anyio.create_task_group() as tasks:
                 await tasks.start(self.library.run)
                 await self.admissions.load()
-                self._load_peers()
+                self.acquaintances.load(self.settings.peers)
                 for damage in self.library.keeper.damaged:
                     self.problems.add(JournalDamaged(damage), damage)
                 await tasks.start(self.workers.run)
@@ -285,7 +266,9 @@ class Node:
                     self.transport.run, handlers, guests, self.admissions.gate, self._on_peer
                 )
                 self._start_services(tasks)
-                url = await tasks.start(face, self, self.settings.http_host, self._http_port)
+                url = await tasks.start(
+                    face, self, self.settings.http_host, self.settings.http_port
+                )
                 self.observatory.http = url
                 self.http_address = url.rpartition("/")[2]
                 self._write_node_file(url)
@@ -295,13 +278,9 @@ class Node:
                 tasks.cancel_scope.cancel()
         finally:
             self.layout.node_file.unlink(missing_ok=True)
-            self._save_peers(self.book.dump())
+            self.acquaintances.save(self.book.dump())
             self.store.close()
             self.seen.close()
-
-    @property
-    def _http_port(self) -> int:
-        return self.settings.http_port
 
     def _start_services(self, tasks: TaskGroup) -> None:
         services: dict[str, Callable[[], Awaitable[None]]] = {
@@ -342,20 +321,6 @@ class Node:
 
     # --- peers -------------------------------------------------------------------------------
 
-    def _load_peers(self) -> None:
-        if self.layout.peers.exists():
-            self.book.load(self.layout.peers.read_bytes())
-        for address in self.settings.peers:
-            bare, _, name = address.rpartition("/p2p/")
-            self.book.learn(parse_peer_id(name), (bare,))
-
-    def _save_peers(self, dump: bytes) -> None:
-        """Keep the addresses of peers. Blocking; the dump is made on the event loop."""
-        try:
-            self.world.files.write_durable(self.layout.peers, dump)
-        except OSError as error:
-            log.warning("addresses of peers could not be kept: %s", error)
-
     def _on_peer(self, event: PeerUp | PeerDown) -> None:
         self.sessions.note(event)
         if isinstance(event, PeerDown):
@@ -363,26 +328,13 @@ class Node:
         self.events.announce(self.observatory.peer_event(event))
         self.transfers.wake()
 
+    def _on_found(self) -> None:
+        self.connector.wake()
+
     def _on_peer_news(self, _node: NodeId) -> None:
         self.connector.wake()
         self.observatory.note_change()
         self.transfers.wake()
-
-    def _name_of(self, node: NodeId) -> str | None:
-        """What a node is called: by itself if it said so, else by its certificate."""
-        if node == self.identity.node:
-            return self.settings.name
-        hello, member = self.book.get(node).hello, self.admissions.member(node)
-        return hello.name if hello else (member.certificate.name if member else None)
-
-    def _names(self) -> dict[NodeId, str]:
-        """What the other members are called."""
-        others = set(self.admissions.members()) - {self.identity.node}
-        return {node: self._name_of(node) or peer_id(node) for node in others}
-
-    def _on_found(self, node: NodeId, addresses: tuple[str, ...]) -> None:
-        if node in self.admissions.members() and self.book.learn(node, addresses):
-            self.connector.wake()
 
     def _on_commit(self, committed: Committed) -> None:
         self.sessions.announce(committed.announcements)
@@ -407,47 +359,10 @@ class Node:
                 told = hello
             dump = self.book.dump()
             if dump != kept:
-                await trio.to_thread.run_sync(self._save_peers, dump)
+                await trio.to_thread.run_sync(self.acquaintances.save, dump)
                 kept = dump
 
-    # --- LocalNode ---------------------------------------------------------------------------
-
-    async def status(self) -> StatusView:
-        return dataclasses.replace(
-            await self.observatory.status(),
-            limits=self.limiter.view(),
-            safety=self.moving.safety.view(),
-            pauses=await self.moving.pauses.views(),
-        )
-
-    async def photos(self, filters: PhotoFilter, limit: int, cursor: str | None) -> PhotoPage:
-        return await self.gallery.page(filters, limit, cursor)
-
-    async def photo(self, photo: str) -> PhotoDetail:
-        return await self.gallery.photo(photo)
-
-    async def edit(self, photo: str, said: Said) -> PhotoDetail:
-        return await self.gallery.edit(photo, said)
-
-    async def resolve(
-        self, photo: str, field: str, *, change: str | None = None, value: object = None
-    ) -> PhotoDetail:
-        return await self.gallery.resolve(photo, field, change=change, value=value)
-
-    async def conflicts(self, limit: int, cursor: str | None) -> ConflictPage:
-        return await self.gallery.conflicts(limit, cursor)
-
-    async def peers(self) -> list[PeerView]:
-        return self.observatory.peers()
-
-    async def original(self, photo: str) -> OriginalFile:
-        return await self.gallery.original(photo)
-
-    async def preview(self, photo: str, edge_px: int) -> PreviewImage:
-        return await self.gallery.preview(photo, edge_px)
-
-    async def invite(self, role: str, ttl_s: int, scopes: Sequence[str] | None) -> InvitationView:
-        return await self.admissions.invite(role, ttl_s, scopes)
+    # --- another library ---------------------------------------------------------------------
 
     async def join(self, code: str) -> LibraryView:
         """Join another library; this node then starts again as its member.
@@ -479,23 +394,5 @@ class Node:
                 f"{self.record.name} has {photos} photos and {len(others)} other members"
             )
 
-    async def start_import(self, folder: str) -> ImportView:
-        return await self.intake.start(Path(folder))
-
-    async def imports(self) -> list[ImportView]:
-        return self.intake.views()
-
-    async def doctor(self) -> list[DoctorView]:
-        return await self.observatory.doctor()
-
     async def stop(self) -> None:
         self._ended.set()
-
-    async def start_catalog_export(self, folder: str) -> CatalogTaskView:
-        return await self.tasks.start_export(Path(folder))
-
-    async def start_catalog_import(self, folder: str, *, merge: bool) -> CatalogTaskView:
-        return await self.tasks.start_import(Path(folder), merges=merge)
-
-    async def catalog_tasks(self) -> list[CatalogTaskView]:
-        return self.tasks.views()

@@ -17,6 +17,7 @@ MediaKind = Literal["raw", "image", "video"]
 @dataclass(frozen=True, slots=True)
 class PhotoSummary:
     """A photo in a list. `held`: this node has the original. `conflicts`: contested fields.
+    `added`: when it came into the library; one without `taken` stands there in the timeline.
 
     `flag` is pick or reject; `trashed`: it is in the trash, which only `is:trashed` lists;
     `removal_held`: another node put it there in a burst, which is not followed before somebody
@@ -38,6 +39,7 @@ class PhotoSummary:
     flag: str | None
     trashed: bool
     removal_held: bool
+    added: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,8 @@ class PhotoFilter:
     """Which photos to list: all that is given must hold.
 
     `taken_from` and `taken_to` are ISO 8601 in the camera's local time, both inclusive; a shorter
-    one stands for its whole period ("2024-05" is all of May).
+    one stands for its whole period ("2024-05" is all of May). `at` is such a period, too: the list
+    begins with it, whatever is newer (or older, where the oldest come first) is passed by.
     """
 
     q: str = ""  # a query, docs/search.md
@@ -129,6 +132,7 @@ class PhotoFilter:
     conflicts_only: bool = False
     held: bool | None = None
     tag: str | None = None
+    at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,12 +223,17 @@ class TrashedView:
 
 @dataclass(frozen=True, slots=True)
 class HeldRemovalsView:
-    """How many removals of one node wait for somebody to confirm them; the last was at `at`."""
+    """How many removals of one node wait for somebody to confirm them; the last was at `at`.
+
+    `act` is what the last of them was done by: undone, its photos are out of the trash everywhere.
+    None if it was a removal of one photo alone.
+    """
 
     node: str
     name: str | None
     count: int
     at: str
+    act: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,12 +290,14 @@ class SaidView:
     """One change in the history of a photo.
 
     `counts`: false if its author was not allowed to make it. `first`: it brought the photo in.
+    `origin`: who said it first, where `author` imported it from another library.
     """
 
     change: str
     act: str | None
     author: str
     author_name: str | None
+    origin: str | None
     at: str
     counts: bool
     first: bool
@@ -309,13 +320,15 @@ class ActView:
 
     `id` is what `undo` takes: the act if there is one, else the change. It was about `count`
     photos, or about an album or another `kind`; `subject` is the id of one of them and `name` its
-    name. `fields` names what was changed.
+    name. `fields` names what was changed. `origin`: who did it first, in the library from which
+    `author` imported it.
     """
 
     id: str
     act: str | None
     author: str
     author_name: str | None
+    origin: str | None
     at: str
     kind: str
     subject: str
@@ -343,13 +356,15 @@ class KeptView:
 class UndoView:
     """`undone` photos are as they were before, by the new act `act`; `kept` ones are not.
 
-    `kept` names the first of them; `kept_count` counts all.
+    `kept` names the first of them; `kept_count` counts all. `albums`: how many of them are as they
+    were before, too.
     """
 
     act: str | None
     undone: int
     kept_count: int
     kept: list[KeptView]
+    albums: int
 
 
 # --- albums ----------------------------------------------------------------------------------
@@ -366,6 +381,13 @@ class AlbumView:
     name: str
     query: str | None
     conflicts: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class DeletedAlbum(AlbumView):
+    """What an album was; `act` brings it back."""
+
+    act: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,33 +10,24 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from itertools import islice
-from typing import TypeAlias
 
 from photonic import limits
-from photonic.crdt.batches import AlbumRow, Batch, EditRow
-from photonic.crdt.brake import Removal, held
+from photonic.crdt.batches import Batch
 from photonic.crdt.catalog import Catalog
-from photonic.crdt.changes import SignedChange
 from photonic.crdt.commits import Committed
-from photonic.crdt.fields import ALBUM_GONE, ALBUM_NAME, ALBUM_QUERY, CONFIRMED, ORIGINAL
-from photonic.crdt.fold import SubjectState, fold
 from photonic.crdt.index import PhotoIndex
 from photonic.crdt.keys import ROOT, SHARD_COUNT, shard_of, shard_of_key
-from photonic.crdt.projection import PhotoRow, is_alone, project, project_alone
+from photonic.crdt.loader import discard
 from photonic.crdt.query import PhotoQuery
-from photonic.crdt.tables import IN_TRASH, REMOVAL_HELD
-from photonic.ids import ALBUM, PHOTO, REMOVALS, BlobId, NodeId, Subject
+from photonic.crdt.standpoint import Known, Standpoint, by_subject, in_pieces
+from photonic.ids import BlobId, NodeId, Subject
+from photonic.index_builders import Builder, BuilderApart, BuilderFailed, BuilderHere, Sources
 from photonic.journal.journal import Journal
+from photonic.judging import Judging
 from photonic.rebuild import Rebuild
 from photonic.world import Clock
 
 log = logging.getLogger(__name__)
-
-_Known: TypeAlias = tuple[Subject, Sequence[SignedChange]]
-
-# A library with more photos has no higher limit (see brake.limit_for).
-_PHOTOS_THAT_MATTER = limits.BRAKE_PHOTOS_MAX * 100 // limits.BRAKE_PERCENT
 
 
 class Projector:
@@ -50,18 +41,24 @@ class Projector:
         me: NodeId,
         stored: Callable[[Collection[BlobId]], Collection[BlobId]],
         clock: Clock,
+        sources: Sources | None = None,
     ) -> None:
-        """`stored` says which of some blobs are in this node's store."""
+        """`stored` says which of some blobs are in this node's store.
+
+        `sources`: where another process finds both; None keeps all work in this one.
+        """
         self._catalog, self._journal, self._index = catalog, journal, index
-        self._query = PhotoQuery(index.engine)
-        self._me, self._stored, self._clock = me, stored, clock
-        self._is_review_due = True  # what the brake holds may be free, or not held yet
-        self._pieces: Iterator[list[_Known]] | None = None  # of the shard that is being projected
+        self._judging = Judging(catalog, index, PhotoQuery(index.engine), me)
+        self._stored, self._clock = stored, clock
+        self._pieces: Iterator[list[Known]] | None = None  # of the shard that is being projected
         self._stale_most = 0
         self._rebuild: Rebuild | None = None
         self._can_rebuild = True  # until it was tried in vain
+        self._sources = sources  # until it was tried in vain
         self._flood = 0  # subjects that came in large commits, one soon after another
         self._flood_at_s = 0.0
+        if index.path is not None:
+            discard(index.path)
 
     def close(self) -> None:
         """End what is under way; it begins anew at the next start."""
@@ -72,8 +69,7 @@ class Projector:
     @property
     def is_waiting(self) -> bool:
         """Whether `step` has nothing to do just now, but will have soon."""
-        is_building = self._rebuild is not None and self._rebuild.is_building
-        return is_building or bool(self._index.stale())
+        return self._rebuild is not None or bool(self._index.stale())
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -89,13 +85,12 @@ class Projector:
 
     def catch_up(self) -> None:
         """Note what the journal has and the index has not; do it at once if it is little."""
+        self.close()  # it would not hear of what is found here
         number = self._index.journal_number
         if number > self._journal.last_number:
             self._index.clear()  # the journal is an older copy than the index
             number = 0
-        for author in self._query.removing_authors(held_only=False):
-            if author != self._me:
-                self._judge(author)  # a crash may have come between a removal and its judgement
+        self._judging.judge_all()
         lagging = {*self._journal.shards_since(number), *self._journal.suspect} - {ROOT}
         self._mark(lagging)
         if len(lagging) <= limits.STALE_SHARDS_AT_ONCE and (
@@ -116,37 +111,40 @@ class Projector:
         shards = {shard_of(subject) for subject in committed.subjects}
         shards |= {shard_of_key(blob) for blob in committed.blobs}
         if self._rebuild is not None:
-            self._rebuild.touch(shards - {ROOT})
-        if self._is_flood(len(committed.subjects) + len(committed.blobs)):
+            self._rebuild.touch(shards - {ROOT}, self._clock.monotonic_s())
+        if self._is_flood(committed):
             self._mark(shards - {ROOT})
             return
-        batch = self._batch(self._changes(committed.subjects), committed.fresh)
+        batch = self._standpoint().batch(self._changes(committed.subjects), committed.fresh)
         batch.holders = {blob: self._catalog.holders(blob) for blob in committed.blobs}
         self._index.apply(batch, self._journal.last_number)
-        self._brake(batch.rows, committed.subjects)
-        self._is_review_due = self._is_review_due or bool(batch.rows)
+        self._judging.follow(batch.rows, committed.subjects)
 
     def review(self) -> bool:
         """Judge again what the brake holds: more photos may have come. False if that is done."""
-        if not self._is_review_due:
-            return False
-        self._is_review_due = False
-        for author in self._query.removing_authors(held_only=True):
-            self._judge(author)
-        return True
+        return self._judging.review()
 
-    def _is_flood(self, subjects: int) -> bool:
+    def _is_flood(self, committed: Committed) -> bool:
         """Whether a commit is one of many large ones, as when a new node hears of everything.
 
         A photo of any year touches pages all over the index: to project so many one commit after
-        another takes longer than to make the index anew when they are all here.
+        another takes longer than to make the index anew when they are all here. What is said on
+        this node meanwhile shows at once.
         """
-        if subjects < limits.FLOOD_SUBJECTS_MIN or self._index.path is None:
+        if self._index.path is None:
             return False
+        subjects = len(committed.subjects) + len(committed.blobs)
+        if subjects < limits.FLOOD_SUBJECTS_MIN:
+            is_heard = all(origin is not None for origin in committed.subjects.values())
+            return is_heard and self._is_flooded and self._is_much
         if not self._is_flooded:
             self._flood = 0
         self._flood += subjects
         self._flood_at_s = self._clock.monotonic_s()
+        return self._is_much
+
+    @property
+    def _is_much(self) -> bool:
         return self._flood > limits.FLOOD_SUBJECTS_MAX + self._index.photo_count() // 2
 
     @property
@@ -162,25 +160,27 @@ class Projector:
         if self._rebuild is not None:
             return self._go_on(self._rebuild)
         stale = self._index.stale()
-        if not stale or self._is_flooded:
+        if not stale:
             return None
         if self._pieces is None and self._pays_to_rebuild(stale):
-            self._rebuild = Rebuild(self._index, self._everything(), self._clock.now_ms())
-            return []
+            return self._begin_rebuild(stale)
+        if self._is_flooded:
+            return None
         number = stale[0]
         if self._pieces is None:
-            self._pieces = _in_pieces(self._shard(number))
-            self._index.apply(Batch(holders=self._holders(number)))
+            self._pieces = in_pieces(by_subject(self._catalog.directory.shard(number)))
+            said = self._catalog.directory.holdings(number)
+            self._index.apply(Batch(holders=self._standpoint().holders(said)))
         piece = next(self._pieces, None)
         if piece is None:
             self._pieces = None
             self._index.apply(Batch(projected=[number]))
             self._catalog.trim()
             return []
-        batch = self._batch(piece, None)
+        batch = self._standpoint().batch(piece)
         self._index.apply(batch)
         subjects = [subject for subject, _ in piece]
-        self._brake(batch.rows, subjects)
+        self._judging.follow(batch.rows, subjects)
         return subjects
 
     # --- the whole index ---------------------------------------------------------------------
@@ -192,145 +192,69 @@ class Projector:
         is_much = lacking > max(limits.INDEX_REBUILD_CHANGES_MIN, 2 * known)
         return self._can_rebuild and is_much and self._index.path is not None
 
+    def _begin_rebuild(self, stale: Sequence[int]) -> list[Subject] | None:
+        """Begin to make the index anew: in the middle of a flood only if it costs this one nothing.
+
+        Who is `_flooded` and must do it alone does it when the flood is over.
+        """
+        path, now_ms = self._index.path, self._clock.now_ms()
+        assert path is not None, "an index in memory is small"
+        builder: Builder
+        try:
+            if self._sources is not None:
+                builder = BuilderApart(self._sources, path, now_ms)
+            elif self._is_flooded:
+                return None
+            else:
+                builder = BuilderHere(path, now_ms, self._project_shard)
+        except Exception as error:  # noqa: BLE001 - it is logged
+            return self._give_up(error)
+        self._rebuild = Rebuild(self._index, builder, stale, self._clock.monotonic_s())
+        return []
+
     def _go_on(self, rebuild: Rebuild) -> list[Subject] | None:
         try:
-            is_built = rebuild.step()
-        except Exception:
-            # No room for a second index, most likely: the old one is brought up to date in place.
-            log.exception("the index cannot be made anew; it is brought up to date in pieces")
-            self.close()
-            self._can_rebuild = False
-            return []
-        if is_built:
+            if not self._catalog.directory.is_written:
+                pass  # what it lacks nobody could take in
+            elif self._is_flooded and rebuild.is_apart:
+                rebuild.take_in_quiet(self._clock.monotonic_s())
+            else:
+                rebuild.take_in_all()
+            if not rebuild.step():
+                return None if rebuild.is_busy else []
             rebuild.finish(self._journal.last_number)
-            self._rebuild = None
-            for author in self._query.removing_authors(held_only=False):
-                if author != self._me:
-                    self._judge(author)
-        return None if rebuild.is_building else []
+        except Exception as error:  # noqa: BLE001 - it is logged
+            return self._give_up(error)
+        self._rebuild = None
+        self._judging.judge_all()
+        return []
 
-    def _everything(self) -> Iterator[tuple[int, Batch]]:
-        """Yield what the whole catalog comes to, in pieces, each with the number of its shard."""
-        for number in range(ROOT):
-            yield number, Batch(holders=self._holders(number))
-            for piece in _in_pieces(self._shard(number)):
-                yield number, self._batch(piece, None)
-            self._catalog.trim()
+    def _give_up(self, error: Exception) -> list[Subject]:
+        """Go on without another process, then without a second index."""
+        self.close()
+        if self._sources is not None and isinstance(error, BuilderFailed):
+            log.warning("the index is made in the node's own process, which is slower: %s", error)
+            self._sources = None
+        else:
+            # No room for a second index, most likely: the old one is brought up to date in place.
+            log.error(
+                "the index cannot be made anew; it is brought up to date in pieces", exc_info=error
+            )
+            self._can_rebuild = False
+        return []
 
-    def _shard(self, number: int) -> Iterable[_Known]:
-        """Return the subjects of a shard with all of their changes, read in one go."""
-        found: dict[Subject, list[SignedChange]] = {}
-        for signed in self._catalog.directory.shard(number):
-            found.setdefault(signed.change.subject, []).append(signed)
-        return found.items()
+    def _project_shard(self, number: int) -> Iterator[Batch]:
+        """Yield what a shard comes to, in pieces."""
+        standpoint = self._standpoint()
+        yield Batch(holders=standpoint.holders(self._catalog.directory.holdings(number)))
+        for piece in in_pieces(by_subject(self._catalog.directory.shard(number))):
+            yield standpoint.batch(piece)
+        self._catalog.trim()
 
-    def _holders(self, number: int) -> dict[BlobId, list[NodeId]]:
-        """Return the members that say they hold the originals of a shard."""
-        members = self._catalog.roster.members
-        live = {node for node, member in members.items() if member.cut is None}
-        found: dict[BlobId, list[NodeId]] = {}
-        for blob, node, is_held in self._catalog.directory.holdings(number):
-            nodes = found.setdefault(blob, [])
-            if is_held and node in live:
-                nodes.append(node)
-        return found
-
-    def _changes(self, subjects: Iterable[Subject]) -> Iterator[_Known]:
+    def _changes(self, subjects: Iterable[Subject]) -> Iterator[Known]:
         for subject in subjects:
             yield subject, self._catalog.changes(subject)
 
-    # --- batches -----------------------------------------------------------------------------
-
-    def _batch(self, known: Iterable[_Known], fresh: list[SignedChange] | None) -> Batch:
-        """Return what subjects come to. `fresh` are the changes to list; None: all of theirs."""
-        rows: list[PhotoRow] = []
-        gone: list[BlobId] = []
-        albums: list[AlbumRow] = []
-        said: list[SignedChange] = []
-        for subject, changes in known:
-            said += changes
-            if subject.kind == PHOTO:
-                row = self._row(subject, changes)
-                if row is None:
-                    gone.append(BlobId(subject.key))
-                else:
-                    rows.append(row)
-            elif subject.kind == ALBUM:
-                albums.append(_album(subject, self._catalog.state(subject)))
-        blobs = [blob.ref.blob for row in rows for blob in row.blobs]
-        there = frozenset(self._stored(blobs)) if blobs else frozenset()
-        edits, seqs = self._listed(said if fresh is None else fresh)
-        return Batch(
-            rows, gone, there, albums=albums, edits=edits, seqs=seqs, now_ms=self._clock.now_ms()
-        )
-
-    def _row(self, subject: Subject, changes: Sequence[SignedChange]) -> PhotoRow | None:
-        is_effective = self._catalog.is_effective
-        try:
-            if len(changes) == 1 and is_alone(changes[0]) and is_effective(changes[0]):
-                return project_alone(changes[0])
-            return project(fold(subject, changes, is_effective), self._catalog.display)
-        except Exception:  # one photo that somebody wrote nonsense into must not hide the others
-            log.exception("%s cannot be shown", subject)
-            return None
-
-    def _listed(
-        self, said: Iterable[SignedChange]
-    ) -> tuple[list[EditRow], list[tuple[NodeId, int, bytes]]]:
-        """Return what of some changes is listed: edits of people, and the numbers of all."""
-        edits: list[EditRow] = []
-        seqs: list[tuple[NodeId, int, bytes]] = []
-        for signed in said:
-            change, author = signed.change, NodeId(signed.change.author)
-            seqs.append((author, change.seq, signed.id))
-            is_edit = change.kind == ALBUM or (change.kind == PHOTO and ORIGINAL not in change.sets)
-            if is_edit and self._catalog.is_effective(signed):
-                act = change.act or None
-                edits.append(EditRow(signed.id, change.kind, change.key, act, author, change.at))
-        return edits, seqs
-
-    # --- the deletion brake ------------------------------------------------------------------
-
-    def _brake(self, rows: Sequence[PhotoRow], subjects: Iterable[Subject]) -> None:
-        """Judge the removals of each author of whom something new is known."""
-        authors = {row.removal.author for row in rows if row.removal is not None}
-        authors |= {NodeId(subject.key) for subject in subjects if subject.kind == REMOVALS}
-        for author in authors - {self._me}:
-            self._judge(author)
-
-    def _judge(self, author: NodeId) -> None:
-        known: dict[BlobId, tuple[Removal, bool]] = {}
-        after: BlobId | None = None
-        while page := self._query.removals(limits.PAGE_ITEMS_MAX, after, author=author):
-            known |= {row.photo: (Removal(row.photo, row.at_ms), row.held) for row in page}
-            after = page[-1].photo
-        confirmed = self._catalog.state(Subject(REMOVALS, author)).fact(CONFIRMED)
-        braked = held(
-            (removal for removal, _ in known.values()),
-            confirmed if isinstance(confirmed, int) else 0,
-            lambda at_ms: self._query.photos_before(at_ms, _PHOTOS_THAT_MATTER),
-        )
-        changed = {
-            photo: REMOVAL_HELD if photo in braked else IN_TRASH
-            for photo, (_, was_held) in known.items()
-            if (photo in braked) != was_held
-        }
-        if changed:
-            self._index.set_trashed(changed)
-
-
-def _album(subject: Subject, state: SubjectState) -> AlbumRow:
-    name, query = state.fact(ALBUM_NAME), state.fact(ALBUM_QUERY)
-    is_there = isinstance(name, str) and state.fact(ALBUM_GONE) is not True
-    return AlbumRow(
-        subject.key,
-        name if is_there and isinstance(name, str) else None,
-        query if isinstance(query, str) else None,
-        state.contested(),
-    )
-
-
-def _in_pieces(known: Iterable[_Known]) -> Iterator[list[_Known]]:
-    some = iter(known)
-    while piece := list(islice(some, limits.STALE_PIECE)):
-        yield piece
+    def _standpoint(self) -> Standpoint:
+        roster, display = self._catalog.roster, self._catalog.display
+        return Standpoint(roster, display, self._stored, self._clock.now_ms())

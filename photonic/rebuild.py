@@ -1,88 +1,106 @@
 """The whole index made anew beside the old one, while that one goes on answering.
 
-First the catalog is projected, piece by piece on its own thread; then another thread builds the
-file (`crdt/loader.py`), which takes the old one's place. What changes meanwhile is noted: those
-shards are stale afterwards, and what the store came to have is marked again. Who stops early loses
-nothing but time, for the shards stay stale until a rebuild is finished.
+Each shard is taken in, then all is merged into a file that takes the old one's place
+(`index_builders.py`). While a flood of foreign commits is on, a shard is taken in as soon as it was
+quiet for a while, so that little is left to do when the flood is over. What changes afterwards is
+noted: those shards are stale when the file is in place, and what the store came to have is marked
+again. Who stops early loses nothing but time: the shards stay stale until a rebuild is finished.
 """
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from pathlib import Path
 
 from photonic import limits
-from photonic.crdt.batches import Batch
 from photonic.crdt.index import PhotoIndex
-from photonic.crdt.loader import Loader
+from photonic.crdt.keys import ROOT
+from photonic.crdt.loader import mark_made
+from photonic.index_builders import Builder
 
 _STAGED, _ALL = 50, 100  # percent: the two stages take about as long
 
 
 class Rebuild:
-    """One rebuild. All but the building happens on the catalog's thread."""
+    """One rebuild; the catalog's thread owns it."""
 
     def __init__(
-        self, index: PhotoIndex, batches: Iterator[tuple[int, Batch]], now_ms: int
+        self, index: PhotoIndex, builder: Builder, lacking: Iterable[int], now_s: float
     ) -> None:
-        """`batches` projects the whole catalog, shard by shard, each with its shard's number."""
-        self._index, self._batches = index, batches
-        self._loader = Loader(index, now_ms)
-        self._shard = 0
-        self._touched: set[int] = set()
-        self._thread: threading.Thread | None = None
-        self._error: BaseException | None = None
-        self._is_built = False
+        """`lacking`: the shards that the old index lacks, which may change soon again."""
+        self._index, self._builder = index, builder
+        self._changed = dict.fromkeys(lacking, now_s)  # shards to take in, and when they changed
+        self._times = dict.fromkeys(range(ROOT), 0)  # that each was taken in
+        self._is_all_told = False
+        self._late: set[int] = set()  # shards that changed when all was told
+        self._path: Path | None = None
         index.remember_marks()
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether another process does the work."""
+        return self._builder.is_apart
 
     @property
     def percent(self) -> int:
         """How much is done."""
-        if self._thread is None:
-            return _STAGED * self._shard // limits.SHARDS
-        done, of = self._loader.progress
-        return _STAGED + (_ALL - _STAGED) * done // max(1, of)
+        done, of = self._builder.merged
+        if of == 0:
+            told = sum(self._times.values()) + len(self._changed)
+            return _STAGED * self._builder.staged // max(ROOT, told)
+        return _STAGED + (_ALL - _STAGED) * done // of
 
     @property
-    def is_building(self) -> bool:
-        """Whether there is nothing to do but to wait for the other thread."""
-        return self._thread is not None and self._thread.is_alive()
+    def is_busy(self) -> bool:
+        """Whether there is nothing to do but to wait."""
+        return self._path is None and self._builder.is_busy
 
-    def touch(self, shards: Iterable[int]) -> None:
-        """Note what changed since the rebuild began."""
-        self._touched.update(shards)
+    def touch(self, shards: Iterable[int], now_s: float) -> None:
+        """Note what changed."""
+        if self._is_all_told:
+            self._late.update(shards)
+        else:
+            self._changed |= dict.fromkeys(shards, now_s)
+
+    def take_in_quiet(self, now_s: float) -> None:
+        """Take in the shards that changed and then did not for a while.
+
+        One that goes on changing is waited for longer each time, so that the work stays in
+        proportion to what there is.
+        """
+        quiet = [
+            number
+            for number, changed_s in self._changed.items()
+            if now_s - changed_s >= limits.FLOOD_CALM_S * 2 ** self._times[number]
+        ]
+        self._take_in(quiet)
+
+    def take_in_all(self) -> None:
+        """Take in what is left, and merge. May be repeated."""
+        if not self._is_all_told:
+            fresh = {number for number, times in self._times.items() if times == 0}
+            self._take_in(sorted(fresh | self._changed.keys()))
+            self._builder.build()
+            self._is_all_told = True
+
+    def _take_in(self, shards: list[int]) -> None:
+        if shards:
+            self._builder.stage(shards)
+        for number in shards:
+            self._times[number] += 1
+            self._changed.pop(number, None)
 
     def step(self) -> bool:
-        """Stage a piece, or go on with the next stage; True when the file can be put in place.
-
-        Raises what the building raised.
-        """
-        if self._thread is None:
-            following = next(self._batches, None)
-            if following is not None:
-                self._shard, batch = following
-                self._loader.add(batch)
-                return False
-            self._thread = threading.Thread(target=self._build, name="index")
-            self._thread.start()
-        elif not self._thread.is_alive():
-            self._thread.join()
-            if self._error is not None:
-                raise self._error
-            return self._is_built
-        return False
-
-    def _build(self) -> None:
-        try:
-            self._is_built = self._loader.build()
-        except BaseException as error:  # noqa: BLE001 - raised by `step` on the catalog's thread
-            self._error = error
+        """Do a piece; True when the file can be put in place. Raises what the builder raises."""
+        self._path = self._builder.step()
+        return self._path is not None
 
     def finish(self, journal_number: int) -> None:
         """Put the new file in the old one's place; it is true up to the journal's entry."""
+        assert self._path is not None, "it is built"
+        mark_made(self._path, self._late, journal_number)
+        self._index.replace(self._path)
         marks = self._index.take_marks()
-        self._loader.finish()
-        self._index.mark_stale(self._touched, journal_number)
         for is_held in (True, False):
             blobs = [blob for blob, mark in marks.items() if mark is is_held]
             for start in range(0, len(blobs), limits.PAGE_ITEMS_MAX):
@@ -90,8 +108,5 @@ class Rebuild:
 
     def stop(self) -> None:
         """End it early, and throw away what was made."""
-        if self._thread is not None:
-            self._loader.stop()
-            self._thread.join()
+        self._builder.stop()
         self._index.take_marks()
-        self._loader.discard()

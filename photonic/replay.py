@@ -18,12 +18,12 @@ from msgspec.structs import replace
 
 from photonic import limits
 from photonic.crdt.changes import Change, SignedChange
+from photonic.crdt.fields import ORIGIN
 from photonic.crdt.fold import EMBEDDED
 from photonic.crdt.keys import change_key, parse_change_key
 from photonic.identity import SIGNATURE_BYTES
 from photonic.ids import LIBRARY, MEMBER, REMOVALS, ChangeId
 
-ORIGIN = "origin"
 KINDS_LEFT_OUT = frozenset((MEMBER, LIBRARY, REMOVALS))
 """What is said of another library's own nodes means nothing here."""
 
@@ -48,6 +48,24 @@ def origin_of(change: Change) -> Origin | None:
         except ValueError:
             continue
     return None
+
+
+def origins_of(changes: Iterable[SignedChange]) -> dict[ChangeId, Origin]:
+    """Return where the changes of one subject come from, for those that were said again."""
+    by_id = {signed.id: signed for signed in changes}
+    return {
+        place: origin
+        for signed in by_id.values()
+        if (origin := origin_of(signed.change))
+        for place in _places(signed)
+        # Nobody tells of another's words where they come from.
+        if place in by_id and by_id[place].change.author == signed.change.author
+    }
+
+
+def is_mark(change: Change) -> bool:
+    """Whether a change says nothing but where the one before it comes from."""
+    return not change.sets and not change.removes and set(change.adds) == {ORIGIN}
 
 
 class Replay:
@@ -126,8 +144,7 @@ class Replay:
 def _places(signed: SignedChange) -> frozenset[ChangeId]:
     """Return where the words stand that `signed` gives the origin of: with it, or before it."""
     change = signed.change
-    is_mark = not change.sets and not change.removes and set(change.adds) == {ORIGIN}
-    return frozenset((signed.id, *(map(ChangeId, change.parents) if is_mark else ())))
+    return frozenset((signed.id, *(map(ChangeId, change.parents) if is_mark(change) else ())))
 
 
 def _fits(change: Change) -> bool:

@@ -71,6 +71,7 @@ def detail(
         flag=row.flag,
         trashed=row.trashed and not removal_held,
         removal_held=removal_held,
+        added=iso_utc(row.added_ms),
         fields={name: _field(shown, name, name_of) for name in names},
         holders=[
             HolderView(
@@ -107,6 +108,7 @@ def summary(item: Listed) -> PhotoSummary:
         flag=row.flag,
         trashed=row.trashed,
         removal_held=row.removal_held,
+        added=iso_utc(row.added_ms),
     )
 
 

@@ -2,21 +2,23 @@
 
 Putting a photo into the trash is a change like any other: it is undone, it contests, it travels.
 The bytes stay for `trash_days`, counted from the later of the removal and the moment at which this
-node heard of it, so that a wrong clock can only delay. Then each node drops its own copies, having
-said so in the catalog first; the history stays, and taking the file in again brings the photo back.
-What the deletion brake holds is neither hidden nor dropped.
+node heard of it, by a clock that is not believed when it leaps (`grace.py`). Then each node drops
+its own copies, having said so in the catalog first; the history stays, and taking the file in again
+brings the photo back. What the deletion brake holds is neither hidden nor dropped.
 """
 
 from __future__ import annotations
 
 import logging
+from bisect import bisect_right
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import trio
 
 from photonic import limits
 from photonic.catalog_thread import CatalogThread
-from photonic.crdt.brake import limit_for
+from photonic.crdt.brake import limit_for, photos_that_matter
 from photonic.crdt.catalog import Catalog
 from photonic.crdt.changes import Draft
 from photonic.crdt.fields import CONFIRMED, TRASHED
@@ -24,7 +26,17 @@ from photonic.crdt.fold import SubjectState
 from photonic.crdt.query import PhotoQuery, RemovalRow
 from photonic.edits import Chosen, DraftOf, Edits
 from photonic.errors import PeerUnknown, QueryInvalid, RemovalUnconfirmed
-from photonic.ids import REMOVALS, BlobId, NodeId, Subject, parse_hash, parse_peer_id, peer_id
+from photonic.grace import DAY_MS, Grace
+from photonic.ids import (
+    REMOVALS,
+    BlobId,
+    NodeId,
+    Subject,
+    parse_hash,
+    parse_peer_id,
+    peer_id,
+    photo_subject,
+)
 from photonic.photo_views import (
     BulkEditView,
     HeldRemovalsView,
@@ -32,12 +44,14 @@ from photonic.photo_views import (
     TrashedView,
     TrashPage,
 )
+from photonic.search.criteria import Is, any_of
 from photonic.showing import NameOf, iso_utc, summary
 from photonic.world import Clock
 
 log = logging.getLogger(__name__)
 
-_DAY_MS = 24 * 3600 * 1000
+# What somebody put into the trash, whether this node follows or not.
+_THROWN = any_of(Is("trashed"), Is("removal-held"))
 
 
 class Trash:
@@ -52,12 +66,11 @@ class Trash:
         clock: Clock,
         name_of: NameOf,
         drop: Callable[[BlobId], Awaitable[int]],
-        days: int,
+        grace: Grace,
     ) -> None:
-        """`drop` drops this node's bytes of a photo and returns how many; they stay for `days`."""
+        """`drop` drops this node's bytes of a photo and returns how many; they stay for `grace`."""
         self._thread, self._query, self._edits, self._me = thread, query, edits, me
-        self._clock, self._name_of, self._drop = clock, name_of, drop
-        self._grace_ms = days * _DAY_MS
+        self._clock, self._name_of, self._drop, self._grace = clock, name_of, drop, grace
 
     # --- what people do ----------------------------------------------------------------------
 
@@ -67,26 +80,40 @@ class Trash:
         """Put photos into the trash, as one act.
 
         Raises RemovalUnconfirmed, before anything is written, if they are so many that other nodes
-        would hold the removal and `confirm` does not say that it is meant; QueryInvalid,
-        PhotoUnknown, NotAllowed, EditStopped.
+        would hold the removal, with what this node removed shortly before, and `confirm` does not
+        say that it is meant; QueryInvalid, PhotoUnknown, NotAllowed, EditStopped.
         """
         count = await self._edits.count(chosen)
-        totals = await trio.to_thread.run_sync(self._query.totals, ())
-        most = limit_for(totals.photos)
         if dry_run:
             return BulkEditView(count, None, dry_run=True)
-        if count > most and not confirm:
-            raise RemovalUnconfirmed(count, most)
+        before, most = await trio.to_thread.run_sync(self._lately)
+        is_burst = before + count > most
+        if is_burst and not confirm:
+            raise RemovalUnconfirmed(count, before, most)
         done = await self._apply(chosen, self._thrown)
-        if confirm and count > most:
+        if is_burst:
             await self._say_meant(self._me)
         return done
 
+    def _lately(self) -> tuple[int, int]:
+        """Return how many this node removed within the hour, and how many it may in all.
+
+        As the others will see it: by the stamps of changes, which may be ahead of the clock, and
+        by what the library had when the hour of removals began.
+        """
+        now_ms = max(self._clock.now_ms(), self._query.last_removal(self._me))
+        count, first_ms = self._query.removals_since(self._me, now_ms - limits.BRAKE_WINDOW_MS)
+        begin_ms = now_ms if first_ms is None else first_ms
+        return count, limit_for(
+            bisect_right(self._query.first_added(photos_that_matter()), begin_ms)
+        )
+
     async def restore(self, chosen: Chosen) -> BulkEditView:
-        """Take photos out of the trash, as one act. A query is asked of the trash alone."""
-        if chosen.q is not None:
-            chosen = Chosen(f"({chosen.q}) is:trashed" if chosen.q.strip() else "is:trashed")
-        return await self._apply(chosen, _kept)
+        """Take photos out of the trash, as one act.
+
+        A query is asked of the trash alone, and of what the brake keeps out of it here.
+        """
+        return await self._apply(replace(chosen, among=_THROWN), _kept)
 
     def _thrown(self, _: Catalog, state: SubjectState) -> Draft | None:
         """Say so once; where only others said so, this node's word makes it meant here."""
@@ -134,15 +161,15 @@ class Trash:
             rows = self._query.removals(limit + 1, after)
             shown = [view for row in rows[:limit] if (view := self._view(row)) is not None]
             following = rows[limit - 1].photo.hex() if len(rows) > limit else None
-            return TrashPage(shown, following, self._held())
+            return TrashPage(shown, following, [])
 
-        return await trio.to_thread.run_sync(read)
+        return replace(await trio.to_thread.run_sync(read), held=await self.held())
 
     def _view(self, row: RemovalRow) -> TrashedView | None:
         listed = self._query.photo(row.photo)
         if listed is None:
             return None
-        goes_ms = None if row.held else self._goes_ms(row)
+        goes_ms = None if row.held else self._grace.ends_ms(begin_ms(row))
         return TrashedView(
             summary(listed),
             peer_id(row.author),
@@ -153,13 +180,33 @@ class Trash:
 
     async def held(self) -> list[HeldRemovalsView]:
         """Return, for each node, how many of its removals the brake holds here."""
-        return await trio.to_thread.run_sync(self._held)
+        if not await trio.to_thread.run_sync(self._query.held_removals):
+            return []
+        return await self._thread.call(self._held)
 
-    def _held(self) -> list[HeldRemovalsView]:
+    def _held(self, catalog: Catalog) -> list[HeldRemovalsView]:
         return [
-            HeldRemovalsView(peer_id(author), self._name_of(author), count, iso_utc(at_ms))
+            HeldRemovalsView(
+                peer_id(author),
+                self._name_of(author),
+                count,
+                iso_utc(at_ms),
+                self._act_of_last(catalog, author),
+            )
             for author, count, at_ms in self._query.held_removals()
         ]
+
+    def _act_of_last(self, catalog: Catalog, author: NodeId) -> str | None:
+        """Return the act of the latest removal of an author that is held, if it has one."""
+        photo = self._query.last_held_removal(author)
+        if photo is None:
+            return None
+        subject = photo_subject(photo)
+        field = catalog.state(subject).fields.get(TRASHED)
+        versions = field.versions if field is not None else ()
+        removals = {v.change for v in versions if v.author == author and v.value is True}
+        changes = catalog.changes(subject)
+        return next((one.change.act.hex() or None for one in changes if one.id in removals), None)
 
     # --- for good ----------------------------------------------------------------------------
 
@@ -167,16 +214,17 @@ class Trash:
         """Drop what may go, now and once a day, until cancelled."""
         while True:
             await self.empty()
-            await trio.sleep(_DAY_MS / 1000)
+            await trio.sleep(DAY_MS / 1000)
 
     async def empty(self) -> PurgeView:
         """Drop this node's copies of all that is past its grace; return what was dropped."""
+        await trio.to_thread.run_sync(self._grace.advance)
         after: BlobId | None = None
         photos = dropped_bytes = 0
         while True:
             rows = await trio.to_thread.run_sync(self._query.removals, limits.PAGE_ITEMS_MAX, after)
             for row in rows:
-                if not row.held and self._goes_ms(row) <= self._clock.now_ms():
+                if not row.held and self._grace.is_over(begin_ms(row)):
                     freed = await self._drop(row.photo)
                     photos += freed > 0
                     dropped_bytes += freed
@@ -187,8 +235,10 @@ class Trash:
             log.info("%d photos left the trash for good: %d bytes", photos, dropped_bytes)
         return PurgeView(photos, dropped_bytes)
 
-    def _goes_ms(self, row: RemovalRow) -> int:
-        return max(row.at_ms, row.since_ms) + self._grace_ms
+
+def begin_ms(row: RemovalRow) -> int:
+    """Return from when on the grace of a removal counts."""
+    return max(row.at_ms, row.since_ms)
 
 
 def _kept(_: Catalog, state: SubjectState) -> Draft | None:

@@ -75,6 +75,8 @@ class MemoryLibrary:
         subject: Subject,
         sets: Mapping[str, Any] | None = None,
         adds: Mapping[str, tuple[str, ...]] | None = None,
+        *,
+        act: bytes = b"",
     ) -> SignedChange:
         """Let THERE say something that knows of the subject's first change and no other."""
         first = min(self.catalog.changes(subject), key=lambda signed: signed.change.at)
@@ -87,6 +89,7 @@ class MemoryLibrary:
             at=max(signed.change.at for signed in self.catalog.changes(subject)) + (1 << 16),
             sets=dict(sets or {}),
             adds=dict(adds or {}),
+            act=act,
         )
         signed = seal(THERE_KEY, LIBRARY_ID, change)
         self.do(lambda catalog: catalog.adopt([signed.data], THERE))

@@ -34,7 +34,7 @@ def _draw(url: str) -> None:
             executable_path=shutil.which("chromium"),
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
         )
-        page = browser.new_page(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
+        page = browser.new_page(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
         page.goto(url)
         expect(page.get_by_test_id("tile").nth(5).locator("img")).to_be_visible()
         page.evaluate("Promise.all([...document.images].map(image => image.decode()))")

@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import blake3
+import msgspec
 import pytest
 
 from photonic.catalog_export import Place, export_catalog
-from photonic.crdt.changes import admit
+from photonic.crdt.changes import Draft, admit
+from photonic.crdt.fields import CERTIFICATE, ORIGINAL
+from photonic.crdt.policy import DISPLAY_POLICY
+from photonic.crdt.roster import ADMIN_SCOPES, Certificate
 from photonic.errors import ExportUnwritable
-from photonic.ids import NodeId
+from photonic.ids import NodeId, member_subject
 from photonic.ingest.sidecar import read_marks
 from tests.crdt.replicas import Cluster, commit, meet, photo
 from tests.portable_library import (
@@ -66,6 +70,27 @@ def test_a_photo_is_told_with_all_that_is_known_of_it(tmp_path: Path) -> None:
     assert told["original"] == {"blob": HARBOUR.key.hex(), "bytes": 100, "chunks": "00" * 32}
     assert photos[OWN.key.hex()]["trashed"] is True
     assert photos[FOREST.key.hex()]["trashed"] is False
+
+
+def test_the_original_that_is_told_is_the_one_that_the_display_policy_shows(
+    tmp_path: Path,
+) -> None:
+    cluster = full_library()
+    studio, field = cluster.catalogs
+    archive = msgspec.to_builtins(Certificate("node", "archive", ADMIN_SCOPES))
+    node = cluster.identities[0].node
+    commit(studio, Draft(member_subject(node), {CERTIFICATE: archive}))
+    commit(studio, Draft(FOREST, {ORIGINAL: [b"s" * 32, 7, bytes(32)]}))
+    commit(field, Draft(FOREST, {ORIGINAL: [b"f" * 32, 9, bytes(32)]}))
+    meet(studio, field)
+    for rule, size in (("auto", 9), ("prefer:archive", 7), ("manual", 9)):
+        commit(studio, Draft(DISPLAY_POLICY, {ORIGINAL: rule}))
+        export(studio, tmp_path / rule)
+        (told,) = (
+            line for line in lines(tmp_path / rule, "photos") if line["id"] == FOREST.key.hex()
+        )
+        assert told["original"]["bytes"] == size
+        assert len(told["other_originals"]) == 1 and "original" in told["conflicts"]
 
 
 def test_albums_members_and_the_library_are_told(tmp_path: Path) -> None:

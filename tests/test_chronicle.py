@@ -6,8 +6,9 @@ from typing import Any
 
 from photonic.chronicle import Chronicle
 from photonic.crdt.changes import Draft
-from photonic.crdt.fields import NAME, ORIGINAL, RATING, TAGS, TITLE
-from photonic.ids import BlobId, NodeId, Subject, digest, photo_subject
+from photonic.crdt.fields import NAME, ORIGIN, ORIGINAL, RATING, TAGS, TITLE
+from photonic.crdt.keys import change_key
+from photonic.ids import BlobId, ChangeId, NodeId, Subject, digest, photo_subject
 from photonic.photo_views import FieldChangeView, SaidView
 from tests.memory_library import NAMES, MemoryLibrary
 
@@ -111,3 +112,16 @@ def test_pages_give_every_change_once() -> None:
         if behind is None:
             break
     assert seen == [view.change for view in said(library)] and len(seen) == 6
+
+
+def test_what_was_imported_tells_who_said_it_first_and_nothing_of_how_that_is_kept() -> None:
+    library = begun()
+    origin = f"{change_key(ChangeId(digest(b'there')))} laptop"
+    library.write(Draft(PHOTO, {RATING: 2}, {ORIGIN: (origin,), TAGS: ("dawn",)}))
+    library.write(Draft(PHOTO, {TITLE: "Dawn"}))
+    library.write(Draft(PHOTO, adds={ORIGIN: (origin,)}))  # it had no room in the one before
+    title, rating, first = said(library)
+    assert (title.origin, rating.origin, first.origin) == ("laptop", "laptop", None)
+    assert title.author_name == "studio"
+    assert [one.field for one in rating.fields] == ["rating", "tags"]
+    assert [one.field for one in title.fields] == ["title"]

@@ -9,8 +9,10 @@ import anyio
 import pytest
 import trio
 
+from photonic import limits
 from photonic.crdt.catalog import Catalog
 from photonic.crdt.changes import Draft
+from photonic.crdt.commits import Committed
 from photonic.crdt.fields import FACTS, NAME, ORIGINAL, RATING
 from photonic.identity import Identity
 from photonic.ids import BlobId, Subject, digest, photo_subject
@@ -32,7 +34,11 @@ def draft(number: int) -> Draft:
     return Draft(subject, {ORIGINAL: [subject.key, 1, bytes(32)], NAME: f"{number}", FACTS: facts})
 
 
-def run(home: Path, work: Callable[[Keeper], Awaitable[None]]) -> None:
+def run(
+    home: Path,
+    work: Callable[[Keeper], Awaitable[None]],
+    on_commit: Callable[[Committed], None] = lambda _: None,
+) -> None:
     """Run `work` with a keeper of the library in `home`, made if there is none."""
     layout = Layout(home)
     identity = Identity.load_or_create(layout.node_key, WORLD)
@@ -41,7 +47,7 @@ def run(home: Path, work: Callable[[Keeper], Awaitable[None]]) -> None:
     )
 
     async def main() -> None:
-        keeper = Keeper(layout, record.library, identity, WORLD, lambda _: (), lambda _: None)
+        keeper = Keeper(layout, record.library, identity, WORLD, lambda _: (), on_commit)
         with trio.fail_after(30):
             async with anyio.create_task_group() as tasks:
                 await tasks.start(keeper.run)
@@ -85,6 +91,30 @@ def test_an_index_that_is_lost_or_damaged_is_made_again(tmp_path: Path) -> None:
             leftover.unlink()
         index.write_bytes(damage)
         run(tmp_path, second)
+
+
+def test_an_index_that_was_made_anew_is_announced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages that are open would show what was there before, for nothing of it is named."""
+
+    async def first(keeper: Keeper) -> None:
+        await keeper.call(write(*(draft(number) for number in range(20))))
+
+    run(tmp_path, first)
+    for file in tmp_path.glob("libraries/*/index.db*"):
+        file.unlink()
+    monkeypatch.setattr(limits, "STALE_CHANGES_AT_ONCE", 1)
+    monkeypatch.setattr(limits, "INDEX_REBUILD_CHANGES_MIN", 1)
+    monkeypatch.setattr(limits, "IDLE_S", 0.0)
+    monkeypatch.setattr(limits, "INDEX_BUILDING_LOOK_S", 0.01)
+    caught_up = trio.Event()
+
+    async def second(keeper: Keeper) -> None:
+        await caught_up.wait()
+        assert keeper.index.photo_count() == 20
+
+    run(tmp_path, second, lambda committed: caught_up.set() if committed.index_caught_up else None)
 
 
 def test_a_failed_index_write_is_made_good_by_the_next_change(

@@ -8,11 +8,11 @@ from msgspec.structs import replace
 
 from photonic import limits
 from photonic.crdt.changes import Change, SignedChange, seal
-from photonic.crdt.fields import RATING, TAGS, TITLE
+from photonic.crdt.fields import ORIGIN, RATING, TAGS, TITLE
 from photonic.crdt.fold import EMBEDDED, fold
 from photonic.identity import Identity
 from photonic.ids import BlobId, digest, library_id, photo_subject
-from photonic.replay import ORIGIN, Replay, origin_of
+from photonic.replay import Replay, is_mark, origin_of, origins_of
 from photonic.world import World
 
 THERE, HERE = Identity.generate(World()), Identity.generate(World())
@@ -118,3 +118,18 @@ def test_an_origin_is_a_word_of_its_own_form() -> None:
     change = said(1, adds={ORIGIN: ("nonsense", "")}).change
     assert origin_of(change) is None
     assert origin_of(said(1, sets={RATING: 1}).change) is None
+
+
+def test_what_was_said_again_tells_who_said_it_first() -> None:
+    full = said(1, sets={f"x/{n}": n for n in range(limits.FIELDS_PER_CHANGE_MAX)})
+    words, mark = Speaker().say(full)
+    assert origins_of([words, mark]) == {words.id: (full.id, "field"), mark.id: (full.id, "field")}
+    assert is_mark(mark.change) and not is_mark(words.change)
+
+
+def test_nobody_tells_of_anothers_words_where_they_come_from() -> None:
+    words = said(1, sets={RATING: 1})
+    mark = Change(*PHOTO, (words.id,), HERE.node, 1, 1 << 20, adds={ORIGIN: ("A" * 43 + " me",)})
+    forged = seal(HERE, OLD, mark)
+    assert origin_of(mark) is not None
+    assert words.id not in origins_of([words, forged])

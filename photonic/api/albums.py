@@ -11,7 +11,7 @@ from photonic.api.access import Node
 from photonic.api.problem_documents import problem_responses, write_responses
 from photonic.api.requests import AlbumChange, NewAlbum
 from photonic.errors import AlbumUnknown, NotAllowed, QueryInvalid
-from photonic.views import AlbumList, AlbumView
+from photonic.views import AlbumList, AlbumView, DeletedAlbum
 
 routes = APIRouter(tags=["albums"])
 
@@ -56,8 +56,8 @@ async def change_album(album: AlbumId, body: AlbumChange, node: Node) -> AlbumVi
 
 @routes.delete(
     "/albums/{album}",
-    responses=examples.answer(examples.ALBUM) | write_responses(AlbumUnknown, NotAllowed),
+    responses=examples.answer(examples.DELETED_ALBUM) | write_responses(AlbumUnknown, NotAllowed),
 )
-async def delete_album(album: AlbumId, node: Node) -> AlbumView:
-    """Delete an album and return what it was; its photos stay."""
+async def delete_album(album: AlbumId, node: Node) -> DeletedAlbum:
+    """Delete an album and return what it was; its photos stay. `/undo` takes the act back."""
     return await node.albums.delete(album)

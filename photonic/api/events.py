@@ -2,7 +2,9 @@
 
 Each event has an id; a client that comes back with the last one it saw (the Last-Event-ID header,
 or `last_event_id` in the address) gets what it missed. `gap` means that some of that is gone and
-everything must be read again. An event says that something changed, never all of what it is now.
+everything must be read again. An event says that something changed, never all of what it is now:
+`photos`, `holdings` and `albums` name by `ids` what did; none where that is very many, which is to
+say that whoever shows any should ask again.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from photonic.events import (
     Gap,
     HoldingsChanged,
     ImportProgress,
+    IndexCaughtUp,
     LimitsChanged,
     PausesChanged,
     PeerChanged,
@@ -40,7 +43,7 @@ from photonic.events import (
     TransferProgress,
     VerificationProgress,
 )
-from photonic.ids import PHOTO, Subject, peer_id
+from photonic.ids import ALBUM, PHOTO, Subject, peer_id
 
 routes = APIRouter(tags=["events"])
 
@@ -49,9 +52,10 @@ _sse = partial(ServerSentEvent, sep="\n")  # the default is CR LF, which simple 
 _EXAMPLE = f'id: 1f2e3d4c.17\nevent: photos\ndata: {{"ids":["{"ab" * 32}"],"local":true}}\n\n'
 _STREAM: Answers = {
     200: {
-        "description": "Events `photos`, `holdings`, `peer`, `transfer`, `import`, "
+        "description": "Events `photos`, `albums`, `holdings`, `peer`, `transfer`, `import`, "
         "`catalog-task`, `problems`, `blob`, `verification`, `scrub`, `limits`, `pauses`, "
-        "`safety` and `gap`, their data in JSON; a comment now and then when nothing happens.",
+        "`safety` and `gap`, their data in JSON; a comment now and then when nothing happens. "
+        "Without `ids`, so much changed that it is not named: ask again.",
         "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
     }
 }
@@ -62,9 +66,14 @@ def told(event: Event) -> list[tuple[str, dict[str, Any]]]:
     match event:
         case SubjectsChanged(subjects, _, origin):
             local = {"local": origin is None}
-            return [("photos", {"ids": ids} | local) for ids in _photos(subjects)]
+            kinds = (("photos", PHOTO), ("albums", ALBUM))
+            named = ((name, _named(subjects, kind)) for name, kind in kinds)
+            return [(name, ids | local) for name, ids in named if ids is not None]
+        case IndexCaughtUp():
+            return [(name, {"ids": [], "local": False}) for name in ("photos", "albums")]
         case HoldingsChanged(subjects):
-            return [("holdings", {"ids": ids}) for ids in _photos(subjects)]
+            ids = _named(subjects, PHOTO)
+            return [] if ids is None else [("holdings", ids)]
         case PeerChanged(node, connected):
             return [("peer", {"id": peer_id(node), "connected": connected})]
         case TransferProgress(blob, name, done, total, peers):
@@ -80,36 +89,45 @@ def told(event: Event) -> list[tuple[str, dict[str, Any]]]:
             return [("catalog-task", {"task": task, "folder": folder, **far})]
         case ProblemsChanged(count):
             return [("problems", {"count": count})]
-        case BlobChecked(blob, state, detail):
-            return [("blob", {"blob": blob.hex(), "state": state, "detail": detail})]
-        case VerificationProgress(verification, done, total, finished):
-            far = {"done": done, "total": total, "finished": finished}
-            return [("verification", {"id": verification, **far})]
+        case BlobChecked() | VerificationProgress():
+            return [_told_of_files(event)]
         case ScrubChanged() | LimitsChanged() | PausesChanged() | SafetyChanged():
-            return [_changed(event)]
+            return [_told_of_settings(event)]
         case Gap():
             return [("gap", {})]
 
 
-def _changed(
+def _named(subjects: Iterable[Subject], kind: str) -> dict[str, Any] | None:
+    """Return the ids of those of a kind: none if they are very many, None if there are none."""
+    ids = [subject.key.hex() for subject in subjects if subject.kind == kind]
+    if not ids:
+        return None
+    return {"ids": ids if len(ids) <= limits.EVENT_IDS_MAX else []}
+
+
+def _told_of_files(event: BlobChecked | VerificationProgress) -> tuple[str, dict[str, Any]]:
+    """Tell how stored files do."""
+    if isinstance(event, BlobChecked):
+        checked = {"blob": event.blob.hex(), "state": event.state, "detail": event.detail}
+        return "blob", checked
+    far = {"done": event.done, "total": event.total, "finished": event.finished}
+    return "verification", {"id": event.verification, **far}
+
+
+def _told_of_settings(
     event: ScrubChanged | LimitsChanged | PausesChanged | SafetyChanged,
 ) -> tuple[str, dict[str, Any]]:
     """Tell what somebody set on this node, and what it comes to."""
-    if isinstance(event, SafetyChanged):
-        left = {"bytes_left": event.bytes_left, "eta_s": event.eta_s}
-        return "safety", {"photos_at_risk": event.photos_at_risk, **left}
-    if isinstance(event, PausesChanged):
-        return "pauses", {"count": event.count}
-    if isinstance(event, ScrubChanged):
-        return "scrub", {"paused": event.paused}
-    return "limits", {"metered": event.metered}
-
-
-def _photos(subjects: Iterable[Subject]) -> list[list[str]]:
-    """Return the ids of the photos among `subjects`, in lists that fit into one message."""
-    ids = [subject.key.hex() for subject in subjects if subject.kind == PHOTO]
-    step = limits.EVENT_IDS_MAX
-    return [ids[start : start + step] for start in range(0, len(ids), step)]
+    match event:
+        case ScrubChanged(paused):
+            return "scrub", {"paused": paused}
+        case LimitsChanged(metered):
+            return "limits", {"metered": metered}
+        case PausesChanged(count):
+            return "pauses", {"count": count}
+        case SafetyChanged():
+            left = {"bytes_left": event.bytes_left, "eta_s": event.eta_s}
+            return "safety", {"photos_at_risk": event.photos_at_risk, **left}
 
 
 class EventStream(EventSourceResponse):

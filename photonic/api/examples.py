@@ -19,6 +19,7 @@ from photonic.views import (
     CatalogTaskView,
     ConflictPage,
     ConflictView,
+    DeletedAlbum,
     DoctorView,
     FacetsView,
     FacetView,
@@ -118,6 +119,7 @@ _SUMMARY = PhotoSummary(
     flag="pick",
     trashed=False,
     removal_held=False,
+    added="2024-05-18T09:12:40.000Z",
 )
 _VERSIONS = [
     VersionView(
@@ -153,7 +155,9 @@ FACETS = FacetsView(
     folders=[FacetView("2024/05-17", 212, "folder:2024/05-17")],
 )
 BULK_EDIT = BulkEditView(count=212, act="3c" * 16, dry_run=False)
-_HELD = HeldRemovalsView(node=_LEIA, name="field", count=312, at="2024-05-18T10:00:00.000Z")
+_HELD = HeldRemovalsView(
+    node=_LEIA, name="field", count=312, at="2024-05-18T10:00:00.000Z", act="6e" * 16
+)
 HELD_REMOVALS = HeldRemovals(items=[_HELD])
 TRASH_PAGE = TrashPage(
     items=[
@@ -174,6 +178,7 @@ _SAID = SaidView(
     act="3c" * 16,
     author=_YODA,
     author_name="studio",
+    origin="laptop",
     at="2024-05-18T10:00:00.000Z",
     counts=True,
     first=False,
@@ -190,6 +195,7 @@ ACT_PAGE = ActPage(
             act="3c" * 16,
             author=_YODA,
             author_name="studio",
+            origin="laptop",
             at="2024-05-18T10:00:00.000Z",
             kind="photo",
             subject=_PHOTO_ID,
@@ -205,8 +211,10 @@ UNDO = UndoView(
     undone=211,
     kept_count=1,
     kept=[KeptView(_PHOTO_ID, "DSC_0107.NEF", "all that it said was changed since")],
+    albums=0,
 )
 ALBUM = AlbumView(id="b2" * 16, name="Best of 2024", query="rating:5 taken:2024", conflicts=[])
+DELETED_ALBUM = DeletedAlbum(**asdict(ALBUM), act="7f" * 16)
 ALBUM_LIST = AlbumList(items=[ALBUM])
 PEER = PeerView(
     id=_LEIA,

@@ -54,6 +54,15 @@ async def list_photos(
     media: Annotated[MediaKind | None, Query()] = None,
     conflicts: Annotated[bool, Query(description="Only photos with a contested field.")] = False,
     held: Annotated[bool | None, Query(description="Whether this node has the original.")] = None,
+    at: Annotated[
+        str | None,
+        Query(
+            pattern=_PERIOD,
+            examples=["2024-05"],
+            description="Begin with this period of the timeline, where a photo without a date "
+            "stands when it was added. With a cursor it is passed over.",
+        ),
+    ] = None,
     limit: Limit = limits.PAGE_ITEMS_DEFAULT,
     cursor: Cursor = None,
 ) -> PhotoPage:
@@ -73,6 +82,7 @@ async def list_photos(
         conflicts_only=conflicts,
         held=held,
         tag=tag,
+        at=at,
     )
     return await node.photos(filters, limit, cursor)
 

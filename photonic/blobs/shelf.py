@@ -37,9 +37,16 @@ from photonic.errors import BlobCorrupt, BlobMissing, LedgerDamaged, StoreFull
 from photonic.ids import BlobId, digest
 from photonic.world import World
 
+LEDGER = "ledger.sqlite3"
 _HEX = re.compile(r"[0-9a-f]{64}")
 _TOKEN_BYTES = 16
 _LOOKS_MAX = 3  # for a packed blob that is somewhere else each time
+
+
+def final_path(root: Path, blob: BlobId) -> Path:
+    """Return where a held blob lies."""
+    name = blob.hex()
+    return root / "blobs" / name[:2] / name[2:4] / name
 
 
 class Shelf:
@@ -53,7 +60,7 @@ class Shelf:
             (root / name).mkdir(parents=True, exist_ok=True)
         self.claims = Claims(root / "claims")
         self._incomplete = root / "ledger.incomplete"
-        path = root / "ledger.sqlite3"
+        path = root / LEDGER
         if owns and not path.exists() and self._has_blobs():
             world.files.write_durable(self._incomplete, b"")
         try:
@@ -88,8 +95,7 @@ class Shelf:
     # --- names -------------------------------------------------------------------------------
 
     def final(self, blob: BlobId) -> Path:
-        name = blob.hex()
-        return self.root / "blobs" / name[:2] / name[2:4] / name
+        return final_path(self.root, blob)
 
     def incoming(self, blob: BlobId) -> Path:
         return self.root / "partial" / blob.hex()

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from photonic import limits
 from photonic.cli import output
 from photonic.cli.choosing import find_album
 from photonic.cli.client import Answer, NodeClient, connect
@@ -44,6 +45,9 @@ def run(
         output.print_json(answer)
     elif word != "list":
         output.print_line(f"{answer['id']}  {answer['name']}")
+        if word == "delete":
+            short = answer["act"][: limits.SHORT_ID_DIGITS]
+            output.note(f"Its photos stay; `photonic undo {short}` brings the album back.")
     elif answer["items"]:
         print_table(_HEADINGS, map(_row, answer["items"]))
     else:

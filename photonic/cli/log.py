@@ -96,7 +96,8 @@ def _value(value: object) -> str:
 
 
 def _author(said: Answer) -> str:
-    return str(said["author_name"] or said["author"])
+    author = str(said["author_name"] or said["author"])
+    return f"{said['origin']} (imported by {author})" if said["origin"] else author
 
 
 def _moment(at: str) -> str:

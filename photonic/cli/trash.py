@@ -15,7 +15,8 @@ from photonic.cli.tables import print_table
 from photonic.errors import NotConfirmed, UsageInvalid
 
 _HEADINGS = ("name", "by", "when", "may go", "id")
-_FIXED = ("list", "empty")
+# No query by themselves: who forgets the rest of `restore QUERY` must not throw photos away.
+_FIXED = ("list", "empty", "restore", "confirm")
 
 
 def run(

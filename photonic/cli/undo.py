@@ -32,7 +32,13 @@ def run(
     if invocation.json:
         output.print_json(answer)
         return
-    output.print_line(f"{_photos(answer['undone'])} as before.")
+    photos, albums = answer["undone"], answer["albums"]
+    if albums:
+        output.print_line(
+            "The album is as before." if albums == 1 else f"{albums:,} albums are as before."
+        )
+    if photos or not albums:
+        output.print_line(f"{_photos(photos)} as before.")
     for kept in answer["kept"]:
         output.print_line(f"not undone: {kept['name']}: {kept['reason']}")
     more = answer["kept_count"] - len(answer["kept"])

@@ -8,6 +8,7 @@ photos were removed shows what its person did.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -28,6 +29,21 @@ def limit_for(photos: int) -> int:
     """Return how many of `photos` may be removed within an hour without anybody asking."""
     share = photos * limits.BRAKE_PERCENT // 100
     return min(limits.BRAKE_PHOTOS_MAX, max(limits.BRAKE_PHOTOS_MIN, share))
+
+
+def reach() -> int:
+    """Return how many removals before and behind one that came or went may be judged otherwise.
+
+    A window with more than BRAKE_PHOTOS_MAX is a burst whatever the library has. So a window of
+    which one removal more or less makes a burst, or none, has at most this many; and a removal with
+    as many others beside it within the hour is of a burst, wherever one stops reading behind them.
+    """
+    return limits.BRAKE_PHOTOS_MAX + 1
+
+
+def photos_that_matter() -> int:
+    """Return how many photos a library has of which the limit grows no more."""
+    return limits.BRAKE_PHOTOS_MAX * 100 // limits.BRAKE_PERCENT
 
 
 def bursts(moments: Iterable[int], photos_before: Callable[[int], int]) -> list[tuple[int, int]]:
@@ -68,8 +84,12 @@ def held(
     """
     ordered = sorted(removals, key=lambda removal: removal.at_ms)
     spans = bursts((removal.at_ms for removal in ordered), photos_before)
+    begins = [first for first, _ in spans]
+
+    def is_in_a_burst(at_ms: int) -> bool:
+        position = bisect_right(begins, at_ms) - 1
+        return position >= 0 and at_ms <= spans[position][1]
+
     return frozenset(
-        one.photo
-        for one in ordered
-        if one.at_ms > confirmed_ms and any(first <= one.at_ms <= last for first, last in spans)
+        one.photo for one in ordered if one.at_ms > confirmed_ms and is_in_a_burst(one.at_ms)
     )

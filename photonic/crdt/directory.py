@@ -131,6 +131,11 @@ class Directory:
                     found[names[name]] = data
         return found
 
+    @property
+    def is_written(self) -> bool:
+        """Whether the file has all that is durable, for others who read it."""
+        return not self._unwritten and not self._unwritten_holdings
+
     def shard(self, number: int) -> Iterator[SignedChange]:
         """Yield every durable change of a shard."""
         given: set[ChangeId] = set()

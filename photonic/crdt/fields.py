@@ -26,6 +26,7 @@ TITLE, CAPTION, GPS = "title", "caption", "gps"
 TAGS, ALBUMS = "tags", "albums"  # sets of text; an album is named by the hex digits of its id
 SHOOT_OF, STACK_OF = "shoot", "stack"  # a person's word against the automatic grouping
 TRASHED = "trashed"  # true while the photo is in the trash; see crdt/brake.py for bursts of it
+ORIGIN = "origin"  # a set of text: who said a change first, in another library; see replay.py
 NAME, FOLDER, FACTS = "name", "folder", "facts"
 IMPORTED = "imported_ms"
 PREVIEW_PREFIX = "preview/"  # preview/256, preview/1600: width, height, BlobRef

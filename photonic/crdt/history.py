@@ -12,7 +12,7 @@ from heapq import heapify, heappop, heappush
 from typing import Any
 
 from photonic.crdt.changes import Change, Draft, SignedChange
-from photonic.crdt.fields import ORIGINAL, Merge, merge_of
+from photonic.crdt.fields import ORIGIN, ORIGINAL, Merge, merge_of
 from photonic.crdt.fold import EMBEDDED, Field, IsEffective, SubjectState, fold
 from photonic.crdt.lineage import Lineage
 from photonic.crdt.policy import Display
@@ -137,7 +137,8 @@ def _reversed(
     removes = {
         name: gone
         for name, values in said.adds.items()
-        if (
+        if name != ORIGIN  # where the change comes from stays true
+        and (
             gone := tuple(
                 v for v in values if now.tags.get(name, {}).get(v, ()) == frozenset((target,))
             )

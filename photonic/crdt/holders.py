@@ -14,9 +14,8 @@ _AT_ONCE = 500
 class Holders:
     """Within a transaction of `PhotoIndex`; whoever rolls it back calls `forget`."""
 
-    def __init__(self, db: sqlite3.Connection, *, is_new: bool = False) -> None:
-        """`is_new`: what is put is only staged, for a `loader.Loader`."""
-        self._db, self._is_new = db, is_new
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
         self._numbers: dict[bytes, int] = {}
         self._nodes: dict[int, NodeId] = {}
 
@@ -47,22 +46,26 @@ class Holders:
 
     def put(self, holders: Mapping[BlobId, Collection[NodeId]]) -> None:
         """Replace what is known of who holds these blobs."""
-        some, none = [], []
-        for blob, nodes in holders.items():
-            if nodes:
-                some.append((blob[:KEY_BYTES], numbered(map(self.number_of, nodes))))
-            else:
-                none.append((blob[:KEY_BYTES],))
-        if self._is_new:
-            self._db.executemany("INSERT INTO stage.holder VALUES (?, ?)", some)
-            return
+        rows = self.rows(holders)
+        some, none = [row for row in rows if row[1]], [row[:1] for row in rows if not row[1]]
         self._db.executemany("INSERT OR REPLACE INTO holder VALUES (?, ?)", sorted(some))
         self._db.executemany("DELETE FROM holder WHERE key = ?", none)
 
+    def rows(self, holders: Mapping[BlobId, Collection[NodeId]]) -> list[tuple[bytes, bytes]]:
+        """Return rows of the table holder; what nobody holds has none, and is empty here."""
+        return [
+            (blob[:KEY_BYTES], numbered(map(self.number_of, nodes)))
+            for blob, nodes in holders.items()
+        ]
+
     def of(self, blobs: Iterable[bytes]) -> dict[bytes, Sequence[int]]:
         """Return the numbers of the nodes that hold blobs, by the blobs' keys."""
+        return {key: numbers_in(nodes) for key, nodes in self.packed_of(blobs).items()}
+
+    def packed_of(self, blobs: Iterable[bytes]) -> dict[bytes, bytes]:
+        """Return the same, the numbers as a row has them."""
         keys = list({blob[:KEY_BYTES] for blob in blobs})
-        found: dict[bytes, Sequence[int]] = {}
+        found: dict[bytes, bytes] = {}
         for start in range(0, len(keys), _AT_ONCE):
             some = keys[start : start + _AT_ONCE]
             marks = ",".join("?" * len(some))
@@ -70,5 +73,5 @@ class Holders:
                 f"SELECT key, nodes FROM holder WHERE key IN ({marks})",  # noqa: S608
                 some,
             )
-            found |= {key: numbers_in(nodes) for key, nodes in rows}
+            found.update(rows)
         return found

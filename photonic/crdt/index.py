@@ -23,13 +23,13 @@ from sqlmodel import create_engine
 
 from photonic.crdt.batches import AlbumRow, Batch, EditRow, write_albums, write_edits
 from photonic.crdt.migrations import migrate
+from photonic.crdt.removals import Touched
 from photonic.crdt.rows import BlobTable, blob_ref, tags_of, unpacked
 from photonic.crdt.shelf import Shelf
-from photonic.crdt.tables import REMOVAL_HELD
+from photonic.crdt.tables import JOURNAL, REMOVAL_HELD
 from photonic.ids import BlobId
 from photonic.search.words import path_key, tag_key
 
-JOURNAL = "journal"
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _PRAGMAS = (
     "journal_mode = WAL",
@@ -212,6 +212,12 @@ class PhotoIndex:
         with self._writing:
             marks, self._marks = self._marks or {}, None
         return marks
+
+    def take_removals(self) -> list[Touched]:
+        """Return where removals came or went since this was asked last."""
+        with self._writing:
+            touched, self._shelf.removals = self._shelf.removals, []
+        return touched
 
     def set_trashed(self, photos: Mapping[BlobId, int]) -> None:
         """Show photos of which a removal is known as LIVE, IN_TRASH or REMOVAL_HELD."""

@@ -5,9 +5,10 @@ all over the index (measured: 400 us a photo and forty times its bytes written).
 runs that are sorted by time, and then merged: every list of the index grows at its end, and each
 page is written about once. What has no order by time is staged too, and sorted last.
 
-    add(batch)  as often as need be: stages it; memory is bounded by a run
-    build()     makes the file; needs no catalog, so it may run on another thread; `stop` ends it
-    finish()    puts the file in the place of the index's own
+    begin(shard)  says whose batches come next; what was staged of that shard before is forgotten
+    add(batch)    as often as need be: stages it; memory is bounded by a run
+    build()       makes the file; needs no catalog, so it may run on another thread; `stop` ends it
+    close()       makes it durable, for `PhotoIndex.replace`
 
 A load that ends early leaves files that the next one, or `discard`, throws away.
 """
@@ -17,7 +18,9 @@ from __future__ import annotations
 import heapq
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -25,15 +28,11 @@ import msgspec
 
 from photonic import limits
 from photonic.crdt.batches import Batch, write_albums, write_edits
-from photonic.crdt.index import PhotoIndex
 from photonic.crdt.migrations import VERSION
-from photonic.crdt.projection import PhotoRow
-from photonic.crdt.rows import Blobs
-from photonic.crdt.shelf import Shelf
-from photonic.crdt.tables import schema
+from photonic.crdt.new_shelf import NewShelf, ReadyPhoto
+from photonic.crdt.tables import JOURNAL, schema
 from photonic.crdt.timeline import place_of
 
-_Staged = tuple[PhotoRow, int]  # with which of its blobs are held
 _LAST: Final = ("CREATE INDEX photo_", "CREATE INDEX file_")  # are made when all photos are there
 _CACHE_KIB = 65_536
 _STAGE = """
@@ -43,7 +42,7 @@ CREATE TABLE stage.seq (author INTEGER NOT NULL, seq INTEGER NOT NULL, change BL
 CREATE TABLE stage.blob_key (key BLOB NOT NULL, n INTEGER NOT NULL);
 """
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(_Staged)
+_decoder = msgspec.msgpack.Decoder(ReadyPhoto)
 
 
 class _Stopped(Exception):
@@ -53,36 +52,35 @@ class _Stopped(Exception):
 class Loader:
     """See the module. One thread at a time, but for `stop` and `progress`."""
 
-    def __init__(self, index: PhotoIndex, now_ms: int) -> None:
-        """Begin a load beside `index`, which stays as it is until `finish`."""
-        assert index.path is not None, "an index in memory is small"
-        self._index, self._now_ms = index, now_ms
-        self._path = index.path.with_name(index.path.name + ".new")
-        self._stage = index.path.with_name(index.path.name + ".stage")
-        self.discard()
-        self._db = _open(self._path, self._stage)
+    def __init__(self, index: Path, now_ms: int) -> None:
+        """Begin a load beside the file `index`, which may be in use."""
+        self.path, self._stage = made_beside(index)
+        self._now_ms = now_ms
+        discard(index)
+        self._db = _open(self.path, self._stage)
         self._last = _make_tables(self._db)
-        self._shelf = Shelf(self._db, is_new=True)
+        self._shelf = NewShelf(self._db)
         self._run: list[tuple[int, bytes]] = []
         self._run_bytes = 0
         self._runs: list[tuple[int, int]] = []  # first and last id of each
         self._staged, self._done = 0, 0  # photos
+        self._stamp = 0
+        self._stamps: dict[int, int] = {}  # by shard
+        self._forgotten: set[int] = set()  # stamps
         self._is_stopped = False
 
-    def discard(self) -> None:
-        """Throw away what is there; may be repeated."""
-        if hasattr(self, "_db"):
-            self._db.close()
-        for path in (self._path, self._stage):
-            for part in path.parent.glob(path.name + "*"):
-                part.unlink()
+    def begin(self, shard: int) -> None:
+        """Stage a shard, from its beginning."""
+        if shard in self._stamps:
+            self._forgotten.add(self._stamps[shard])
+        self._stamp += 1
+        self._stamps[shard] = self._stamp
 
     def add(self, batch: Batch) -> None:
         """Stage a batch. Each photo comes once; `gone` and `projected` say nothing here."""
         self._db.execute("BEGIN")
         for row in batch.rows:
-            held = Blobs.of(row.blobs, batch.held).held
-            data = _encoder.encode((row, held))
+            data = _encoder.encode(self._shelf.ready(row, batch.held, self._stamp))
             self._run.append((place_of(row.sorted_by, row.photo), data))
             self._run_bytes += len(data)
         self._staged += len(batch.rows)
@@ -106,10 +104,10 @@ class Loader:
 
     # --- building ----------------------------------------------------------------------------
 
-    def build(self) -> bool:
-        """Make the index of all that was staged; False if it was stopped."""
+    def build(self, note: Callable[[int, int], None] = lambda _done, _of: None) -> bool:
+        """Make the index of all that was staged; False if it was stopped. `note` hears of it."""
         try:
-            self._build()
+            self._build(note)
         except _Stopped:
             return False
         except sqlite3.OperationalError:
@@ -119,7 +117,7 @@ class Loader:
         return True
 
     def stop(self) -> None:
-        """End a build on another thread soon; only `discard` may follow."""
+        """End a build on another thread soon; only `abandon` may follow."""
         self._is_stopped = True
         self._db.interrupt()
 
@@ -128,26 +126,25 @@ class Loader:
         """How many photos are built, of how many."""
         return self._done, self._staged
 
-    def _build(self) -> None:
+    def _build(self, note: Callable[[int, int], None]) -> None:
         db = self._db
         db.execute("BEGIN")
         self._end_run()
-        db.execute("INSERT OR REPLACE INTO holder SELECT key, nodes FROM stage.holder ORDER BY 1")
+        # Of a shard that was staged again, what came last counts.
+        db.execute(
+            "INSERT OR REPLACE INTO holder SELECT key, nodes FROM stage.holder ORDER BY key, rowid"
+        )
+        db.execute("DELETE FROM holder WHERE nodes = x''")
         db.execute("COMMIT")
         merged = heapq.merge(*(self._sorted_run(*run) for run in self._runs))
         while photos := _some(merged, limits.INDEX_LOAD_PHOTOS):
             db.execute("BEGIN")
-            rows = [row for row, _ in photos]
-            stored = {
-                blob.ref.blob
-                for row, held in photos
-                for position, blob in enumerate(row.blobs)
-                if held >> position & 1
-            }
-            self._shelf.put(rows, stored, self._now_ms)
+            there = [one for one in photos if one[1].stamp not in self._forgotten]
+            self._shelf.put_ready(there, self._now_ms)
             self._shelf.write()
             db.execute("COMMIT")
-            self._done += len(rows)
+            self._done += len(photos)
+            note(self._done, self._staged)
             if self._is_stopped:
                 raise _Stopped
         db.execute("BEGIN")
@@ -166,13 +163,40 @@ class Loader:
             )
         )
 
-    def finish(self) -> None:
-        """Put what was built in the index's place. Its journal number is 0 until it is noted."""
+    def close(self) -> None:
+        """Make what was built durable, at `path`. `mark_made` says how true it is."""
         self._db.close()
-        with self._path.open("rb") as file:
+        self._stage.unlink()
+        with self.path.open("rb") as file:
             os.fsync(file.fileno())
-        self._index.replace(self._path)
-        self.discard()
+
+    def abandon(self) -> None:
+        """Throw away what is there; may be repeated."""
+        self._db.close()
+        for path in (self.path, self._stage):
+            path.unlink(missing_ok=True)
+
+
+def mark_made(path: Path, stale: Iterable[int], journal_number: int) -> None:
+    """Note in a file that was made up to which entry it is true, but for stale shards.
+
+    Before it is put in place: no index may look truer than it is, even if there is no room left.
+    """
+    with closing(sqlite3.connect(path)) as db, db:
+        db.executemany("INSERT INTO stale VALUES (?)", [(shard,) for shard in stale])
+        db.execute("INSERT OR REPLACE INTO tally VALUES (?, ?)", (JOURNAL, journal_number))
+
+
+def discard(index: Path) -> None:
+    """Throw away what a load beside `index` left that was ended, maybe with its process."""
+    for path in made_beside(index):
+        for part in path.parent.glob(path.name + "*"):
+            part.unlink(missing_ok=True)
+
+
+def made_beside(index: Path) -> tuple[Path, Path]:
+    """Return where a load makes its file, and where it keeps what it staged."""
+    return index.with_name(index.name + ".new"), index.with_name(index.name + ".stage")
 
 
 def _open(path: Path, stage: Path) -> sqlite3.Connection:
@@ -197,10 +221,5 @@ def _make_tables(db: sqlite3.Connection) -> list[str]:
     return [statement for statement in made if statement.startswith(_LAST)]
 
 
-def _some(merged: Iterator[tuple[int, bytes]], most: int) -> list[_Staged]:
-    found: list[_Staged] = []
-    for _, data in merged:
-        found.append(_decoder.decode(data))
-        if len(found) == most:
-            break
-    return found
+def _some(merged: Iterator[tuple[int, bytes]], most: int) -> list[tuple[int, ReadyPhoto]]:
+    return [(place, _decoder.decode(data)) for place, data in islice(merged, most)]

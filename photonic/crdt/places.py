@@ -17,7 +17,11 @@ def free_places(db: sqlite3.Connection, moments: Mapping[BlobId, str]) -> dict[B
 
     What stands in the table photo, or is given out here, is not free.
     """
-    first = {photo: place_of(moment, photo) for photo, moment in moments.items()}
+    return free_among(db, {photo: place_of(moment, photo) for photo, moment in moments.items()})
+
+
+def free_among(db: sqlite3.Connection, first: Mapping[BlobId, int]) -> dict[BlobId, int]:
+    """Return a place of its own for each photo: the one that it would have, or one near it."""
     wanted = list(first.values())
     occupied: set[int] = set()
     for start in range(0, len(wanted), _AT_ONCE):

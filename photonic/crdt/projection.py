@@ -36,7 +36,7 @@ from photonic.crdt.fields import (
     Merge,
     merge_of,
 )
-from photonic.crdt.fold import SubjectState, Version
+from photonic.crdt.fold import Field, SubjectState, Version
 from photonic.crdt.policy import AUTO, Display
 from photonic.crdt.timeline import begin_of, moment_text
 from photonic.ids import BlobId, NodeId
@@ -114,7 +114,7 @@ class PhotoRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
 def project(state: SubjectState, display: Display = AUTO) -> PhotoRow | None:
     """Return the row of a photo, or None while nobody who may has said what its original is."""
     originals = state.fields.get(ORIGINAL)
-    if originals is None or (shown := display.pick(ORIGINAL, originals)) is None:
+    if originals is None or (shown := _original(originals, display)) is None:
         return None
     facts, fields = _facts(state.fact(FACTS)), state.fields
 
@@ -139,6 +139,18 @@ def project(state: SubjectState, display: Display = AUTO) -> PhotoRow | None:
         named=_named(state),
         removal=removal,
     )
+
+
+def _original(originals: Field, display: Display) -> Version | None:
+    """Return the original to list a photo by: no photo vanishes because people differ on it.
+
+    What is no original does not count beside one that is; and where a rule leaves the choice to a
+    person (`manual`), the automatic pick stands in until it is made. The contest stays to be seen.
+    """
+    if len(originals.versions) > 1:
+        usable = tuple(v for v in originals.versions if _blob_ref(v.value) is not None)
+        originals = Field(usable) if usable else originals
+    return display.pick(ORIGINAL, originals) or AUTO.pick(ORIGINAL, originals)
 
 
 def project_alone(signed: SignedChange) -> PhotoRow | None:
@@ -230,9 +242,13 @@ def sample_of(
     *,
     copies: int = 0,
     held: bool = False,
+    removal_held: bool = False,
     album_names: Mapping[str, str] = {},
 ) -> Sample:
-    """Return what a query may ask of a photo; `album_names` by the hex ids of the albums."""
+    """Return what a query may ask of a photo; `album_names` by the hex ids of the albums.
+
+    `removal_held`: the deletion brake keeps it out of the trash.
+    """
     facts, position = row.facts, row.position
     return Sample(
         photo=row.photo,
@@ -263,7 +279,8 @@ def sample_of(
         conflicts=row.conflicts,
         copies=copies,
         held=held,
-        trashed=row.trashed,
+        trashed=row.trashed and not removal_held,
+        removal_held=row.trashed and removal_held,
         has_sidecar=row.has_sidecar,
     )
 

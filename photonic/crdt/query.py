@@ -1,29 +1,20 @@
 """Questions to the index: pages, counts, one photo, what is wanted, what was said lately.
 
 Pages go by keyset (the place of the last item), never by offset, so that page one thousand costs
-what page one costs and nothing is skipped while photos arrive. Read-only; any thread. An index that
-is damaged or being made again raises IndexUnreadable.
+what page one costs and nothing is skipped while photos arrive.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any
-
-from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DatabaseError
-from sqlalchemy.exc import TimeoutError as NoConnection
-from sqlalchemy.pool import StaticPool
+from collections.abc import Collection, Sequence
 
 from photonic import limits
+from photonic.crdt.acts import ActsQuery
 from photonic.crdt.answers import (
-    ActPage,
     ActRow,
     AlbumItem,
     AtRisk,
     Counted,
-    EditItem,
     Listed,
     Page,
     RemovalRow,
@@ -34,41 +25,26 @@ from photonic.crdt.facets import facets_of
 from photonic.crdt.lexicon import Lexicon, Read
 from photonic.crdt.listing import Listing
 from photonic.crdt.projection import ORIGINAL_KIND, PREVIEW_KIND
+from photonic.crdt.removals import (
+    Place,
+    PlacedRemoval,
+    removals_before,
+    removals_behind,
+)
 from photonic.crdt.rows import KEY_BYTES, LISTED, Blobs, BlobTable, ListedPhoto
 from photonic.crdt.terms import COPIES, FEW_COPIES
 from photonic.crdt.timeline import month_text
 from photonic.crdt.twins import same_pixels
 from photonic.crdt.wants import Missing, MissingPart, Wants
-from photonic.errors import IndexUnreadable
 from photonic.ids import BlobId, NodeId
 from photonic.search.criteria import Is, Not, Sort, Tree
 
 _COLUMNS = ", ".join(LISTED)
-_BEHIND_ALL = 1 << 62
 _NEWEST = Sort()
 
 
-class PhotoQuery:
+class PhotoQuery(ActsQuery):
     """Reads the index."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._is_shared = isinstance(engine.pool, StaticPool)
-
-    @contextmanager
-    def _reading(self) -> Iterator[Read]:
-        """Give out what reads the index as it was at one moment. Raises IndexUnreadable."""
-        try:
-            with self._engine.connect() as connection:
-                if not self._is_shared:
-                    connection.exec_driver_sql("BEGIN")
-                try:
-                    yield _reader(connection)
-                finally:
-                    if not self._is_shared:
-                        connection.exec_driver_sql("ROLLBACK")
-        except (DatabaseError, NoConnection) as error:
-            raise IndexUnreadable(str(getattr(error, "orig", error))) from error
 
     # --- many photos -------------------------------------------------------------------------
 
@@ -121,15 +97,11 @@ class PhotoQuery:
         with self._reading() as read:
             return {row.photo for row in _by_ids(read, photos)}
 
-    def photos_before(self, at_ms: int, most: int) -> int:
-        """Return how many photos had come into the library by a moment, counted up to `most`."""
+    def first_added(self, most: int) -> list[int]:
+        """Return when the first photos came into the library, at most so many, in order (ms)."""
         with self._reading() as read:
-            found = read(
-                "SELECT count(*) FROM (SELECT 1 FROM photo WHERE added_ms <= ? LIMIT ?)",
-                (at_ms, most),
-            )
-        count: int = found[0][0]
-        return count
+            rows = read("SELECT added_ms FROM photo ORDER BY added_ms LIMIT ?", (most,))
+        return [added_ms for (added_ms,) in rows]
 
     # --- one photo ---------------------------------------------------------------------------
 
@@ -233,22 +205,38 @@ class PhotoQuery:
             rows = read("SELECT album, name, query, conflicts FROM album", ())
         return [AlbumItem(*row) for row in rows]
 
-    def removals(
-        self, limit: int, after: BlobId | None = None, *, author: NodeId | None = None
-    ) -> list[RemovalRow]:
+    def removals(self, limit: int, after: BlobId | None = None) -> list[RemovalRow]:
         """Return photos that somebody put into the trash, by their ids, behind `after`."""
-        by = "author = ? AND " if author is not None else ""
-        values: tuple[object, ...] = (author,) if author is not None else ()
         with self._reading() as read:
             rows = read(
-                "SELECT photo, author, at_ms, since_ms, held FROM removal"  # noqa: S608
-                f" WHERE {by}photo > ? ORDER BY photo LIMIT ?",
-                (*values, after or b"", limit),
+                "SELECT photo, author, at_ms, since_ms, held FROM removal"
+                " WHERE photo > ? ORDER BY photo LIMIT ?",
+                (after or b"", limit),
             )
         return [
             RemovalRow(photo, author, at_ms, since_ms, bool(held))
             for photo, author, at_ms, since_ms, held in rows
         ]
+
+    def removals_behind(self, author: NodeId, place: Place, most: int) -> list[PlacedRemoval]:
+        """Return an author's removals behind a place, in order."""
+        with self._reading() as read:
+            return removals_behind(read, author, place, most)
+
+    def removals_before(self, author: NodeId, place: Place, most: int) -> list[PlacedRemoval]:
+        """Return an author's removals before a place, in order: those nearest to it."""
+        with self._reading() as read:
+            return removals_before(read, author, place, most)
+
+    def removals_since(self, author: NodeId, after_ms: int) -> tuple[int, int | None]:
+        """Return how many of an author's removals are later than a moment, and when the first."""
+        with self._reading() as read:
+            rows = read(
+                "SELECT count(*), min(at_ms) FROM removal WHERE author = ? AND at_ms > ?",
+                (author, after_ms),
+            )
+        count, first_ms = rows[0]
+        return count, first_ms
 
     def held_removals(self) -> list[tuple[NodeId, int, int]]:
         """Return who removed photos that the brake holds: how many, and when the last (ms)."""
@@ -257,6 +245,16 @@ class PhotoQuery:
                 "SELECT author, count(*), max(at_ms) FROM removal WHERE held GROUP BY author", ()
             )
         return [(NodeId(author), count, at_ms) for author, count, at_ms in rows]
+
+    def last_held_removal(self, author: NodeId) -> BlobId | None:
+        """Return the photo of the latest of an author's removals that the brake holds."""
+        with self._reading() as read:
+            rows = read(
+                "SELECT photo FROM removal WHERE author = ? AND held"
+                " ORDER BY at_ms DESC, photo LIMIT 1",
+                (author,),
+            )
+        return BlobId(rows[0][0]) if rows else None
 
     def last_removal(self, author: NodeId) -> int:
         """Return the stamp (ms) of an author's latest removal; 0 if there is none."""
@@ -276,57 +274,6 @@ class PhotoQuery:
         with self._reading() as read:
             rows = read("SELECT 1 FROM blob_key WHERE key = ? LIMIT 2", (blob[:KEY_BYTES],))
         return len(rows) > 1
-
-    # --- what was said -----------------------------------------------------------------------
-
-    def acts(self, limit: int, cursor: str | None) -> ActPage:
-        """Return what people did, latest first: one row an act, whatever it was about."""
-        at, change = read_cursor(cursor, None) or (_BEHIND_ALL, b"")
-        with self._reading() as read:
-            rows = read(
-                "SELECT change, kind, key, act, author, at, CASE WHEN act IS NULL THEN 1 ELSE"
-                " (SELECT count(*) FROM (SELECT 1 FROM edit o WHERE o.act = e.act"
-                " AND o.act IS NOT NULL LIMIT ?)) END"
-                " FROM edit e WHERE leads AND (at, change) < (?, ?)"
-                " ORDER BY at DESC, change DESC LIMIT ?",
-                (limits.ACT_COUNT_MAX, at, change, limit + 1),
-            )
-        items = tuple(ActRow(*row) for row in rows[:limit])
-        if len(rows) <= limit:
-            return ActPage(items, None)
-        return ActPage(items, written_cursor(None, items[-1].at, items[-1].change))
-
-    def acts_like(self, prefix: str, limit: int) -> list[bytes]:
-        """Return acts whose ids begin with these hex digits."""
-        low, high = _bounds(prefix)
-        with self._reading() as read:
-            rows = read(
-                "SELECT DISTINCT act FROM edit WHERE act IS NOT NULL AND act >= ? AND act < ?"
-                " LIMIT ?",
-                (low, high, limit),
-            )
-        return [act for (act,) in rows]
-
-    def changes_like(self, prefix: str, limit: int) -> list[EditItem]:
-        """Return changes after a subject's first whose ids begin with these hex digits."""
-        low, high = _bounds(prefix)
-        with self._reading() as read:
-            rows = read(
-                "SELECT change, kind, key, act, author, at FROM edit"
-                " WHERE change >= ? AND change < ? LIMIT ?",
-                (low, high, limit),
-            )
-        return [EditItem(*row) for row in rows]
-
-    def photos_of_act(self, act: bytes, after: bytes | None, limit: int) -> list[BlobId]:
-        """Return photos that an act changed, by their ids, behind `after`."""
-        with self._reading() as read:
-            rows = read(
-                "SELECT DISTINCT key FROM edit WHERE act = ? AND act IS NOT NULL AND key > ?"
-                " AND kind = 'photo' ORDER BY key LIMIT ?",
-                (act, after or b"", limit),
-            )
-        return [BlobId(key) for (key,) in rows]
 
     # --- completeness ------------------------------------------------------------------------
 
@@ -355,13 +302,6 @@ class PhotoQuery:
         return [(NodeId(node), seq) for node, seq in rows]
 
 
-def _reader(connection: Connection) -> Read:
-    def read(statement: str, values: Sequence[Any]) -> list[Any]:
-        return list(connection.exec_driver_sql(statement, tuple(values)).fetchall())
-
-    return read
-
-
 def _by_ids(read: Read, photos: Collection[BlobId]) -> list[ListedPhoto]:
     found: list[ListedPhoto] = []
     wanted = list(photos)
@@ -375,13 +315,6 @@ def _by_ids(read: Read, photos: Collection[BlobId]) -> list[ListedPhoto]:
         )
         found += (ListedPhoto._make(row) for row in rows)
     return found
-
-
-def _bounds(prefix: str) -> tuple[bytes, bytes]:
-    """Return what ids beginning with these hex digits lie between."""
-    low = prefix + "0" * (len(prefix) % 2)
-    high = prefix + "f" * (len(prefix) % 2)
-    return bytes.fromhex(low), bytes.fromhex(high) + b"\xff" * 32
 
 
 __all__ = [

@@ -18,7 +18,7 @@ from photonic.crdt.holders import Holders
 from photonic.crdt.places import free_places
 from photonic.crdt.postings import Postings
 from photonic.crdt.projection import PhotoRow
-from photonic.crdt.removals import note_removals
+from photonic.crdt.removals import Touched, forget_removals, note_removals
 from photonic.crdt.rows import (
     KEY_BYTES,
     PHOTO_COLUMNS,
@@ -40,8 +40,8 @@ T = TypeVar("T")
 
 _AT_ONCE = 500
 _WORDS_REMEMBERED = 200_000
-_TRASHED: dict[int, Cause] = {IN_TRASH: (IS, "trashed"), REMOVAL_HELD: (IS, "removal-held")}
-_INSERT_PHOTO = f"INSERT INTO photo VALUES ({', '.join('?' * len(PHOTO_COLUMNS))})"  # noqa: S608
+TRASHED: dict[int, Cause] = {IN_TRASH: (IS, "trashed"), REMOVAL_HELD: (IS, "removal-held")}
+INSERT_PHOTO = f"INSERT INTO photo VALUES ({', '.join('?' * len(PHOTO_COLUMNS))})"  # noqa: S608
 _DELETE_TEXT = (
     "INSERT INTO words (words, rowid, name, title, caption) VALUES ('delete', ?, ?, ?, ?)"
 )
@@ -78,19 +78,19 @@ class _Old:
 class Shelf:
     """See the module."""
 
-    def __init__(self, db: sqlite3.Connection, *, is_new: bool = False) -> None:
-        """`is_new`: no photo comes twice, and a `loader.Loader` writes keys and indexes at last."""
-        self._db, self._postings, self._is_new = db, Postings(db), is_new
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db, self._postings = db, Postings(db)
         self._tallies: Counter[str] = Counter()
         self._months: Counter[int] = Counter()
-        self.holders = Holders(db, is_new=is_new)
+        self.holders = Holders(db)
         self._words: set[str] = set()
+        self.removals: list[Touched] = []  # that came or went; see `PhotoIndex.take_removals`
 
     def forget(self) -> None:
         """Forget what was not written: the transaction is rolled back."""
         self._postings.forget()
         self.holders.forget()
-        for some in (self._tallies, self._months, self._words):
+        for some in (self._tallies, self._months, self._words, self.removals):
             some.clear()
 
     def write(self) -> None:
@@ -116,9 +116,8 @@ class Shelf:
     def put_holders(self, holders: Mapping[BlobId, Collection[NodeId]]) -> None:
         """Replace what is known of who holds these blobs."""
         self.holders.put(holders)
-        if not self._is_new:
-            self._refresh({}, self._naming(holders))
-            self._postings.write()  # the photos of the same batch may have postings again
+        self._refresh({}, self._naming(holders))
+        self._postings.write()  # the photos of the same batch may have postings again
 
     def _naming(self, blobs: Iterable[bytes]) -> set[int]:
         """Return the photos that name a blob with the key of one of these."""
@@ -137,7 +136,8 @@ class Shelf:
         by_photo = {row.photo: row for row in rows}
         olds = self._olds_of(by_photo)
         places = self._places(by_photo, olds)
-        states = note_removals(self._db, by_photo, now_ms, are_new=self._is_new)
+        states, touched = note_removals(self._db, by_photo, now_ms)
+        self.removals += touched
         blobs = {photo: Blobs.of(row.blobs, stored) for photo, row in by_photo.items()}
         holders = self.holders.of(one for some in blobs.values() for one in some.originals)
         ids = self._postings.ids
@@ -151,7 +151,7 @@ class Shelf:
             copies, is_held, found = self._whereabouts(mine, holders, state)
             terms = ids(causes_of(row)) | ids(found)
             if state != LIVE:
-                terms |= ids((_TRASHED[state],))
+                terms |= ids((TRASHED[state],))
             if old:
                 self._postings.change(old.n, old.terms, n, terms)
             else:
@@ -161,7 +161,7 @@ class Shelf:
             photos.append(photo_values(n, row, copies, is_held, state, packed(terms)))
             files.append((n, mine.pack(), mine.held, digest, pixels_key(row.facts)))
         self._take_away([old.n for old in olds.values()])
-        self._db.executemany(_INSERT_PHOTO, sorted(photos))
+        self._db.executemany(INSERT_PHOTO, sorted(photos))
         self._db.executemany("INSERT INTO file VALUES (?, ?, ?, ?, ?)", sorted(files))
         self._write_keys(olds, places, blobs)
 
@@ -174,8 +174,7 @@ class Shelf:
             self._count(old, None, LIVE, None)
         self._take_away([old.n for old in olds.values()])
         self._write_keys(olds, {}, {})
-        gone = [(photo,) for photo in photos]
-        self._db.executemany("DELETE FROM removal WHERE photo = ?", gone)
+        self.removals += forget_removals(self._db, photos)
 
     def _take_away(self, places: Iterable[int]) -> None:
         gone = [(n,) for n in sorted(places)]
@@ -183,8 +182,6 @@ class Shelf:
         self._db.executemany("DELETE FROM file WHERE n = ?", gone)
 
     def _olds_of(self, photos: Iterable[BlobId]) -> dict[BlobId, _Old]:
-        if self._is_new:
-            return {}
         names = {photo[:KEY_BYTES] for photo in photos}
         wanted = photos if isinstance(photos, dict) else set(photos)
         olds = self._olds("substr(p.photo, 1, 8)", list(names))
@@ -254,10 +251,6 @@ class Shelf:
         places: Mapping[BlobId, int],
         blobs: Mapping[BlobId, Blobs],
     ) -> None:
-        if self._is_new:
-            keys = [(k, places[photo]) for photo, some in blobs.items() for k in some.keys]
-            self._db.executemany("INSERT INTO stage.blob_key VALUES (?, ?)", keys)
-            return
         before = {(key, old.n) for old in olds.values() for key in old.blobs.keys}
         after = {(key, places[photo]) for photo, some in blobs.items() for key in some.keys}
         gone, come = sorted(before - after), sorted(after - before)
@@ -294,7 +287,7 @@ class Shelf:
 
     def set_trashed(self, photos: Mapping[BlobId, int]) -> None:
         """Show photos as LIVE, IN_TRASH or REMOVAL_HELD."""
-        trashed = self._postings.ids(_TRASHED.values())
+        trashed = self._postings.ids(TRASHED.values())
         olds = list(self._olds_of(photos).values())
         holders = self.holders.of(blob for old in olds for blob in old.blobs.originals)
         for old in olds:
@@ -304,7 +297,7 @@ class Shelf:
             terms = set(old.terms) - trashed - self._postings.local
             terms |= self._postings.ids(self._whereabouts(old.blobs, holders, state)[2])
             if state != LIVE:
-                terms |= self._postings.ids((_TRASHED[state],))
+                terms |= self._postings.ids((TRASHED[state],))
             self._postings.change(old.n, old.terms, old.n, terms)
             sign = (state != IN_TRASH) - (old.trashed != IN_TRASH)
             self._count_shown(old.n, old.blobs, sign)

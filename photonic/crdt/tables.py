@@ -15,6 +15,7 @@ from sqlmodel import Field, SQLModel
 
 # A removal that is held is one that the deletion brake does not follow yet.
 LIVE, IN_TRASH, REMOVAL_HELD = 0, 1, 2
+JOURNAL = "journal"  # the tally of the journal's entry up to which an index is true
 
 _WITHOUT_ROWID = {"sqlite_with_rowid": False}
 

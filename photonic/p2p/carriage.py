@@ -42,12 +42,9 @@ class Carriage:
         self._channel: trio.socket.SocketType | None = None
         self._orders: list[tuple[bytes, socket.socket | None]] = []
         self._has_orders = trio.Event()
-        self.port = 0  # where lanes come in
+        self.is_ready = False
+        self.port = 0  # where lanes come in; 0: nowhere
         self.pid = 0
-
-    @property
-    def is_ready(self) -> bool:
-        return self.port > 0
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Run a carrier until cancelled; started when it listens. Raises CarrierDied."""
@@ -75,7 +72,7 @@ class Carriage:
                 nursery.cancel_scope.cancel()
             raise CarrierDied("the process that moves files ended")
         finally:
-            self.port = 0
+            self.port, self.is_ready = 0, False
             self._channel.close()
             for _, passed in self._orders:
                 if passed is not None:
@@ -121,7 +118,7 @@ class Carriage:
             for body in reader.feed(data):
                 report: Report = wire.decode(body, Report)  # type: ignore[arg-type]
                 if isinstance(report, Listening):
-                    self.port = report.port
+                    self.port, self.is_ready = report.port, True
                     with suppress(RuntimeError):  # nobody waits for it
                         task_status.started()
                 else:

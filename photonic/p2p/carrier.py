@@ -21,7 +21,7 @@ from photonic import limits
 from photonic.blobs.chunks import ChunkList
 from photonic.blobs.files import FileStore
 from photonic.errors import BlobCorrupt, FrameInvalid, PhotonicError
-from photonic.ids import BlobId
+from photonic.ids import BlobId, NodeId
 from photonic.p2p import lane_messages as said
 from photonic.p2p.arrivals import Arrivals, fault_of
 from photonic.p2p.exchange import ChunksWanted, Effect, ListWanted, Wanted, WholeWanted
@@ -30,6 +30,8 @@ from photonic.p2p.lane_fetching import LaneFetch
 from photonic.p2p.lane_serving import serve
 from photonic.p2p.lane_sockets import LaneTls, Socket
 from photonic.p2p.mailbox import Mailbox
+from photonic.p2p.rates import Direction
+from photonic.p2p.throttle import Throttle
 from photonic.photos import BlobRef
 from photonic.world import World
 
@@ -87,6 +89,7 @@ class Carrier:
 
     def __init__(self, mailbox: Mailbox, world: World) -> None:
         self._mailbox, self._world = mailbox, world
+        self._throttle = Throttle(world.clock)
         self._lock = threading.Lock()
         self._lanes: dict[int, _Lane] = {}
         self._lists: dict[bytes, ChunkList] = {}  # of what is being fetched
@@ -108,6 +111,8 @@ class Carrier:
                 case said.Hang(number):
                     if number in self._lanes:
                         self._lanes[number].stop()
+                case said.Limit(bandwidth):
+                    self._throttle.replace(bandwidth)
                 case said.Shun(peer):
                     self._gate.shun(peer)
                     for lane in [lane for lane in self._lanes.values() if lane.peer == peer]:
@@ -121,10 +126,10 @@ class Carrier:
             self._store, lambda fates: self._mailbox.tell(said.Settled(tuple(fates)))
         )
         threading.Thread(target=self._arrivals.run, name="landing", daemon=True).start()
-        port = order.port
+        port = 0
         for host in order.hosts:
             try:
-                listener = self._gate.listen(host, port)
+                listener = self._gate.listen(host, port or order.port)
             except OSError:  # somebody else is there, another node perhaps: any other is as good
                 listener = self._gate.listen(host, 0)
             port = listener.getsockname()[1]
@@ -139,7 +144,10 @@ class Carrier:
         def gave(size_bytes: int, chunks: int) -> None:
             self._mailbox.tell(said.Gave(peer, size_bytes, chunks))
 
-        serve(lane, self._store, gave, lambda size_bytes: None)
+        def take(size_bytes: int) -> int:
+            return self._throttle.take_some_blocking(NodeId(peer), Direction.OUT, size_bytes)
+
+        serve(lane, self._store, gave, take, self._throttle.may_give)
 
     # --- fetching ----------------------------------------------------------------------------
 
@@ -161,7 +169,7 @@ class Carrier:
             with connect() as connection:
                 connection.settimeout(limits.STREAM_STALL_S)
                 self._mailbox.tell(said.Opened(lane.number))
-                fetch = LaneFetch(connection, partial(self._keep, lane), lambda size_bytes: None)
+                fetch = LaneFetch(connection, partial(self._keep, lane), partial(self._may, lane))
                 lane.begin(connection, fetch)
                 fetch.run()
         except (BlobCorrupt, FrameInvalid) as error:
@@ -171,6 +179,12 @@ class Carrier:
         with self._lock:
             del self._lanes[lane.number]
         self._mailbox.tell(said.Ended(lane.number, reason, is_lie))
+
+    def _may(self, lane: _Lane, size_bytes: int) -> None:
+        """Wait until so many bytes may be asked for."""
+        self._throttle.take_blocking(
+            NodeId(lane.peer), Direction.IN, size_bytes, lambda: lane.is_over
+        )
 
     def _keep(self, lane: _Lane, effects: Sequence[Effect], size_bytes: int) -> None:
         self._tell(lane.number, self._arrivals.keep(effects, lane.number_of), size_bytes)

@@ -7,6 +7,7 @@ after the handshake without a byte. Blocking, for the carrier's threads.
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket
 import threading
@@ -21,6 +22,9 @@ from photonic.p2p.lane_sockets import LaneTls, Socket, welcome
 from photonic.world import Clock
 
 log = logging.getLogger(__name__)
+
+# Whoever came is gone already, or this machine is short of something for the moment.
+_PASSING = {errno.ECONNABORTED, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class _Ticket(NamedTuple):
@@ -69,8 +73,12 @@ class Gatehouse:
             try:
                 raw, _ = listener.accept()
             except OSError as error:
-                log.error("lanes: nobody can come in any more: %s", error)
-                return
+                if error.errno not in _PASSING:
+                    log.error("lanes: nobody can come in any more: %s", error)
+                    return
+                log.warning("a lane could not come in: %s", error)
+                threading.Event().wait(limits.LANE_ACCEPT_PAUSE_S)
+                continue
             if not self._handshakes.acquire(blocking=False):
                 raw.close()
                 continue
@@ -117,6 +125,10 @@ class Gatehouse:
 
 
 def cut(lane: Socket) -> None:
-    """End a lane that another thread reads or writes: it hears of it at once."""
+    """End a lane that another thread reads or writes: it hears of it at once.
+
+    The socket below ends, not TLS: `SSLSocket.shutdown` would let the other thread go on without
+    it, read what is encrypted as if it were not, and send in the clear.
+    """
     with suppress(OSError):
-        lane.shutdown(socket.SHUT_RDWR)
+        socket.socket.shutdown(lane, socket.SHUT_RDWR)

@@ -17,7 +17,7 @@ from contextlib import suppress
 from photonic import limits, wire
 from photonic.errors import PhotonicError, StreamBroken
 from photonic.p2p.blob_messages import Answer
-from photonic.p2p.exchange import Asker, Effect, Wanted
+from photonic.p2p.exchange import Asker, Effect, Wanted, cost_bytes
 from photonic.p2p.lane_sockets import FrameSource, Socket, is_readable
 
 _WAKE = b"\0"
@@ -30,11 +30,11 @@ class LaneFetch:
         self,
         lane: Socket,
         keep: Callable[[Sequence[Effect], int], None],
-        pause: Callable[[int], None],
+        may: Callable[[int], None],
     ) -> None:
-        """`keep` stores what came, of so many bytes, on a thread of its own; `pause` waits until
-        as many bytes may come."""
-        self._lane, self._keep_some, self._pause = lane, keep, pause
+        """`keep` stores what came, of so many bytes, on a thread of its own; `may` waits until as
+        many bytes may be asked for."""
+        self._lane, self._keep_some, self._may = lane, keep, may
         self._asker = Asker()
         self._to_ask: deque[Wanted] = deque()
         self._came: queue.Queue[tuple[list[Effect], int] | None] = queue.Queue(
@@ -42,6 +42,7 @@ class LaneFetch:
         )
         self._woken, self._waker = os.pipe()
         os.set_blocking(self._waker, False)
+        self._waking = threading.Lock()  # else a late one might write into whatever came after
         self._is_over = False
         self._error: BaseException | None = None
 
@@ -56,7 +57,7 @@ class LaneFetch:
         self._wake()
 
     def _wake(self) -> None:
-        with suppress(OSError):  # full: it will wake anyway; closed: it has ended
+        with self._waking, suppress(OSError):  # full: it will wake anyway; closed: it has ended
             os.write(self._waker, _WAKE)
 
     def run(self) -> None:
@@ -70,9 +71,10 @@ class LaneFetch:
         finally:
             self._came.put(None)
             keeper.join()
-            waker, self._waker = self._waker, -1
-            for descriptor in (self._woken, waker):
-                os.close(descriptor)
+            with self._waking:
+                os.close(self._waker)
+                self._waker = -1
+            os.close(self._woken)
         if self._error is not None:
             raise self._error
 
@@ -95,10 +97,16 @@ class LaneFetch:
 
     def _send_questions(self) -> None:
         frames: list[bytes] = []
-        while self._to_ask and self._asker.can_ask:
-            frames.append(wire.frame(wire.encode(self._asker.ask(self._to_ask.popleft()))))
+        size_bytes = 0
+        while self._to_ask and self._asker.can_ask and size_bytes < limits.REQUEST_BYTES_MAX:
+            wanted = self._to_ask.popleft()
+            size_bytes += cost_bytes(wanted)
+            frames.append(wire.frame(wire.encode(self._asker.ask(wanted))))
         if frames:
+            self._may(size_bytes)
             self._lane.sendall(b"".join(frames))
+            if self._to_ask:
+                self._wake()
 
     def _take_in(self, source: FrameSource) -> None:
         effects: list[Effect] = []
@@ -109,7 +117,6 @@ class LaneFetch:
             effects += self._asker.handle(wire.decode(body, Answer))  # type: ignore[arg-type]
         if effects:
             self._came.put((effects, size_bytes))
-            self._pause(size_bytes)
 
     def _keep(self) -> None:
         """Store what came. After an error nothing more is stored, and the reader ends."""

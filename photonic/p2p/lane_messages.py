@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import msgspec
 
+from photonic.p2p.rates import Bandwidth
+
 LANE_PROTOCOL = "/photonic/lanes/1"
 TICKET_BYTES = 32
 
@@ -113,7 +115,13 @@ class Shun(msgspec.Struct, tag="shun", frozen=True):
     peer: bytes
 
 
-Order = Begin | Expect | Dial | Adopt | Ask | Hang | Shun
+class Limit(msgspec.Struct, tag="limit", frozen=True):
+    """Go by these limits from now on."""
+
+    bandwidth: Bandwidth
+
+
+Order = Begin | Expect | Dial | Adopt | Ask | Hang | Shun | Limit
 
 
 # --- a carrier to its node -----------------------------------------------------------------------

@@ -22,22 +22,27 @@ def serve(
     lane: Socket,
     store: BlobStore,
     gave: Callable[[int, int], None],
-    pause: Callable[[int], None],
+    take: Callable[[int], int],
+    may_give: Callable[[int], bool],
 ) -> None:
     """Answer until the peer ends the lane. Raises StreamBroken, OSError, FrameInvalid.
 
-    `gave` hears of bytes and chunks that were sent; `pause` waits until as many bytes may be.
+    `gave` hears of bytes and chunks that were sent; `take` waits until some of so many bytes may
+    be, and says how many; `may_give` whether a blob of a size may be given at all now.
     """
     source, giver, todo = FrameSource(lane), Giver(), deque[Piece]()
     while True:
         _hear(lane, source, giver, todo)
         reading = Reading()
-        read_some(store, todo, reading)
+        read_some(store, todo, reading, may_give)
         for _ in range(reading.questions_done):
             giver.done()
-        pause(reading.size_bytes)
         for frame in reading.frames:
-            lane.sendall(frame)
+            view = memoryview(frame)
+            while view:
+                size_bytes = take(len(view))
+                lane.sendall(view[:size_bytes])
+                view = view[size_bytes:]
         gave(reading.size_bytes, reading.chunks)
 
 

@@ -27,10 +27,13 @@ from photonic.p2p.lane_certificates import check_certificate, make_credentials
 from photonic.p2p.lane_messages import LANE_PROTOCOL, TICKET_BYTES
 from photonic.p2p.lane_streams import LaneStream
 from photonic.p2p.messages import BLOB_PROTOCOL
+from photonic.p2p.rates import Bandwidth
 from photonic.p2p.transport import Stream, Transport
 from photonic.world import World
 
 log = logging.getLogger(__name__)
+
+_PORT_MAX = 65_535
 
 
 class Lanes:
@@ -46,16 +49,22 @@ class Lanes:
         address_of: Callable[[NodeId], str | None],
         report: Callable[[said.Report], None],
     ) -> None:
-        """`listen` are the transport's multiaddresses, `address_of` is where a peer was reached;
-        `report` hears what concerns no lane that is fetched over."""
+        """`listen` are the transport's multiaddresses; lanes come in at the port behind the first.
+
+        `address_of` is where a peer was reached; `report` hears what concerns no lane that is
+        fetched over.
+        """
         self._transport, self._world = transport, world
         self._address_of, self._report = address_of, report
         self._credentials = make_credentials(identity)
-        hosts = dict.fromkeys(parse_endpoint(address).host for address in listen)
-        self._begin = said.Begin(str(store), *self._credentials, tuple(hosts), 0)
+        ends = [parse_endpoint(address) for address in listen]
+        hosts = tuple(dict.fromkeys(end.host for end in ends))
+        port = next((end.port + 1 for end in ends if 0 < end.port < _PORT_MAX), 0)
+        self._begin = said.Begin(str(store), *self._credentials, hosts, port)
         self._carriage: Carriage | None = None
         self._streams: dict[int, LaneStream] = {}
         self._numbers = 0
+        self._bandwidth = Bandwidth()
         self._no_lane_until_s: dict[NodeId, float] = {}
 
     @property
@@ -70,6 +79,7 @@ class Lanes:
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Run a carrier until cancelled. Raises CarrierDied; then it may be run again."""
         self._carriage = Carriage(self._begin, self._hear)
+        self.order(said.Limit(self._bandwidth))
         try:
             await self._carriage.run(task_status=task_status)
         finally:
@@ -84,6 +94,11 @@ class Lanes:
             self._carriage.order(order, passed)
         elif passed is not None:
             passed.close()
+
+    def limit(self, bandwidth: Bandwidth) -> None:
+        """Let the carrier go by these limits."""
+        self._bandwidth = bandwidth
+        self.order(said.Limit(bandwidth))
 
     def shun(self, node: NodeId) -> None:
         """End all lanes with a peer at once: there is no connection that vouches for it."""
@@ -116,6 +131,8 @@ class Lanes:
     def _offer(self, peer: NodeId, ask: said.AskLane) -> said.LaneAnswer:
         if self._carriage is None or not self._carriage.is_ready:
             return said.NoLane("the process that moves files is not there")
+        if not self._carriage.port:
+            return said.NoLane("this node listens nowhere")
         ticket = self._world.entropy.token(TICKET_BYTES)
         self.order(said.Expect(peer, ticket, ask.certificate, limits.LANE_TICKET_S))
         return said.OfferLane(ticket, self._carriage.port, self._credentials.certificate)

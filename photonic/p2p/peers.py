@@ -43,7 +43,7 @@ class PeerBook:
     """All peers by node. Used on the event loop's thread only."""
 
     def __init__(self, me: NodeId) -> None:
-        self._me = me
+        self.me = me
         self._peers: dict[NodeId, Peer] = {}
 
     def get(self, node: NodeId) -> Peer:
@@ -57,7 +57,7 @@ class PeerBook:
 
         True if one of them is news; then it is worth a try at once.
         """
-        if node == self._me:
+        if node == self.me:
             return False
         peer = self.get(node)
         fresh = [address for address in dict.fromkeys(addresses) if address not in peer.addresses]
@@ -73,7 +73,7 @@ class PeerBook:
         patience, and no more memory than PEERS_KNOWN_MAX peers.
         """
         is_full = node not in self._peers and len(self._peers) >= limits.PEERS_KNOWN_MAX
-        if node == self._me or is_full:
+        if node == self.me or is_full:
             return False
         peer = self.get(node)
         room = limits.ADDRESSES_PER_PEER_MAX - len(peer.addresses)
@@ -116,7 +116,7 @@ class PeerBook:
         return [
             peer
             for node in members
-            if node != self._me
+            if node != self.me
             and (peer := self.get(node)).addresses
             and not peer.connected
             and peer.retry_at_s <= now_s
@@ -127,7 +127,7 @@ class PeerBook:
         waits = [
             peer.retry_at_s
             for node in members
-            if node != self._me and (peer := self.get(node)).addresses and not peer.connected
+            if node != self.me and (peer := self.get(node)).addresses and not peer.connected
         ]
         return min(waits, default=None)
 

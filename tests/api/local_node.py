@@ -72,8 +72,8 @@ NOW = datetime(2024, 6, 1, tzinfo=UTC)
 class MemoryNode(MemoryPhotos):
     """One node with its photos in `folder`."""
 
-    def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, world: World | None = None) -> None:
+        super().__init__(folder, world)
         self._imports: dict[str, ImportView] = {}
         self._codes: set[str] = set()
         self._tasks: dict[tuple[str, str], CatalogTaskView] = {}

@@ -22,6 +22,7 @@ from photonic.errors import BlobMissing, FolderUnknown, PhotoUnreadable
 from photonic.events import EventLog, SubjectsChanged
 from photonic.finder import Finder
 from photonic.gallery import Gallery
+from photonic.grace import Grace
 from photonic.histories import Histories
 from photonic.ids import (
     HASH_BYTES,
@@ -40,11 +41,6 @@ from photonic.projector import Projector
 from photonic.trash import Trash
 from photonic.world import World
 from tests.memory_library import HERE, NAMES, MemoryLibrary
-
-
-async def _keep(_: BlobId) -> int:
-    """The folder's files are not dropped."""
-    return 0
 
 
 class Originals:
@@ -110,7 +106,14 @@ class MemoryPhotos:
         self.albums = Albums(self.catalog_thread, self.query, self.finder, world.entropy)
         self.policies = Policies(self.catalog_thread)
         self.trash = Trash(
-            self.catalog_thread, self.query, self.edits, HERE, world.clock, name_of, _keep, 30
+            self.catalog_thread,
+            self.query,
+            self.edits,
+            HERE,
+            world.clock,
+            name_of,
+            self._purge,
+            Grace(30, world, None),
         )
         self.gallery = Gallery(
             self.catalog_thread, self.query, self.finder, self.originals, Examiner(), name_of, HERE
@@ -179,6 +182,14 @@ class MemoryPhotos:
         is_photo = len(key) == HASH_BYTES
         subject = photo_subject(BlobId(key)) if is_photo else album_subject(key)
         return self.catalog_thread.write_apart(subject, {name: value}).id.hex()
+
+    async def _purge(self, photo: BlobId) -> int:
+        """Lose the bytes of what is past its grace; return how many. The folder keeps its file."""
+        if not self.originals.has(photo):
+            return 0
+        size_bytes = len(self.originals.read(photo))
+        self.drop(photo.hex())
+        return size_bytes
 
     def drop(self, photo: str) -> None:
         """Lose the original's bytes, as a node that never fetched them."""

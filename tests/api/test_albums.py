@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
+from photonic.crdt.changes import Draft
+from photonic.ids import BlobId, photo_subject
 from tests.api.client import face, run
 from tests.api.local_node import MemoryNode
 
@@ -16,6 +18,12 @@ async def create(client: httpx.AsyncClient, name: str, query: str | None = None)
     assert answer.status_code == 201, answer.text
     album: str = answer.json()["id"]
     return album
+
+
+async def undo(client: httpx.AsyncClient, **body: str) -> Any:
+    answer = await client.post("/api/v1/undo", json=body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
 
 
 async def listed(client: httpx.AsyncClient) -> list[tuple[str, str | None]]:
@@ -106,13 +114,31 @@ def test_a_deleted_album_comes_back_by_undo() -> None:
             take(node)
             album = await create(client, "A")
             await put(client, album, "red")
-            await client.delete(f"/api/v1/albums/{album}")
+            act = (await client.delete(f"/api/v1/albums/{album}")).json()["act"]
             deletion = (await client.get("/api/v1/log")).json()["items"][0]
             assert (deletion["kind"], deletion["subject"]) == ("album", album)
-            told = await client.post("/api/v1/undo", json={"change": deletion["id"]})
-            assert told.status_code == 200, told.text
+            assert (deletion["id"], deletion["fields"]) == (act, ["gone"])
+            told = await undo(client, act=act[:12])
+            assert (told["albums"], told["undone"], told["kept"]) == (1, 0, [])
             assert await listed(client) == [("A", None)]
             assert await found(client, "album:A") == {"red.jpg"}
+            again = await undo(client, act=told["act"])
+            assert (again["albums"], await listed(client)) == (1, [])
+
+    run(main)
+
+
+def test_a_name_is_taken_back_and_that_an_album_was_made_is_not() -> None:
+    async def main() -> None:
+        async with face() as (_, client):
+            album = await create(client, "A")
+            await client.patch(f"/api/v1/albums/{album}", json={"name": "B"})
+            naming, making = (await client.get("/api/v1/log")).json()["items"]
+            assert (await undo(client, change=naming["id"]))["albums"] == 1
+            assert await listed(client) == [("A", None)]
+            refused = await client.post("/api/v1/undo", json={"change": making["id"]})
+            assert refused.json()["code"] == "catalog.undo-refused"
+            assert await listed(client) == [("A", None)]
 
     run(main)
 
@@ -178,6 +204,25 @@ def test_a_rule_says_which_of_two_values_is_shown() -> None:
                 assert one["conflicts"] == ["rating"]
                 shown[rule] = one["rating"]
             assert shown == {"auto": 2, "manual": None, "prefer:central": 4}
+
+    run(main)
+
+
+def test_a_photo_stays_listed_while_a_person_must_choose_its_original() -> None:
+    async def main() -> None:
+        async with face() as (node, client):
+            photo = node.take("red.jpg", (1, 2, 3))
+            subject = photo_subject(BlobId(bytes.fromhex(photo)))
+            own = [subject.key, 5, bytes(32)]
+            node.catalog_thread.write(Draft(subject, {"original": own}))
+            node.write_apart(photo, "original", [b"x" * 32, 9, bytes(32)])
+            for rules in ({"*": "auto"}, {"original": "manual"}, {"*": "manual"}):
+                await client.put("/api/v1/policies/display", json=rules)
+                assert await found(client, "") == {"red.jpg"}
+                assert await found(client, "is:contested") == {"red.jpg"}
+                one = (await client.get(f"/api/v1/photos/{photo}")).json()
+                assert one["fields"]["original"]["contested"]
+                assert len(one["fields"]["original"]["versions"]) == 2
 
     run(main)
 

@@ -17,11 +17,22 @@ from hypothesis import strategies as st
 from photonic import events, limits
 from photonic.api.events import told
 from photonic.api.feed import Feed
-from photonic.ids import BlobId, ChangeId, NodeId, digest, member_subject, peer_id, photo_subject
+from photonic.crdt.changes import Draft
+from photonic.ids import (
+    BlobId,
+    ChangeId,
+    NodeId,
+    album_subject,
+    digest,
+    member_subject,
+    peer_id,
+    photo_subject,
+)
 from tests.api.client import connected, face, read_all, request_bytes, run, served, until
 
 NODE = NodeId(digest(b"node"))
 SUBJECTS = tuple(photo_subject(BlobId(digest(bytes([n])))) for n in range(3))
+ALBUM = album_subject(b"a" * 16)
 IDS = [subject.key.hex() for subject in SUBJECTS]
 
 
@@ -81,6 +92,10 @@ ANNOUNCED: list[tuple[events.Event, tuple[str, object]]] = [
     (
         events.SubjectsChanged(SUBJECTS[:1], origin=NODE),
         ("photos", {"ids": IDS[:1], "local": False}),
+    ),
+    (
+        events.SubjectsChanged((ALBUM,), origin=NODE),
+        ("albums", {"ids": [ALBUM.key.hex()], "local": False}),
     ),
     (events.HoldingsChanged(SUBJECTS), ("holdings", {"ids": IDS})),
     (events.PeerChanged(NODE, True), ("peer", {"id": peer_id(NODE), "connected": True})),
@@ -142,25 +157,59 @@ def test_changes_of_other_things_than_photos_are_not_told() -> None:
     assert told(events.SubjectsChanged((member_subject(NODE),))) == []
 
 
-@given(st.integers(0, 3 * limits.EVENT_IDS_MAX))
-def test_many_photos_are_told_in_bounded_parts(size: int) -> None:
+@given(st.integers(1, 2 * limits.EVENT_IDS_MAX), st.booleans())
+def test_very_many_photos_are_told_without_their_names(size: int, is_held: bool) -> None:
     subjects = tuple(photo_subject(BlobId(n.to_bytes(32, "big"))) for n in range(size))
-    parts = [data["ids"] for _, data in told(events.SubjectsChanged(subjects))]
-    assert [one for part in parts for one in part] == [one.key.hex() for one in subjects]
-    assert all(0 < len(part) <= limits.EVENT_IDS_MAX for part in parts)
+    event = events.HoldingsChanged(subjects) if is_held else events.SubjectsChanged(subjects)
+    ((_, data),) = told(event)
+    named = [one.key.hex() for one in subjects] if size <= limits.EVENT_IDS_MAX else []
+    assert data["ids"] == named
+
+
+def test_an_index_that_caught_up_is_told_as_very_many_of_all() -> None:
+    messages = told(events.IndexCaughtUp())
+    assert {name: data["ids"] for name, data in messages} == {"photos": [], "albums": []}
 
 
 def test_only_the_last_part_of_an_event_completes_it() -> None:
     async def main() -> None:
-        subjects = tuple(
-            photo_subject(BlobId(n.to_bytes(32, "big"))) for n in range(limits.EVENT_IDS_MAX + 1)
-        )
         async with served() as (node, client, _, _), listening(client) as (stream, _first):
-            number = node.events.announce(events.HoldingsChanged(subjects))
+            number = node.events.announce(events.SubjectsChanged((SUBJECTS[0], ALBUM)))
             parts = [await stream.next(), await stream.next()]
+            assert [part.name for part in parts] == ["photos", "albums"]
             assert parts[0].id is None
             assert parts[1].id is not None
             assert parts[1].id.endswith(f".{number}")
+
+    run(main)
+
+
+def test_an_album_that_is_made_renamed_or_deleted_is_told_each_time() -> None:
+    async def main() -> None:
+        async with served() as (_, client, _, _), listening(client) as (stream, _first):
+            album = (await client.post("/api/v1/albums", json={"name": "A"})).json()["id"]
+            await client.patch(f"/api/v1/albums/{album}", json={"name": "B"})
+            await client.delete(f"/api/v1/albums/{album}")
+            for _ in range(3):
+                message = await stream.next()
+                assert (message.name, message.data) == ("albums", {"ids": [album], "local": True})
+
+    run(main)
+
+
+def test_a_large_act_is_told_in_bounded_messages() -> None:
+    async def main() -> None:
+        async with served() as (node, client, _, _), listening(client) as (stream, _first):
+            photo = node.take("a.jpg", (1, 2, 3))
+            assert (await stream.next()).data == {"ids": [photo], "local": True}
+            some = [
+                photo_subject(BlobId(n.to_bytes(32, "big")))
+                for n in range(limits.EVENT_IDS_MAX + 1)
+            ]
+            sets = {"original": [b"x" * 32, 1, bytes(32)]}
+            node.catalog_thread.write(*(Draft(subject, sets) for subject in some))
+            message = await stream.next()
+            assert (message.name, message.data) == ("photos", {"ids": [], "local": True})
 
     run(main)
 

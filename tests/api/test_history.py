@@ -7,8 +7,13 @@ from typing import Any
 import httpx
 import pytest
 
+from photonic import limits
+from photonic.crdt.changes import Draft
+from photonic.crdt.keys import change_key
 from photonic.edits import Said
+from photonic.ids import BlobId, ChangeId, digest, peer_id, photo_subject
 from tests.api.client import face, run
+from tests.memory_library import THERE
 
 
 async def undo(client: httpx.AsyncClient, **body: str) -> Any:
@@ -138,5 +143,64 @@ def test_what_cannot_be_undone_says_why() -> None:
                 answer = await client.post("/api/v1/undo", json=body)
                 assert (answer.status_code, answer.json()["code"]) == (status, code)
             assert (await node.photo(photo)).rating == 4
+
+    run(main)
+
+
+def test_what_was_imported_tells_its_origin_and_is_undone_without_it() -> None:
+    async def main() -> None:
+        async with face() as (node, client):
+            photo = node.take("red.jpg", (255, 0, 0))
+            subject = photo_subject(BlobId(bytes.fromhex(photo)))
+            origin = (f"{change_key(ChangeId(digest(b'there')))} laptop",)
+            node.catalog_thread.write(Draft(subject, {"rating": 2}, {"origin": origin}))
+            node.catalog_thread.write(Draft(subject, {}, {"origin": origin}))
+            (act,) = (await client.get("/api/v1/log")).json()["items"]
+            assert (act["origin"], act["author_name"], act["fields"]) == (
+                "laptop", "studio", ["rating"],
+            )  # fmt: skip
+            (said, _) = await log_of(client, photo)
+            assert (said["origin"], said["change"]) == ("laptop", act["id"])
+            await undo(client, change=said["change"])
+            assert (await node.photo(photo)).rating is None
+            latest = node.catalog_thread.catalog.changes(subject)[-1].change
+            assert (latest.sets, latest.removes) == ({"rating": None}, {})
+
+    run(main)
+
+
+def test_an_import_that_was_written_over_leaves_nothing_to_undo() -> None:
+    async def main() -> None:
+        async with face() as (node, client):
+            photo = node.take("red.jpg", (255, 0, 0))
+            subject = photo_subject(BlobId(bytes.fromhex(photo)))
+            origin = (f"{change_key(ChangeId(digest(b'there')))} laptop",)
+            (signed,) = node.catalog_thread.write(Draft(subject, {"rating": 2}, {"origin": origin}))
+            await node.edit(photo, Said({"rating": 4}))
+            answer = await client.post("/api/v1/undo", json={"change": signed.id.hex()})
+            assert answer.json()["code"] == "catalog.undo-refused"
+
+    run(main)
+
+
+@pytest.mark.parametrize("is_bulk", [True, False])
+def test_removals_that_are_held_name_the_act_that_takes_them_back(is_bulk: bool) -> None:
+    async def main() -> None:
+        async with face() as (node, client):
+            photos = [
+                node.take(f"{n}.jpg", (n * 11, 100, 0)) for n in range(limits.BRAKE_PHOTOS_MIN + 1)
+            ]
+            act = b"one bulk removal"
+            for photo in photos:
+                subject = photo_subject(BlobId(bytes.fromhex(photo)))
+                said = act if is_bulk else b""
+                node.catalog_thread.write_apart(subject, {"trashed": True}, act=said)
+            (held,) = (await client.get("/api/v1/trash")).json()["held"]
+            assert (held["node"], held["count"]) == (peer_id(THERE), len(photos))
+            assert held["act"] == (act.hex() if is_bulk else None)
+            if is_bulk:
+                assert (await undo(client, act=held["act"]))["undone"] == len(photos)
+                trash = (await client.get("/api/v1/trash")).json()
+                assert trash == {"items": [], "next": None, "held": []}
 
     run(main)

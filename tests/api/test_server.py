@@ -105,10 +105,11 @@ def test_a_client_that_does_not_read_cannot_hold_up_a_stop(
 
     async def main() -> None:
         with anyio.fail_after(10):
-            async with served() as (node, client, _, shutdown), connected(client) as slow:
+            async with served() as (node, client, app, shutdown), connected(client) as slow:
                 address = f"/api/v1/photos/{big_photo(node, tmp_path)}/original"
                 await stall(slow, request_bytes(client, f"GET {address}"))
                 shutdown.set()
+                await until(lambda: app.metrics.open._value.get() == 0)
                 received = await read_all(slow)
                 assert len(received) < 48 << 20
 

@@ -36,6 +36,7 @@ while True:
 RECEIVER = """
 import socket, sys
 end = socket.socket(type=socket.SOCK_DGRAM)
+end.setsockopt(socket.SOL_SOCKET, 33, 8_000_000)  # SO_RCVBUFFORCE: else a busy machine loses
 end.bind((sys.argv[1], int(sys.argv[2])))
 print("ready", flush=True)
 count = 0

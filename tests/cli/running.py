@@ -22,6 +22,7 @@ from photonic.cli.app import main
 from photonic.cli.client import NodeFile
 from photonic.home import NODE_FILE
 from photonic.ids import peer_id
+from photonic.world import World
 from tests.api.local_node import HERE, MemoryNode
 
 BOUND_S = 30.0
@@ -63,9 +64,11 @@ class CommandLine:
 
 
 @contextmanager
-def serving(home: Path, photos: Path, *, named: str = peer_id(HERE)) -> Iterator[MemoryNode]:
+def serving(
+    home: Path, photos: Path, *, named: str = peer_id(HERE), world: World | None = None
+) -> Iterator[MemoryNode]:
     """Serve a node over a socket and say so in `home`, as the daemon does."""
-    node = MemoryNode(photos)
+    node = MemoryNode(photos, world)
     is_up = threading.Event()
     told: list[tuple[str, trio.lowlevel.TrioToken, anyio.Event]] = []
 

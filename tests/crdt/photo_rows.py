@@ -17,6 +17,7 @@ from photonic.crdt.projection import (
     PutAway,
     kind_of,
 )
+from photonic.crdt.tables import REMOVAL_HELD
 from photonic.crdt.timeline import moment_text
 from photonic.ids import BlobId, NodeId, digest
 from photonic.photos import BlobRef, PhotoFacts, Position
@@ -80,17 +81,25 @@ def row_of(sample: Sample) -> PhotoRow:
         stack=sample.stack,
         conflicts=sample.conflicts,
         blobs=tuple(blobs),
-        removal=PutAway(NODES[0], 1_000) if sample.trashed else None,
+        removal=PutAway(NODES[0], 1_000) if sample.trashed or sample.removal_held else None,
     )
 
 
 @st.composite
-def libraries(draw: st.DrawFn, most: int = 12) -> list[Sample]:
-    """Some photos with ids of their own; the first ones begin alike."""
+def libraries(draw: st.DrawFn, most: int = 12, *, has_brake: bool = False) -> list[Sample]:
+    """Some photos with ids of their own; the first ones begin alike.
+
+    `has_brake`: it holds some removals, which a batch by itself does not say.
+    """
     found = draw(st.lists(samples(), max_size=most))
     ids = [*IDS, *(BlobId(digest(b"%d" % number)) for number in range(most))]
     return [
-        replace(sample, photo=ids[position], kind=kind_of(sample.media_type))
+        replace(
+            sample,
+            photo=ids[position],
+            kind=kind_of(sample.media_type),
+            removal_held=has_brake and sample.removal_held,
+        )
         for position, sample in enumerate(found)
     ]
 
@@ -109,4 +118,5 @@ def batch_of(some: Iterable[Sample]) -> Batch:
 def index_of(some: Sequence[Sample]) -> PhotoIndex:
     index = PhotoIndex(None)
     index.apply(batch_of(some), 1)
+    index.set_trashed({one.photo: REMOVAL_HELD for one in some if one.removal_held})
     return index

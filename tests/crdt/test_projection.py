@@ -27,9 +27,10 @@ from photonic.crdt.fields import (
 )
 from photonic.crdt.fold import fold
 from photonic.crdt.index import Batch, PhotoIndex
+from photonic.crdt.policy import EVERY_FIELD, Display
 from photonic.crdt.projection import PhotoRow, is_alone, project, project_alone
 from photonic.crdt.query import PhotoQuery
-from photonic.ids import BlobId, ChangeId, digest
+from photonic.ids import BlobId, ChangeId, NodeId, digest
 from photonic.photos import Position
 from tests.crdt.replicas import Cluster, commit, photo
 
@@ -102,6 +103,52 @@ def test_a_photo_with_one_change_is_projected_as_if_it_were_folded(draft: Draft)
         index = PhotoIndex(None)
         index.apply(Batch(rows=[expected]), 1)
         assert PhotoQuery(index.engine).photo(expected.photo) is not None
+
+
+RULES = st.sampled_from(["auto", "manual", "prefer:archive", "prefer:mobile"])
+DISPLAYS = st.builds(
+    Display,
+    st.dictionaries(st.sampled_from([EVERY_FIELD, ORIGINAL, RATING, TRASHED]), RULES),
+    st.just({NodeId(bytes([n]) * 32): role for n, role in enumerate(("archive", "mobile"))}),
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(drafts(), max_size=3), DISPLAYS)
+def test_no_photo_vanishes_whatever_others_say_apart_and_whatever_the_rules(
+    others: list[Draft], display: Display
+) -> None:
+    said = [Draft(photo(1), {ORIGINAL: [photo(1).key, 1, bytes(32)]}), *others]
+    changes = []
+    for number, draft in enumerate(said):
+        adds = {name: tuple(values) for name, values in draft.adds.items()}
+        change = Change(
+            *draft.subject, (), bytes([number]) * 32, 1, 1 << 40, dict(draft.sets), adds
+        )
+        changes.append(SignedChange(ChangeId(digest(b"change %d" % number)), change, b""))
+    state = fold(photo(1), changes)
+    found = project(state, display)
+    assert found is not None
+    assert (ORIGINAL in found.conflicts) == state.fields[ORIGINAL].is_contested
+    index = PhotoIndex(None)
+    index.apply(Batch(rows=[found]), 1)
+    assert PhotoQuery(index.engine).photo(found.photo) is not None
+
+
+def test_where_a_person_must_choose_the_original_the_automatic_pick_stands_in() -> None:
+    cluster = Cluster(1)
+    catalog = cluster.catalogs[0]
+    commit(catalog, Draft(photo(1), {ORIGINAL: [photo(1).key, 1, bytes(32)], RATING: 3}))
+    first = catalog.state(photo(1)).fields[ORIGINAL].versions[0]
+    other = Change(*photo(1), (), bytes(32), 1, 1, {ORIGINAL: [digest(b"2"), 9, bytes(32)]})
+    changes = [*catalog.changes(photo(1)), SignedChange(ChangeId(bytes(32)), other, b"")]
+    state = fold(photo(1), changes)
+    assert len(state.fields[ORIGINAL].versions) == 2 and first.value[1] == 1
+    for rules in ({}, {ORIGINAL: "manual"}, {EVERY_FIELD: "manual"}):
+        found = project(state, Display(rules))
+        assert found is not None and found.conflicts == (ORIGINAL,)
+        assert found.original.size_bytes == 9  # the larger file, by the stated order
+        assert len(found.blobs) == 2  # and the other one is wanted, too
 
 
 def test_embedded_words_are_shown_until_a_person_says_otherwise() -> None:

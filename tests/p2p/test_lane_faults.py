@@ -197,7 +197,7 @@ def test_whoever_serves_survives_random_questions(noise_bytes: bytes) -> None:
         theirs.sendall(noise_bytes)
         theirs.shutdown(socket.SHUT_WR)
         with pytest.raises((PhotonicError, OSError)):
-            serve(ours, store, lambda size, count: None, lambda size: None)
+            serve(ours, store, lambda size, count: None, lambda size: size, lambda size: True)
         ours.shutdown(socket.SHUT_WR)
         heard = b""
         while data := theirs.recv(limits.READ_BYTES):

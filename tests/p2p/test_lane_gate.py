@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import queue
 import socket
 import ssl
@@ -17,9 +18,9 @@ from photonic import limits
 from photonic.errors import FrameInvalid, StreamBroken
 from photonic.identity import Identity
 from photonic.ids import NodeId
-from photonic.p2p.gatehouse import Gatehouse
+from photonic.p2p.gatehouse import Gatehouse, cut
 from photonic.p2p.lane_certificates import Credentials, check_certificate, make_credentials
-from photonic.p2p.lane_sockets import FrameSource, LaneTls, Socket
+from photonic.p2p.lane_sockets import FrameSource, LaneTls, Socket, is_readable
 
 HOST, FETCHER, OTHER = (Identity(bytes([n]) * 32) for n in (1, 2, 3))
 SHOWN = {identity.node: make_credentials(identity) for identity in (HOST, FETCHER, OTHER)}
@@ -89,6 +90,42 @@ def test_a_member_with_its_ticket_gets_a_lane(gate: Gate) -> None:
         assert lane.recv(100) == SECRET
         assert lane.version() == "TLSv1.3"
         assert gate.let_in.get(timeout=5) == FETCHER.node
+
+
+def test_a_lane_that_is_cut_is_never_read_or_written_without_tls(gate: Gate) -> None:
+    gate.expect(FETCHER)
+    with gate.connect(FETCHER) as lane:
+        gate.let_in.get(timeout=5)
+        assert is_readable(lane, 5.0)[0]  # what was sent is here, and still encrypted
+        cut(lane)
+        assert lane.recv(100) in (SECRET, b"")
+        with pytest.raises(OSError):
+            lane.sendall(SECRET)
+        assert isinstance(lane.version(), str), "TLS is gone while the socket is in use"
+
+
+def test_the_gate_stays_open_when_descriptors_run_out_for_a_while(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "LANE_ACCEPT_PAUSE_S", 0.0)
+    refused = [errno.EMFILE, errno.ECONNABORTED]
+    accept = socket.socket.accept
+
+    def short(listener: socket.socket) -> object:
+        connection = accept(listener)
+        if refused:
+            connection[0].close()
+            raise OSError(refused.pop(), "not now")
+        return connection
+
+    monkeypatch.setattr(socket.socket, "accept", short)
+    for _ in range(3):  # the first is taken by an accept that began before
+        gate.expect(FETCHER)
+        with suppress(OSError, StreamBroken):
+            gate.connect(FETCHER).close()
+    assert not refused
+    gate.expect(FETCHER)
+    gate.connect(FETCHER).close()
 
 
 def test_a_ticket_is_good_once(gate: Gate) -> None:
@@ -216,7 +253,8 @@ def test_frames_are_read_as_they_were_sent(bodies: list[bytes], step: int) -> No
             self.at += len(piece)
             return len(piece)
 
-    source, found = FrameSource(Pipe()), []  # type: ignore[arg-type]
+    source = FrameSource(Pipe())  # type: ignore[arg-type]
+    found: list[bytes] = []
     while len(found) < len(bodies):
         if not source.has_frame():
             source.read()

@@ -8,11 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import trio
 
+from photonic import limits
 from photonic.blobs.files import FileStore
 from photonic.ids import BlobId, NodeId, digest
 from photonic.p2p.lane_messages import LANE_PROTOCOL
 from photonic.p2p.messages import BLOB_PROTOCOL
+from photonic.p2p.rates import Bandwidth
 from photonic.p2p.transport import Stream
 from photonic.world import World
 from tests.blobs.samples import jpeg, noise
@@ -153,5 +156,30 @@ def test_what_rotted_at_a_peer_is_not_taken_and_the_rest_is(tmp_path: Path) -> N
         await sink.wait_for(lambda: len(sink.wants.wants) == 1)
         assert_held(sink.store, BIG[1:])
         assert not sink.store.has(rotten)
+
+    run_with_ticks(main)
+
+
+@pytest.mark.parametrize("side", ["source", "sink"])
+def test_a_rate_is_kept_over_lanes_and_can_be_lifted(tmp_path: Path, side: str) -> None:
+    rate = 1_000_000
+
+    async def main(nodes: TransferCluster) -> None:
+        source = await start(nodes, tmp_path, "source", [HUGE])
+        sink = await start(nodes, tmp_path, "sink", [])
+        slow = {"source": source, "sink": sink}[side]
+        assert slow.lanes is not None
+        slow.lanes.limit(Bandwidth(in_bytes_s=rate, out_bytes_s=rate))
+        await nodes.join(source, sink)
+        began_s = trio.current_time()
+        sink.want(refs([HUGE]), [source])
+        await sink.wait_for(lambda: sink.transfers.counters.bytes_in > 2_000_000)
+        taken_s = trio.current_time() - began_s
+        moved = sink.transfers.counters.bytes_in
+        assert moved <= rate * taken_s + limits.LANE_WINDOW_BYTES // 4
+        assert moved < len(HUGE) // 2, "without a limit all of it would be here"
+        slow.lanes.limit(Bandwidth())
+        await sink.wait_for_all()
+        assert_held(sink.store, [HUGE])
 
     run_with_ticks(main)

@@ -20,6 +20,7 @@ from photonic.world import World
 from tests.blobs.samples import noise
 from tests.p2p.transfer_cluster import (
     BIG,
+    PATIENT,
     SMALL,
     TransferCluster,
     assert_held,
@@ -36,7 +37,7 @@ def test_big_and_small_blobs_arrive_in_a_file_store(tmp_path: Path) -> None:
     async def main(nodes: TransferCluster) -> None:
         source = await nodes.start("source", filled(everything))
         store = FileStore.open(tmp_path, World())
-        sink = await nodes.start("sink", store)
+        sink = await nodes.start("sink", store, pace=PATIENT)
         await nodes.join(source, sink)
         sink.want(refs(everything), [source])
         await sink.wait_for_all()
@@ -90,7 +91,7 @@ def test_a_big_blob_comes_from_several_holders() -> None:
     async def main(nodes: TransferCluster) -> None:
         data = noise(40_000_000)
         holders = [await nodes.start(name, filled([data])) for name in ("a", "b")]
-        sink = await nodes.start("sink", filled([]))
+        sink = await nodes.start("sink", filled([]), pace=PATIENT)
         await nodes.join(sink, *holders)
         sink.want(refs([data]), holders)
         await sink.wait_for_all()
@@ -106,7 +107,7 @@ def test_a_peer_that_dies_in_the_middle_is_replaced_and_nothing_comes_twice() ->
     async def main(nodes: TransferCluster) -> None:
         data = noise(60_000_000)
         doomed, other = [await nodes.start(n, filled([data])) for n in ("doomed", "other")]
-        sink = await nodes.start("sink", filled([]))
+        sink = await nodes.start("sink", filled([]), pace=PATIENT)
         await nodes.join(sink, doomed)
         sink.want(refs([data]), [doomed, other])
         await sink.wait_for(lambda: any(isinstance(e, TransferProgress) for e in sink.events))

@@ -33,6 +33,8 @@ from tests.blobs.samples import jpeg, noise
 BIG = [jpeg(noise(30_000, n), noise(3_000_000, n)) for n in range(4)]
 SMALL = [noise(20_000 + n, n) for n in range(40)]
 BRISK = Pace(stall_s=1.0, tick_s=0.02, disk_recheck_s=0.05)
+# For tests that count: on a busy machine an honest peer is silent for longer than a second.
+PATIENT = Pace(stall_s=15.0, tick_s=0.02, disk_recheck_s=0.05)
 
 
 @dataclass

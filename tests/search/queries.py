@@ -90,6 +90,7 @@ def samples(draw: st.DrawFn) -> Sample:
     """Photos; most of the values of each are missing or one of a few."""
     has_place = draw(st.booleans())
     taken = draw(maybe(MOMENTS))
+    removal = draw(maybe(("trashed", "held")))
     return Sample(
         photo=draw(st.sampled_from(IDS)),
         name=draw(st.sampled_from(TEXTS)),
@@ -119,7 +120,8 @@ def samples(draw: st.DrawFn) -> Sample:
         conflicts=draw(some(CONFLICTS)),
         copies=draw(st.integers(0, 3)),
         held=draw(st.booleans()),
-        trashed=draw(st.booleans()),
+        trashed=removal == "trashed",
+        removal_held=removal == "held",
         has_sidecar=draw(st.booleans()),
     )
 
@@ -181,7 +183,7 @@ def conditions() -> st.SearchStrategy[Condition]:
         _spans().map(lambda two: Added(*(moment_ms(one) if one else None for one in two))),
         _places(),
         st.builds(Has, st.sampled_from(get_args(HasField))),
-        st.builds(Is, st.sampled_from(("held", "trashed"))),
+        st.builds(Is, st.sampled_from(("held", "trashed", "removal-held"))),
         st.sampled_from(IDS).flatmap(
             lambda one: st.integers(6, 64).map(lambda digits: Id(one.hex()[:digits]))
         ),

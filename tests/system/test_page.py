@@ -237,6 +237,27 @@ def test_a_search_is_kept_as_an_album(library: Daemon, page: Page) -> None:
     page.get_by_test_id("albums-toggle").click()
 
 
+def test_an_album_of_another_node_is_there_at_once_and_its_deletion_is_taken_back(
+    pair: tuple[Daemon, Daemon], library: Daemon, page: Page
+) -> None:
+    studio, _ = pair
+    page.get_by_test_id("albums-toggle").click()
+    studio.send("POST", "/albums", {"name": "From the studio"})
+    album = page.locator('[data-testid="album"][data-name="From the studio"]')
+    expect(album).to_be_visible()
+    album.hover()
+    album.get_by_test_id("album-delete").click()
+    page.get_by_test_id("album-delete-yes").click()
+    expect(album).to_have_count(0)
+    notice = page.get_by_test_id("notice").filter(has_text="From the studio")
+    notice.get_by_test_id("notice-action").click()
+    expect(album).to_be_visible()
+    studio.wait_until(
+        lambda: "From the studio" in [one["name"] for one in studio.get("/albums")["items"]], 10
+    )
+    page.get_by_test_id("albums-toggle").click()
+
+
 def test_the_history_of_a_photo_tells_who_said_what_and_takes_it_back(
     library: Daemon, page: Page
 ) -> None:

@@ -142,6 +142,7 @@ export class DevLibrary {
     const items: Photo[] = [];
     const upwards = query.get("sort") === "-taken";
     const fits = reader(query.get("q") ?? "", this.albums);
+    const at = query.get("at");
     const [from = "", to = "9999"] = [
       query.get("taken_from") ?? "",
       query.get("taken_to") ?? "9999",
@@ -149,6 +150,7 @@ export class DevLibrary {
     for (const photo of upwards ? this.photos.toReversed() : this.photos) {
       const order = taken ? newestFirst(photo, { taken, id: id! }) : 1;
       if (upwards ? taken && order >= 0 : order <= 0) continue;
+      if (at && (upwards ? photo.taken < at : photo.taken.slice(0, at.length) > at)) continue;
       if (photo.taken < from || photo.taken.slice(0, to.length) > to || !fits(photo)) continue;
       items.push(photo);
       if (items.length > limit) break;
@@ -240,6 +242,7 @@ export function summary(photo: Photo): Record<string, unknown> {
     title: shown(photo, "title"),
     flag: shown(photo, "flag"),
     trashed: photo.trashed !== undefined,
+    added: "2024-10-01T09:00:00.000Z",
   };
 }
 

@@ -31,8 +31,8 @@ function refuse(status: number, code: string, said: string, fix: string): Reply 
 }
 
 function unread({ message, position, length }: Unreadable): Reply {
-  const reply = refuse(422, "query.invalid", message, "Correct the query there.");
-  return new Reply(422, { ...(reply.body as object), position, length }, reply.type);
+  const reply = refuse(400, "catalog.query-invalid", message, "Correct the query there.");
+  return new Reply(400, { ...(reply.body as object), position, length }, reply.type);
 }
 
 export class DevNode {

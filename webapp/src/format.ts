@@ -78,6 +78,11 @@ export function dayHeading(day: string, short = false): string {
     : (short ? DAY_SHORT : DAY).format(date).replace(",", "");
 }
 
+/** What stands above photos without a date, that were added in a month. */
+export function undatedHeading(month: string, short = false): string {
+  return short || !month ? "Without a date" : `Without a date, added in ${monthWords(month)}`;
+}
+
 /** "May 2024" from "2024-05". */
 export function monthWords(month: string): string {
   const [year = "", number = ""] = month.split("-");
@@ -189,8 +194,19 @@ export function valueAttribute(value: unknown): string {
 /** A field's name as a heading: "gps" stays, "sidecar/darktable" becomes words. */
 export function fieldWords(field: string): string {
   if (field === "gps") return "Position";
+  if (field === "gone") return "Deletion";
   if (field.startsWith("sidecar/")) return `Sidecar of ${field.slice("sidecar/".length)}`;
   return field.charAt(0).toUpperCase() + field.slice(1);
+}
+
+/** Who said something; of what was imported, who said it first and who brought it. */
+export function authorWords(said: {
+  author: string;
+  author_name: string | null;
+  origin?: string | null;
+}): string {
+  const author = said.author_name ?? shortId(said.author);
+  return said.origin ? `${said.origin} (imported by ${author})` : author;
 }
 
 /** The first and last letters of a long id. */

@@ -38,8 +38,8 @@ describe("requests", () => {
     const asked = (direction: "older" | "newer") =>
       Object.fromEntries(new URLSearchParams(pageQuery(filter, "c=", 5, direction)));
     const both = { limit: "5", q: "a b", cursor: "c=" };
-    expect(asked("older")).toEqual({ ...both, taken_to: "2019-12" });
-    expect(asked("newer")).toEqual({ ...both, taken_from: "2020-01", sort: "-taken" });
+    expect(asked("older")).toEqual({ ...both, at: "2019-12" });
+    expect(asked("newer")).toEqual({ ...both, at: "2020-01", sort: "-taken" });
   });
 
   test("that undo, edit many and trash say what they are about", async () => {

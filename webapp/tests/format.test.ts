@@ -95,3 +95,17 @@ test("small words", () => {
   expect([words.rate(41e6), words.rate(0), words.rate(null)]).toEqual(["41.0 MB/s", "", ""]);
   expect(words.shortId("abcdefghijklmnopqrst")).toBe("abcdef…opqrst");
 });
+
+test("what was imported is its first author's, and whoever brought it is told", () => {
+  const said = { author: "12D3KooWStudio", author_name: "studio" };
+  expect(words.authorWords(said)).toBe("studio");
+  expect(words.authorWords({ ...said, origin: "laptop" })).toBe("laptop (imported by studio)");
+});
+
+test("photos without a date stand under the month in which they were added", () => {
+  expect(words.undatedHeading("2023-11")).toBe("Without a date, added in November 2023");
+  expect([words.undatedHeading("2023-11", true), words.undatedHeading("")]).toEqual([
+    "Without a date",
+    "Without a date",
+  ]);
+});

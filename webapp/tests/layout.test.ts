@@ -56,6 +56,20 @@ describe("a timeline", () => {
     ]);
   });
 
+  test("puts photos without a date under the month in which they were added", () => {
+    const added = ["2024-02-03T10:00:00.000Z", "2024-02-01T10:00:00.000Z", "2024-01-31T10:00:00Z"];
+    const undated = added.map((moment, index) =>
+      photo(`p${index}`, { taken: null, added: moment }),
+    );
+    const { days } = layOut([...undated, photo("p9", { taken: "2024-01-30T10:00:00" })], measure);
+    expect(days.map((day) => [day.date, day.month, day.end - day.first])).toEqual([
+      ["", "2024-02", 2],
+      ["", "2024-01", 1],
+      ["2024-01-30", "2024-01", 1],
+    ]);
+    expect(new Set(days.map((day) => day.key)).size).toBe(3);
+  });
+
   test("gives no two days the same key, even when a day is interrupted", () => {
     const dates = ["2024-05-17T09:00", null, "2024-05-17T08:00", null];
     const { days } = layOut(

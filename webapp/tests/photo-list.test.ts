@@ -171,3 +171,28 @@ test("a photo that goes into the trash leaves the timeline, but not a search for
   const trash = { ...EVERYTHING, q: "is:trashed" };
   expect(ids(withPhotos(open(30, 20), [trashed], [], trash))).toEqual(["p30", "p20"]);
 });
+
+describe("photos without a date, added at a known moment,", () => {
+  const added = (id: string, moment: string) => photo(id, { taken: null, added: moment });
+  const import20 = added("undated", `${at(20)}Z`);
+
+  test("are placed where they were added", () => {
+    expect(needsPlace(open(30, 10), [import20])).toBe(false);
+    expect(ids(withPhotos(open(30, 10), [import20], [], EVERYTHING))).toEqual([
+      "p30",
+      "undated",
+      "p10",
+    ]);
+  });
+
+  test("tell how far a list reaches", () => {
+    const items = [added("a", "2020-06-09T08:00:00.000Z"), added("b", "2020-04-01T08:00:00.000Z")];
+    const list = { ...EMPTY, items, fromTop: false };
+    expect(["2020-07", "2020-06", "2020-05", "2020-03"].map((m) => holds(list, m))).toEqual([
+      false,
+      true,
+      true,
+      false,
+    ]);
+  });
+});

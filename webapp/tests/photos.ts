@@ -26,6 +26,7 @@ export function detailed(id: string, given: Partial<PhotoDetail> = {}): PhotoDet
     ...photo(id, given),
     fields: {},
     holders: [],
+    same_pixels_as: [],
     facts: {},
     tags: [],
     albums: [],

@@ -10,6 +10,7 @@ import type {
   BulkEdit,
   Chosen,
   ConflictPage,
+  DeletedAlbum,
   Edit,
   Facets,
   Invitation,
@@ -110,11 +111,9 @@ export function pageQuery(
 ): string {
   const query = new URLSearchParams({ limit: String(limit) });
   if (filter.q) query.set("q", filter.q);
-  if (filter.at !== null && direction === "older") query.set("taken_to", filter.at);
-  if (filter.at !== null && direction === "newer") {
-    query.set("taken_from", monthAfter(filter.at));
-    query.set("sort", "-taken");
-  }
+  if (filter.at !== null)
+    query.set("at", direction === "older" ? filter.at : monthAfter(filter.at));
+  if (direction === "newer") query.set("sort", "-taken");
   if (cursor !== null) query.set("cursor", cursor);
   return query.toString();
 }
@@ -150,7 +149,7 @@ export const node = {
     request<Album>("POST", "/albums", { name, query }),
   changeAlbum: (id: string, change: { name?: string; query?: string | null }) =>
     request<Album>("PATCH", `/albums/${encodeURIComponent(id)}`, change),
-  deleteAlbum: (id: string) => request<Album>("DELETE", `/albums/${encodeURIComponent(id)}`),
+  deleteAlbum: (id: string) => request<DeletedAlbum>("DELETE", `/albums/${encodeURIComponent(id)}`),
   trash: (cursor: string | null) => request<TrashPage>("GET", `/trash?limit=100${after(cursor)}`),
   discard: (chosen: Chosen, confirm = false) =>
     act<BulkEdit>("/trash", confirm ? { ...chosen, confirm } : chosen),

@@ -25,6 +25,8 @@ export interface PhotoSummary {
   trashed: boolean;
   /** Somebody removed it, in a burst so large that this node waits for a person to confirm it. */
   removal_held?: boolean;
+  /** When it came into the library; without `taken` it stands there in the timeline. */
+  added?: string;
 }
 
 export interface PhotoPage {
@@ -106,6 +108,7 @@ export interface Undone {
   undone: number;
   kept_count: number;
   kept: { photo: string; name: string; reason: string }[];
+  albums?: number;
 }
 
 /** What a change said of one field; `new` of an added or removed set is a list. */
@@ -122,6 +125,8 @@ export interface Said {
   act: string | null;
   author: string;
   author_name: string | null;
+  /** Who said it first, where the author imported it from another library. */
+  origin?: string | null;
   at: string | number | null;
   /** False if its author was not allowed to make it. */
   counts: boolean;
@@ -141,6 +146,7 @@ export interface Act {
   act: string | null;
   author: string;
   author_name: string | null;
+  origin?: string | null;
   at: string | number | null;
   kind: string;
   subject: string;
@@ -160,6 +166,11 @@ export interface Album {
   name: string;
   query: string | null;
   conflicts: string[];
+}
+
+/** What an album was; `act` brings it back. */
+export interface DeletedAlbum extends Album {
+  act?: string;
 }
 
 export interface Facet {
@@ -194,6 +205,7 @@ export interface HeldRemovals {
   name: string | null;
   count: number;
   at?: string | number | null;
+  /** What the last of them was done by, if it was done to many. */
   act?: string | null;
 }
 
@@ -354,7 +366,7 @@ export interface Invitation {
 
 /** What `/events` sends, by event name. */
 export interface NodeEvents {
-  /** Without ids: so many changed that they are not named. */
+  /** Of these three without ids: so many changed that they are not named. */
   photos: { ids: string[]; local: boolean };
   holdings: { ids: string[] };
   peer: { id: string; connected: boolean };
@@ -371,7 +383,7 @@ export interface NodeEvents {
   pauses: { count: number };
   import: ImportRun;
   problems: { count: number };
-  albums: Record<string, never>;
+  albums: { ids: string[]; local: boolean };
   gap: Record<string, never>;
 }
 

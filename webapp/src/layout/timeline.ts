@@ -5,11 +5,14 @@
  */
 
 import type { PhotoSummary } from "../api/types.ts";
+import { momentOf } from "../state/photo-list.ts";
 import { lineWidth, rows, type Measure, type Row } from "./rows.ts";
 
 export interface Day {
   /** "2024-05-17", or "" for photos without a date, which may lie between dated ones. */
   date: string;
+  /** "2024-05"; of photos without a date, when they were added; "" where that is not known. */
+  month: string;
   /** The same for the same day as long as it is there; no two days share it. */
   key: string;
   top: number;
@@ -40,12 +43,18 @@ const GROWTH_MAX = 1.65;
 /** The photos of one day in the list, by index. */
 interface Run {
   date: string;
+  month: string;
   first: number;
   end: number;
 }
 
 export function dayOf(photo: Pick<PhotoSummary, "taken">): string {
   return photo.taken?.slice(0, 10) ?? "";
+}
+
+/** The month that a photo stands in, so that whoever jumps to it finds those without a date, too. */
+function monthOf(photo: PhotoSummary): string {
+  return momentOf(photo)?.slice(0, 7) ?? "";
 }
 
 /**
@@ -91,9 +100,12 @@ function runsFrom(photos: readonly PhotoSummary[], start: number): Run[] {
   const runs: Run[] = [];
   for (let first = start; first < photos.length;) {
     const date = dayOf(photos[first]!);
+    const month = monthOf(photos[first]!);
+    const isSame = (photo: PhotoSummary): boolean =>
+      dayOf(photo) === date && monthOf(photo) === month;
     let end = first + 1;
-    while (end < photos.length && dayOf(photos[end]!) === date) end += 1;
-    runs.push({ date, first, end });
+    while (end < photos.length && isSame(photos[end]!)) end += 1;
+    runs.push({ date, month, first, end });
     first = end;
   }
   return runs;
@@ -162,6 +174,10 @@ function reusable(
 function sameShape(a: PhotoSummary, b: PhotoSummary): boolean {
   return (
     a === b ||
-    (a.id === b.id && a.taken === b.taken && a.width === b.width && a.height === b.height)
+    (a.id === b.id &&
+      momentOf(a) === momentOf(b) &&
+      a.taken === b.taken &&
+      a.width === b.width &&
+      a.height === b.height)
   );
 }

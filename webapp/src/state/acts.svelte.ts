@@ -50,12 +50,12 @@ export class Acts {
   /** Take back a change, or a whole act. */
   undo(what: { change: string } | { act: string }): Promise<boolean> {
     return this.#run("Undone", async () => {
-      const { undone, kept_count, kept } = await node.undo(what);
+      const { undone, kept_count, kept, albums = 0 } = await node.undo(what);
       if (kept_count > 0 && kept[0]) {
         const rest = kept_count > 1 ? ` and ${counted(kept_count - 1, "other")}` : "";
         this.notices.done(`${kept[0].name}${rest} stayed: ${kept[0].reason}.`);
       }
-      return { count: undone, act: null };
+      return { count: albums > 0 && undone === 0 ? -1 : undone, act: null };
     });
   }
 

@@ -1,7 +1,7 @@
 /** The albums of the library, and what there is to search for. */
 
 import { node } from "../api/client.ts";
-import type { Album, Facets } from "../api/types.ts";
+import type { Album, DeletedAlbum, Facets } from "../api/types.ts";
 import type { Notices } from "./notices.svelte.ts";
 import { paced } from "./pace.ts";
 
@@ -38,11 +38,11 @@ export class Albums {
     return this.#write("The album was not changed", () => node.changeAlbum(id, change));
   }
 
-  remove(id: string): Promise<Album | null> {
+  remove(id: string): Promise<DeletedAlbum | null> {
     return this.#write("The album was not deleted", () => node.deleteAlbum(id));
   }
 
-  async #write(what: string, call: () => Promise<Album>): Promise<Album | null> {
+  async #write<A extends Album>(what: string, call: () => Promise<A>): Promise<A | null> {
     try {
       const album = await call();
       await this.#list();

@@ -13,6 +13,7 @@ import { mapBounded, paced } from "./pace.ts";
 import {
   EMPTY,
   emptyOf,
+  momentOf,
   needsPlace,
   reaches,
   withNewer,
@@ -102,9 +103,9 @@ export class Library {
     }
   }
 
-  /** Page on until the place of a date in the timeline is in, within bounds. */
-  async seek(taken: string): Promise<void> {
-    for (let page = 0; page < SEEK_PAGES_MAX && !reaches(this.list, taken); page++) {
+  /** Page on until a moment of the timeline is in, within bounds. */
+  async seek(moment: string): Promise<void> {
+    for (let page = 0; page < SEEK_PAGES_MAX && !reaches(this.list, moment); page++) {
       await this.more(LATER_PAGE);
       if (this.failed) return;
     }
@@ -206,7 +207,8 @@ export class Library {
     this.loading = true;
     try {
       // A list that was opened in its middle begins again at its newest photo.
-      const top = this.list.fromTop ? null : (this.list.items[0]?.taken ?? this.filter.at);
+      const [first] = this.list.items;
+      const top = this.list.fromTop ? null : ((first && momentOf(first)) ?? this.filter.at);
       let fresh: PhotoList = { ...EMPTY, newer: this.list.newer, fromTop: this.list.fromTop };
       do {
         const page = await node.photos({ ...this.filter, at: top }, fresh.next, LATER_PAGE);

@@ -15,8 +15,10 @@ import { Acts } from "./acts.svelte.ts";
 import { Albums } from "./albums.svelte.ts";
 import { editedDetail, editedSummary } from "./edits.ts";
 import { Library } from "./library.svelte.ts";
+import { newsOf } from "./news.ts";
 import { Notices } from "./notices.svelte.ts";
 import { paced } from "./pace.ts";
+import { momentOf } from "./photo-list.ts";
 import { Previews } from "./previews.svelte.ts";
 import { Selection } from "./selection.svelte.ts";
 import { Session } from "./session.svelte.ts";
@@ -168,14 +170,17 @@ export class Page {
   }
 
   #take(event: NodeEvent): void {
-    if (event.name === "photos" || event.name === "holdings") {
-      if (event.data.ids.length === 0) this.#changed();
-      else this.#touched(event.data.ids);
-    }
-    if (event.name === "albums") this.albums.refresh();
-    if (event.name === "gap") {
+    const news = newsOf(event);
+    if (news === null) return;
+    if (news.photos === "all") {
       this.previews.retry();
       this.#changed();
+    } else if (news.photos.length > 0) this.#touched(news.photos);
+    if (news.albums) {
+      this.news += 1;
+      this.albums.refresh();
+      // What is in an album is what its search finds now.
+      if (/\balbum/i.test(this.library.filter.q)) this.library.refresh();
     }
   }
 
@@ -207,7 +212,8 @@ export class Page {
       if (!isStillOpen() || edits !== this.#edits) return;
       this.photo = photo;
       this.photoRefusal = null;
-      if (photo.taken !== null && !this.library.find(id)) await this.library.seek(photo.taken);
+      const moment = momentOf(photo);
+      if (moment !== null && !this.library.find(id)) await this.library.seek(moment);
     } catch (error) {
       if (isStillOpen() && error instanceof Refusal) this.photoRefusal = error;
     }

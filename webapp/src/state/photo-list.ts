@@ -32,19 +32,22 @@ export function emptyOf(filter: Filter): PhotoList {
   return filter.at === null ? EMPTY : { ...EMPTY, fromTop: false };
 }
 
-/**
- * Newest first, ties as the node breaks them. It says nothing (0) where a photo has no date: the
- * node puts those where they were imported, a moment that it does not tell.
- */
+/** Where a photo stands in the timeline: without a date where it was added. Old nodes do not tell. */
+export function momentOf(photo: PhotoSummary): string | null {
+  return photo.taken ?? photo.added?.slice(0, "2024-05-17T09:30:12".length) ?? null;
+}
+
+/** Newest first, ties as the node breaks them. It says nothing (0) where the place is not known. */
 export function compare(a: PhotoSummary, b: PhotoSummary): number {
-  if (a.taken === null || b.taken === null) return 0;
-  if (a.taken !== b.taken) return a.taken < b.taken ? 1 : -1;
+  const [left, right] = [momentOf(a), momentOf(b)];
+  if (left === null || right === null) return 0;
+  if (left !== right) return left < right ? 1 : -1;
   return a.id === b.id ? 0 : a.id < b.id ? 1 : -1;
 }
 
 /** Whether only the node knows where one of these photos belongs. */
 export function needsPlace(list: PhotoList, read: readonly PhotoSummary[]): boolean {
-  const undated = read.filter((photo) => photo.taken === null).map((photo) => photo.id);
+  const undated = read.filter((photo) => momentOf(photo) === null).map((photo) => photo.id);
   if (undated.length === 0) return false;
   const known = new Set(list.items.map((photo) => photo.id));
   return undated.some((id) => !known.has(id));
@@ -88,7 +91,7 @@ export function withNewer(list: PhotoList, page: PhotoPage): PhotoList {
 /**
  * Take in what was read about single photos, and drop those in `gone`. A photo the list did not
  * have is put in its place only if that place is already paged in, the page can judge the filter by
- * itself, and the photo has a date (see `needsPlace`).
+ * itself, and the place is known (see `needsPlace`).
  */
 export function withPhotos(
   list: PhotoList,
@@ -106,12 +109,12 @@ export function withPhotos(
     if (lost.has(old.id)) continue;
     if (now === undefined) items.push(old);
     else if (!fits(now, filter)) continue;
-    else if (now.taken === old.taken) items.push(now);
-    else if (now.taken !== null) insert.push(now);
+    else if (momentOf(now) === momentOf(old)) items.push(now);
+    else if (momentOf(now) !== null) insert.push(now);
   }
   if (plainOf(filter.q) !== null) {
-    const dated = [...fresh.values()].filter((photo) => photo.taken !== null);
-    insert.push(...dated.filter((photo) => fits(photo, filter)));
+    const placed = [...fresh.values()].filter((photo) => momentOf(photo) !== null);
+    insert.push(...placed.filter((photo) => fits(photo, filter)));
   }
   return { ...list, items: merged(items, insert, list) };
 }
@@ -151,19 +154,19 @@ export function neighbours(list: PhotoList, photo: PhotoSummary): Neighbours {
   if (at >= 0) return { newer: list.items[at - 1] ?? null, older: list.items[at + 1] ?? null };
   const after = list.items.findIndex((other) => compare(photo, other) < 0);
   if (after >= 0) return { newer: list.items[after - 1] ?? null, older: list.items[after]! };
-  const isLast = list.complete && photo.taken !== null;
+  const isLast = list.complete && momentOf(photo) !== null;
   return { newer: isLast ? (list.items.at(-1) ?? null) : null, older: null };
 }
 
 /** Whether a month lies in the part of the timeline that is paged in. */
 export function holds(list: PhotoList, month: string): boolean {
-  const monthOf = (photo: PhotoSummary | undefined): string => photo?.taken?.slice(0, 7) ?? "";
-  const newest = list.fromTop ? "9999" : monthOf(list.items.find((photo) => photo.taken !== null));
+  const first = list.items.find((photo) => momentOf(photo) !== null);
+  const newest = list.fromTop ? "9999" : ((first && momentOf(first)) ?? "").slice(0, 7);
   return month <= newest && reaches(list, `${month}-99`);
 }
 
-/** Whether the list reaches beyond a date, so that a photo of that date would be in it. */
-export function reaches(list: PhotoList, taken: string): boolean {
-  const last = list.items.findLast((photo) => photo.taken !== null);
-  return list.complete || (last?.taken != null && last.taken < taken);
+/** Whether the list reaches beyond a moment, so that a photo of that moment would be in it. */
+export function reaches(list: PhotoList, moment: string): boolean {
+  const last = list.items.findLast((photo) => momentOf(photo) !== null);
+  return list.complete || (last !== undefined && momentOf(last)! < moment);
 }

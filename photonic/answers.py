@@ -1,0 +1,100 @@
+"""What a node answers to its page, its REST API and its command line: each question to its part.
+
+`node.Node` has the parts; here is only who knows what. Implements most of `views.LocalNode`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from photonic.admission import Admissions
+from photonic.catalog_tasks import CatalogTasks
+from photonic.edits import Said
+from photonic.gallery import Gallery
+from photonic.intake import Intake
+from photonic.limiter import Limiter
+from photonic.moving import Moving
+from photonic.observatory import Observatory
+from photonic.views import (
+    CatalogTaskView,
+    ConflictPage,
+    DoctorView,
+    ImportView,
+    InvitationView,
+    OriginalFile,
+    PeerView,
+    PhotoDetail,
+    PhotoFilter,
+    PhotoPage,
+    PreviewImage,
+    StatusView,
+)
+
+
+class Answers:
+    """The questions that need no more than one part of a node."""
+
+    gallery: Gallery
+    observatory: Observatory
+    admissions: Admissions
+    intake: Intake
+    tasks: CatalogTasks
+    limiter: Limiter
+    moving: Moving
+
+    async def status(self) -> StatusView:
+        return dataclasses.replace(
+            await self.observatory.status(),
+            limits=self.limiter.view(),
+            safety=self.moving.safety.view(),
+            pauses=await self.moving.pauses.views(),
+        )
+
+    async def photos(self, filters: PhotoFilter, limit: int, cursor: str | None) -> PhotoPage:
+        return await self.gallery.page(filters, limit, cursor)
+
+    async def photo(self, photo: str) -> PhotoDetail:
+        return await self.gallery.photo(photo)
+
+    async def edit(self, photo: str, said: Said) -> PhotoDetail:
+        return await self.gallery.edit(photo, said)
+
+    async def resolve(
+        self, photo: str, field: str, *, change: str | None = None, value: object = None
+    ) -> PhotoDetail:
+        return await self.gallery.resolve(photo, field, change=change, value=value)
+
+    async def conflicts(self, limit: int, cursor: str | None) -> ConflictPage:
+        return await self.gallery.conflicts(limit, cursor)
+
+    async def peers(self) -> list[PeerView]:
+        return self.observatory.peers()
+
+    async def original(self, photo: str) -> OriginalFile:
+        return await self.gallery.original(photo)
+
+    async def preview(self, photo: str, edge_px: int) -> PreviewImage:
+        return await self.gallery.preview(photo, edge_px)
+
+    async def invite(self, role: str, ttl_s: int, scopes: Sequence[str] | None) -> InvitationView:
+        return await self.admissions.invite(role, ttl_s, scopes)
+
+    async def start_import(self, folder: str) -> ImportView:
+        return await self.intake.start(Path(folder))
+
+    async def imports(self) -> list[ImportView]:
+        return self.intake.views()
+
+    async def doctor(self) -> list[DoctorView]:
+        return await self.observatory.doctor()
+
+    async def start_catalog_export(self, folder: str) -> CatalogTaskView:
+        return await self.tasks.start_export(Path(folder))
+
+    async def start_catalog_import(self, folder: str, *, merge: bool) -> CatalogTaskView:
+        return await self.tasks.start_import(Path(folder), merges=merge)
+
+    async def catalog_tasks(self) -> list[CatalogTaskView]:
+        return self.tasks.views()
