@@ -44,7 +44,7 @@ IMPORTERS = {
     "sqlmodel": {"photonic/crdt/index.py", "photonic/crdt/tables.py"},
     "sqlalchemy": {
         "photonic/crdt/index.py",
-        "photonic/crdt/query.py",
+        "photonic/crdt/reading.py",
         "photonic/crdt/tables.py",
     },
 }
