@@ -10,15 +10,15 @@ from __future__ import annotations
 import os
 import queue
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from photonic import limits, wire
 from photonic.errors import PhotonicError, StreamBroken
 from photonic.p2p.blob_messages import Answer
-from photonic.p2p.exchange import Asker, Effect, Wanted, cost_bytes
+from photonic.p2p.exchange import Asker, Effect, Wanted
 from photonic.p2p.lane_sockets import FrameSource, Socket, is_readable
+from photonic.p2p.turnstile import Allowance, Turnstile
 
 _WAKE = b"\0"
 
@@ -30,13 +30,11 @@ class LaneFetch:
         self,
         lane: Socket,
         keep: Callable[[Sequence[Effect], int], None],
-        may: Callable[[int], None],
+        allowance: Allowance,
     ) -> None:
-        """`keep` stores what came, of so many bytes, on a thread of its own; `may` waits until as
-        many bytes may be asked for."""
-        self._lane, self._keep_some, self._may = lane, keep, may
-        self._asker = Asker()
-        self._to_ask: deque[Wanted] = deque()
+        """`keep` stores what came, of so many bytes, on a thread of its own."""
+        self._lane, self._keep_some, self._allowance = lane, keep, allowance
+        self._asker, self._turnstile = Asker(), Turnstile(allowance, self._wake)
         self._came: queue.Queue[tuple[list[Effect], int] | None] = queue.Queue(
             limits.LANE_AHEAD_MESSAGES
         )
@@ -48,7 +46,7 @@ class LaneFetch:
 
     def ask(self, wanted: Sequence[Wanted]) -> None:
         """Ask these next; never waits."""
-        self._to_ask.extend(wanted)
+        self._turnstile.add(wanted)
         self._wake()
 
     def stop(self) -> None:
@@ -69,6 +67,7 @@ class LaneFetch:
         except BaseException as error:  # noqa: BLE001 - raised when both threads have ended
             self._error = self._error or error
         finally:
+            self._turnstile.close()
             self._came.put(None)
             keeper.join()
             with self._waking:
@@ -88,25 +87,27 @@ class LaneFetch:
             if is_woken:
                 os.read(self._woken, limits.KIB)
             elif not has_answer:
+                if self._turnstile.has_waiting and not is_owed:
+                    continue  # the peer owes nothing: a limit of this node does
                 if not is_owed:
                     return
                 raise StreamBroken(f"a peer owed an answer and was silent {wait_s:g} s")
             if has_answer:
                 source.read()
                 self._take_in(source)
+        with suppress(StreamBroken, OSError):  # stopped: what came by then is not asked for again
+            while self._error is None and is_readable(self._lane, 0.0)[0]:
+                source.read()
+                self._take_in(source)
 
     def _send_questions(self) -> None:
+        """Send what may be asked now."""
         frames: list[bytes] = []
-        size_bytes = 0
-        while self._to_ask and self._asker.can_ask and size_bytes < limits.REQUEST_BYTES_MAX:
-            wanted = self._to_ask.popleft()
-            size_bytes += cost_bytes(wanted)
-            frames.append(wire.frame(wire.encode(self._asker.ask(wanted))))
+        rate = self._allowance.rate()
+        while self._asker.can_ask and (wanted := self._turnstile.take()) is not None:
+            frames.append(wire.frame(wire.encode(self._asker.ask(wanted, rate))))
         if frames:
-            self._may(size_bytes)
             self._lane.sendall(b"".join(frames))
-            if self._to_ask:
-                self._wake()
 
     def _take_in(self, source: FrameSource) -> None:
         effects: list[Effect] = []
@@ -115,12 +116,16 @@ class LaneFetch:
             body = source.take()
             size_bytes += len(body)
             effects += self._asker.handle(wire.decode(body, Answer))  # type: ignore[arg-type]
+        self._turnstile.came(effects, size_bytes)
         if effects:
             self._came.put((effects, size_bytes))
 
     def _keep(self) -> None:
-        """Store what came. After an error nothing more is stored, and the reader ends."""
-        is_over = False
+        """Store what came, to the last of it: how a lane ended says nothing about what it brought.
+
+        After an error of the store's door nothing more is stored, and the reader ends.
+        """
+        is_over = is_refused = False
         while not is_over:
             effects: list[Effect] = []
             size_bytes = 0
@@ -130,10 +135,10 @@ class LaneFetch:
                 if some is not None:
                     effects += some[0]
                     size_bytes += some[1]
-            if self._error is not None or not effects:
+            if is_refused or not effects:
                 continue
             try:
                 self._keep_some(effects, size_bytes)
             except (PhotonicError, OSError) as error:
-                self._error = error
+                is_refused, self._error = True, error
                 self._wake()
