@@ -1,6 +1,7 @@
 """Where damaged blobs lie until they are repaired, and how what is right of them is kept.
 
-    ROOT/damaged/<64 hex digits>        what the file was; empty if there was none any more
+    ROOT/damaged/<64 hex digits>        what the file was, or the bytes that were in a pack; empty
+                                        if nothing was left
     ROOT/partial/<64 hex digits>.list   its chunk list, from which the repair begins
 
 The order: list written, file moved out of the held ones, entry struck out. Whoever begins the
@@ -42,10 +43,11 @@ class Aside:
         """Return what is not held again yet."""
         return tuple(Damage(blob, self._ref(blob)) for blob in self.blobs() if not self._held(blob))
 
-    def put(self, blob: BlobId, chunks: ChunkList | None) -> Path:
+    def put(self, blob: BlobId, chunks: ChunkList | None, packed: bytes = b"") -> Path:
         """Take a damaged or lost blob out of the held ones; return where what is left of it is.
 
-        Raises OSError if the disk takes no changes: then nothing changed.
+        `packed`: what is left of one that has no file of its own. Raises OSError if the disk takes no
+        changes: then nothing changed.
         """
         final, aside = self._shelf.final(blob), self._shelf.aside(blob)
         if chunks is not None:
@@ -56,9 +58,16 @@ class Aside:
             self._files.publish(final, aside, mode=0o400)
         except FileNotFoundError:
             if not aside.exists():
-                self._files.write_durable(aside, b"", mode=0o400)
+                self._keep(aside, packed)
         self._shelf.ledger.forget(blob)
         return aside
+
+    def _keep(self, aside: Path, packed: bytes) -> None:
+        if packed:
+            with suppress(OSError):  # without them, on a full disk, the blob is fetched as a whole
+                self._files.write_durable(aside, packed, mode=0o400)
+                return
+        self._files.write_durable(aside, b"", mode=0o400)
 
     def salvage(self, partial: Partial) -> None:
         """Give a partial the chunks that are right in what lies here. Raises StoreFull."""

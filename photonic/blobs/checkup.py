@@ -83,8 +83,8 @@ class Checkup:
             return Verdict(blob, Soundness.UNREADABLE, held, error.strerror or str(error))
 
     def _verify_packed(self, held: Held, pace: Pace, *, gives_up: bool) -> Verdict:
-        """Verify a blob that is in one file with others: it is sound or wrong as a whole."""
-        blob, packs, what = held.ref.blob, self._shelf.packs, ""
+        """Verify a blob that is in one file with others, which do not suffer for it."""
+        blob, packs, what, data = held.ref.blob, self._shelf.packs, "", b""
         for _ in range(_LOOKS_MAX):  # it may be moved meanwhile
             entry = self._ledger.find(blob)
             if entry is None or entry[1] is None:
@@ -111,7 +111,10 @@ class Checkup:
                 what = error.strerror or str(error)
                 if not gives_up:
                     return Verdict(blob, Soundness.UNREADABLE, held, what)
-        self._aside.put(blob, self._chunks(held))
+        try:
+            self._aside.put(blob, self._chunks(held), data)
+        except OSError as error:
+            return Verdict(blob, Soundness.UNREADABLE, held, error.strerror or str(error))
         return Verdict(blob, Soundness.DAMAGED, what=what)
 
     def _look(self, path: Path, blob: BlobId, chunks: ChunkList, pace: Pace) -> Inspection | None:

@@ -17,11 +17,10 @@ from photonic.blobs.chunks import scan_bytes
 from photonic.blobs.files import FileStore
 from photonic.blobs.ledger import Place
 from photonic.blobs.packs import HEAD_BYTES, Packs, entries
-from photonic.blobs.store import Origin, Soundness
-from photonic.errors import BlobDamaged, BlobMissing, StoreFull
+from photonic.blobs.store import Origin
+from photonic.errors import BlobMissing, StoreFull
 from photonic.ids import BlobId, digest
 from photonic.world import SystemFiles, World
-from tests.blobs.damage import Fault, failing_reads, faults
 from tests.blobs.samples import noise
 from tests.blobs.store_contract import pieces
 
@@ -225,34 +224,6 @@ def test_a_rebuild_that_is_interrupted_is_known_to_the_next_run(tmp_path: Path) 
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(faults("flip", "truncate", "extend"), min_size=1, max_size=3))
-def test_a_damaged_pack_gives_what_is_right_in_it_and_no_byte_more(hits: list[Fault]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        store = open_with(root)
-        (pack,) = pack_files(root)
-        for fault in hits:
-            if pack.stat().st_size:
-                fault.happen(pack)
-        content = pack.read_bytes()
-        intact = [data for data in SMALL if packs._head(b"PKe1", len(data), digest(data)) + data
-                  in content]  # fmt: skip
-        assert sorted(e.data for e in entries(pack)) == sorted(intact)
-        verdicts = {v.blob: v.soundness for v in store.verify_many([name(d) for d in SMALL])}
-        sound = {blob for blob, soundness in verdicts.items() if soundness is Soundness.SOUND}
-        assert sound == {name(data) for data in intact}
-        assert set(verdicts.values()) <= {Soundness.SOUND, Soundness.DAMAGED}
-        assert {damage.blob for damage in store.damaged()} == set(verdicts) - sound
-        for data in SMALL:  # each comes again, and is repaired
-            assert store.has(name(data)) == (data in intact)
-        receive(store, SMALL)
-        assert all(store.read(name(data)) == data for data in SMALL)
-        assert store.damaged() == ()
-        assert store.partials() == ()
-        store.close()
-
-
-@settings(deadline=None, max_examples=60)
 @given(st.binary(max_size=3_000), st.lists(st.sampled_from(SMALL), max_size=3), st.data())
 def test_any_bytes_may_stand_in_a_pack(
     junk: bytes, datas: list[bytes], data: st.DataObject
@@ -265,55 +236,6 @@ def test_any_bytes_may_stand_in_a_pack(
         whole = b"".join(packs._head(b"PKe1", len(d), digest(d)) + d + between for d in datas)
         path.write_bytes(b"photonic pack 1\n" + between + whole)
         assert [e.data for e in entries(path)] == datas
-
-
-def test_a_blob_in_the_place_of_another_is_not_taken_for_it(tmp_path: Path) -> None:
-    store = open_with(tmp_path, [noise(500, 1), noise(500, 2)])
-    first, second = sorted(map(name, (noise(500, 1), noise(500, 2))))
-    ledger = store._ledger
-    place = ledger.find(first)
-    assert place is not None
-    before = ledger.find(second)
-    assert before is not None
-    assert before[1] is not None
-    ledger.move([(second, before[1], place[1])])
-    with pytest.raises(BlobMissing):
-        store.read(second)
-    assert not store.has(second), "it was looked at, and is known to be damaged"
-    assert store.has(first)
-
-
-def test_a_lost_pack_is_lost_blobs_and_an_unmounted_disk_is_none(tmp_path: Path) -> None:
-    store = open_with(tmp_path)
-    blob = name(SMALL[0])
-    (pack,) = pack_files(tmp_path)
-    aside = tmp_path / "elsewhere"
-    pack.rename(aside)
-    assert not store.has(blob)
-    (verdict,) = store.verify_many([blob])
-    assert verdict.soundness is Soundness.UNREADABLE
-    assert "mounted" in verdict.what
-    aside.rename(pack)
-    assert store.read(blob) == SMALL[0]
-    pack.rename(aside)
-    receive(store, [b"in another pack"])
-    (verdict,) = store.verify_many([blob])
-    assert isinstance(verdict.error, BlobDamaged)
-    receive(store, [SMALL[0]])
-    assert store.read(blob) == SMALL[0]
-
-
-def test_a_disk_that_gives_nothing_of_a_pack_condemns_nothing(tmp_path: Path) -> None:
-    store = open_with(tmp_path)
-    blob = name(SMALL[7])
-    (pack,) = pack_files(tmp_path)
-    with failing_reads(pack, 0, pack.stat().st_size):
-        (verdict,) = store.verify_many([blob])
-        assert verdict.soundness is Soundness.UNREADABLE
-        assert store.has(blob)
-        (verdict,) = store.verify_many([blob], gives_up=True)
-        assert verdict.soundness is Soundness.DAMAGED
-    assert not store.has(blob)
 
 
 def test_a_chunk_list_that_rots_in_the_ledger_is_made_again(tmp_path: Path) -> None:
