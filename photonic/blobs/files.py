@@ -229,7 +229,7 @@ class FileStore:
         self.check_room(len(data))
         if found.ref.size_bytes <= limits.PACKED_BLOB_BYTES_MAX:
             return self._incoming.small(found, Origin.LOCAL, data).finish()
-        partial = self._incoming.file(found, self._shelf.copy_path(), Origin.LOCAL)
+        partial = self._incoming.file(found, self._shelf.copy_path(), Origin.LOCAL, is_staged=True)
         try:
             with self._shelf.naming_full(len(data)):
                 self._world.files.write_at(partial.path, 0, data)
@@ -267,12 +267,15 @@ class FileStore:
         except Exception:
             self._world.files.remove(copy)
             raise
-        partial = self._incoming.file(found, copy, Origin.LOCAL)
+        partial = self._incoming.file(found, copy, Origin.LOCAL, is_staged=True)
         partial.vouch(found.ref.blob)
         return partial
 
     def begin(self, ref: BlobRef, chunks: ChunkList) -> Partial:
         return self._incoming.begin(ref, chunks)
+
+    def receive(self, ref: BlobRef, chunks: ChunkList, data: bytes) -> Partial:
+        return self._incoming.receive(ref, chunks, data)
 
     def resume(self, ref: BlobRef) -> Partial | None:
         return self._incoming.resume(ref)

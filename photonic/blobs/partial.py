@@ -61,6 +61,7 @@ class FilePartial:
         self._verified: BlobId | None = None
         self._is_dropped = False
         self._note, self._unnoted_bytes, self._is_noting = note, 0, False
+        self.is_staged = note is None  # a file that nobody else knows of, and nobody goes on with
         self._is_believed = False  # some chunks are there only because a note says so
 
     @property

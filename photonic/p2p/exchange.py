@@ -13,7 +13,7 @@ what to ask of whom (planner.py), timeouts (fetching.py), proof that the answere
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
@@ -83,6 +83,21 @@ class ChunkCame:
 
 
 @dataclass(frozen=True, slots=True)
+class WholeCame:
+    """All bytes of a small blob, with the right chunk list. Their hashes are not checked yet."""
+
+    ref: BlobRef
+    chunks: ChunkList
+    data: bytes
+
+    def pieces(self) -> Iterator[tuple[int, memoryview]]:
+        """Yield the chunks, each with its index."""
+        view, offsets = memoryview(self.data), self.chunks.offsets
+        for index in range(len(self.chunks)):
+            yield index, view[offsets[index] : offsets[index + 1]]
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """The peer does not hold the blob, or (`is_busy`) not for us now. Nothing more comes."""
 
@@ -97,7 +112,7 @@ class Answered:
     wanted: Wanted
 
 
-Effect = ListCame | ChunkCame | Refused | Answered
+Effect = ListCame | ChunkCame | WholeCame | Refused | Answered
 
 
 class Arriving(Protocol):
@@ -149,6 +164,11 @@ class Asker:
         """Return what was asked and is not completely answered, oldest first."""
         return tuple(asked.wanted for asked in self._open)
 
+    @property
+    def is_owed(self) -> bool:
+        """Whether something was asked and is not completely answered."""
+        return bool(self._open)
+
     def ask(self, wanted: Wanted) -> Question:
         """Return the question to send. At most `limits.REQUESTS_PIPELINED_MAX` may be open."""
         assert self.can_ask, "more questions than the peer takes"
@@ -179,7 +199,7 @@ class Asker:
                 return [ListCame(ref, _decoded(ref, raw)), Answered(wanted)]
             case GiveBlob(_, raw, data), WholeWanted(ref) as wanted:
                 self._open.popleft()
-                return [*_whole(ref, _decoded(ref, raw), data), Answered(wanted)]
+                return [_whole(ref, _decoded(ref, raw), data), Answered(wanted)]
             case GiveChunk(_, index, data), ChunksWanted() as wanted:
                 return self._chunk(asked, wanted, index, data)
             case _:
@@ -204,15 +224,10 @@ def _decoded(ref: BlobRef, raw: bytes) -> ChunkList:
     return chunks
 
 
-def _whole(ref: BlobRef, chunks: ChunkList, data: bytes) -> list[Effect]:
+def _whole(ref: BlobRef, chunks: ChunkList, data: bytes) -> WholeCame:
     if len(data) != ref.size_bytes:
         raise BlobCorrupt(ref.blob, f"(it came with {len(data):,} bytes)")
-    view, offsets = memoryview(data), chunks.offsets
-    pieces = [
-        ChunkCame(ref, chunks, index, view[offsets[index] : offsets[index + 1]])
-        for index in range(len(chunks))
-    ]
-    return [ListCame(ref, chunks), *pieces]
+    return WholeCame(ref, chunks, data)
 
 
 class Giver:

@@ -156,7 +156,7 @@ class Holders:
     def hand_out(self, jobs: Jobs) -> None:
         """Ask whoever has room for questions, in the order of the jobs."""
         now_s = anyio.current_time()
-        budgets = self._budgets()
+        budgets = {n: budget for n, budget in self._budgets().items() if self._has_room(budget)}
         free_bytes = limits.FETCH_BYTES_IN_FLIGHT_MAX - self.in_flight_bytes
         bandwidth = self._throttle.bandwidth
         parallel = bandwidth.parallel
@@ -169,6 +169,15 @@ class Holders:
             self._stream_for(assignment).ask(assignment.wanted)
         if not jobs.has_askable and self._throttle.rate(Direction.IN) is None:
             self._end_soon(jobs, now_s)
+
+    def _has_room(self, budget: Budget) -> bool:
+        """Whether asking a peer is worth planning; a little room is left to become more."""
+        window = budget.free_bytes + budget.in_flight_bytes
+        questions = self._width.streams * limits.REQUESTS_PIPELINED_MAX
+        is_idle = not budget.in_flight_bytes
+        has_bytes = limits.PLAN_ROOM_SHARE * budget.free_bytes >= window
+        has_questions = limits.PLAN_ROOM_SHARE * budget.free_questions >= questions
+        return is_idle or (has_bytes and has_questions)
 
     def _budgets(self) -> dict[NodeId, Budget]:
         reachable = self.reachable()

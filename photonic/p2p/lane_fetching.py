@@ -82,7 +82,7 @@ class LaneFetch:
         source = FrameSource(self._lane)
         while not self._is_over and self._error is None:
             self._send_questions()
-            is_owed = bool(self._asker.unanswered())
+            is_owed = self._asker.is_owed
             wait_s = limits.FETCH_STALL_S if is_owed else limits.LANE_IDLE_S
             has_answer, is_woken = is_readable(self._lane, wait_s, self._woken)
             if is_woken:
