@@ -149,6 +149,7 @@ FETCH_SLOW_S, FETCH_SLOW_FACTOR = 20.0, 8.0  # a slower peer is left for one thi
 LANES_MAX, LANES_SERVED_PER_PEER_MAX = 64, 8  # that come in
 LANES_PER_PEER_MAX = 2  # that are fetched over; more only share what is there
 LANE_BUFFER_BYTES = 512 * KIB  # grows to the longest frame
+LANE_STARVED_BYTES = 4 * MIB  # a lane with less to bring takes parts of a blob that another brings
 LANE_WINDOW_BYTES = 16 * MIB  # asked over one lane and not yet on disk
 LANE_AHEAD_MESSAGES = 8  # read from a lane and not yet on disk
 LANE_IDLE_S = 15.0  # a lane without questions is closed

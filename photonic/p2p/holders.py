@@ -24,7 +24,7 @@ from photonic.errors import (
     PhotonicError,
     StreamBroken,
 )
-from photonic.ids import NodeId, peer_id
+from photonic.ids import BlobId, NodeId, peer_id
 from photonic.p2p.bandwidth import keep_parallel, open_needs
 from photonic.p2p.endgame import Owed, endgame
 from photonic.p2p.exchange import ChunksWanted, Wanted, cost_bytes
@@ -102,6 +102,11 @@ class _Peer:
             self.score,
             batch_bytes(self.score, latency_s),
         )
+
+
+def _is_bringing(stream: Fetching, blob: BlobId) -> bool:
+    """Whether the last question on a stream is for this blob."""
+    return bool(stream.questions) and stream.questions[-1][0].ref.blob == blob
 
 
 class Holders:
@@ -205,12 +210,19 @@ class Holders:
             self._stream_for(assignment).ask(assignment.wanted)
 
     def _stream_for(self, assignment: Assignment) -> Fetching:
-        """Return the least busy stream to the peer, or a new one while there may be more."""
+        """Return the stream that brings more of the blob, or the least busy one, or a new one.
+
+        What comes in order need not be read again to know that the whole is right.
+        """
         peer = self._peers[assignment.node]
         idlest = min(peer.streams, key=lambda s: len(s.questions), default=None)
         may_open = len(peer.streams) < self._width.streams
         if idlest is not None and not (idlest.questions and may_open):
-            return min(peer.streams, key=lambda s: (s.in_flight_bytes, len(s.questions)))
+            least = min(peer.streams, key=lambda s: (s.in_flight_bytes, len(s.questions)))
+            if least.in_flight_bytes < limits.LANE_STARVED_BYTES:
+                return least
+            blob = assignment.wanted.ref.blob
+            return next((s for s in peer.streams if _is_bringing(s, blob)), least)
         fetch = self._new_stream(assignment.node)
         peer.streams.append(fetch)
         self._tasks.start_soon(self._fetch, fetch)

@@ -8,14 +8,13 @@ hash is judged by the store's door. Both threads end together, with what ended t
 from __future__ import annotations
 
 import os
-import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from photonic import limits, wire
-from photonic.errors import PhotonicError, StreamBroken
+from photonic.errors import StreamBroken
 from photonic.p2p.blob_messages import Answer
 from photonic.p2p.exchange import Asker, Effect, Wanted, cost_bytes
 from photonic.p2p.lane_sockets import FrameSource, Socket, is_readable
@@ -37,14 +36,10 @@ class LaneFetch:
         self._lane, self._keep_some, self._may = lane, keep, may
         self._asker = Asker()
         self._to_ask: deque[Wanted] = deque()
-        self._came: queue.Queue[tuple[list[Effect], int] | None] = queue.Queue(
-            limits.LANE_AHEAD_MESSAGES
-        )
         self._woken, self._waker = os.pipe()
         os.set_blocking(self._waker, False)
         self._waking = threading.Lock()  # else a late one might write into whatever came after
         self._is_over = False
-        self._error: BaseException | None = None
 
     def ask(self, wanted: Sequence[Wanted]) -> None:
         """Ask these next; never waits."""
@@ -61,26 +56,18 @@ class LaneFetch:
             os.write(self._waker, _WAKE)
 
     def run(self) -> None:
-        """Fetch until stopped. Raises StreamBroken, OSError, FrameInvalid, BlobCorrupt."""
-        keeper = threading.Thread(target=self._keep, name="keeping")
-        keeper.start()
+        """Fetch until stopped. Raises StreamBroken, OSError, FrameInvalid, PhotonicError."""
         try:
             self._read()
-        except BaseException as error:  # noqa: BLE001 - raised when both threads have ended
-            self._error = self._error or error
         finally:
-            self._came.put(None)
-            keeper.join()
             with self._waking:
                 os.close(self._waker)
                 self._waker = -1
             os.close(self._woken)
-        if self._error is not None:
-            raise self._error
 
     def _read(self) -> None:
         source = FrameSource(self._lane)
-        while not self._is_over and self._error is None:
+        while not self._is_over:
             self._send_questions()
             is_owed = self._asker.is_owed
             wait_s = limits.FETCH_STALL_S if is_owed else limits.LANE_IDLE_S
@@ -116,24 +103,4 @@ class LaneFetch:
             size_bytes += len(body)
             effects += self._asker.handle(wire.decode(body, Answer))  # type: ignore[arg-type]
         if effects:
-            self._came.put((effects, size_bytes))
-
-    def _keep(self) -> None:
-        """Store what came. After an error nothing more is stored, and the reader ends."""
-        is_over = False
-        while not is_over:
-            effects: list[Effect] = []
-            size_bytes = 0
-            while not is_over and (not effects or not self._came.empty()):
-                some = self._came.get()
-                is_over = some is None
-                if some is not None:
-                    effects += some[0]
-                    size_bytes += some[1]
-            if self._error is not None or not effects:
-                continue
-            try:
-                self._keep_some(effects, size_bytes)
-            except (PhotonicError, OSError) as error:
-                self._error = error
-                self._wake()
+            self._keep_some(effects, size_bytes)
