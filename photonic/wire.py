@@ -36,7 +36,7 @@ def encode(message: object) -> bytes:
 def decode(body: bytes | bytearray | memoryview, kind: type[M]) -> M:
     """Parse the msgpack of a message. Raises FrameInvalid."""
     try:
-        message: M = _decoder(kind).decode(body)  # type: ignore[arg-type] - a kind is hashable
+        message: M = _decoder(kind).decode(body)  # type: ignore[arg-type]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, OverflowError) as error:
         raise FrameInvalid(f"a peer sent what is no message: {error}") from error
     return message

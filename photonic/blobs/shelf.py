@@ -1,9 +1,10 @@
 """The folders of a blob store, and the order of steps that makes final names trustworthy.
 
-    ROOT/blobs/ab/cd/<64 hex digits>   held blobs, mode 0444
+    ROOT/blobs/ab/<64 hex digits>      held blobs, mode 0444
     ROOT/partial/<64 hex digits>       on its way in; beside it `.list`, its chunk list,
                                        and `.have`, what is there of it (notes.py)
-    ROOT/partial/<token>.copy          a local file being adopted; worthless after a crash
+    ROOT/partial/<token>.copy          a file that nobody goes on with after a crash: a local one
+                                       that is adopted, or one that came as a whole
     ROOT/packs/<16 hex digits>.pack    small held blobs, many in one file (packs.py)
     ROOT/damaged/<64 hex digits>       what failed a later verification: kept, not held
     ROOT/ledger.sqlite3                what is held; made again by `rebuild`

@@ -104,9 +104,17 @@ class _Peer:
         )
 
 
-def _is_bringing(stream: Fetching, blob: BlobId) -> bool:
-    """Whether the last question on a stream is for this blob."""
-    return bool(stream.questions) and stream.questions[-1][0].ref.blob == blob
+def bringer(streams: Sequence[Fetching], blob: BlobId) -> Fetching:
+    """Return the stream to ask for more of a blob: the one that brings it, or the least busy.
+
+    What comes over one stream comes in order, and what comes in order need not be read again to
+    know that the whole is right. But no stream starves for it.
+    """
+    least = min(streams, key=lambda s: (s.in_flight_bytes, len(s.questions)))
+    if least.in_flight_bytes < limits.LANE_STARVED_BYTES:
+        return least
+    last = (s for s in streams if s.questions and s.questions[-1][0].ref.blob == blob)
+    return next(last, least)
 
 
 class Holders:
@@ -161,7 +169,8 @@ class Holders:
     def hand_out(self, jobs: Jobs) -> None:
         """Ask whoever has room for questions, in the order of the jobs."""
         now_s = anyio.current_time()
-        budgets = {n: budget for n, budget in self._budgets().items() if self._has_room(budget)}
+        questions = self._width.streams * limits.REQUESTS_PIPELINED_MAX
+        budgets = {n: b for n, b in self._budgets().items() if b.is_worth_planning(questions)}
         free_bytes = limits.FETCH_BYTES_IN_FLIGHT_MAX - self.in_flight_bytes
         bandwidth = self._throttle.bandwidth
         parallel = bandwidth.parallel
@@ -174,15 +183,6 @@ class Holders:
             self._stream_for(assignment).ask(assignment.wanted)
         if not jobs.has_askable and self._throttle.rate(Direction.IN) is None:
             self._end_soon(jobs, now_s)
-
-    def _has_room(self, budget: Budget) -> bool:
-        """Whether asking a peer is worth planning; a little room is left to become more."""
-        window = budget.free_bytes + budget.in_flight_bytes
-        questions = self._width.streams * limits.REQUESTS_PIPELINED_MAX
-        is_idle = not budget.in_flight_bytes
-        has_bytes = limits.PLAN_ROOM_SHARE * budget.free_bytes >= window
-        has_questions = limits.PLAN_ROOM_SHARE * budget.free_questions >= questions
-        return is_idle or (has_bytes and has_questions)
 
     def _budgets(self) -> dict[NodeId, Budget]:
         reachable = self.reachable()
@@ -210,19 +210,12 @@ class Holders:
             self._stream_for(assignment).ask(assignment.wanted)
 
     def _stream_for(self, assignment: Assignment) -> Fetching:
-        """Return the stream that brings more of the blob, or the least busy one, or a new one.
-
-        What comes in order need not be read again to know that the whole is right.
-        """
+        """Return the stream to ask on: a new one while there may be more and none is idle."""
         peer = self._peers[assignment.node]
         idlest = min(peer.streams, key=lambda s: len(s.questions), default=None)
         may_open = len(peer.streams) < self._width.streams
         if idlest is not None and not (idlest.questions and may_open):
-            least = min(peer.streams, key=lambda s: (s.in_flight_bytes, len(s.questions)))
-            if least.in_flight_bytes < limits.LANE_STARVED_BYTES:
-                return least
-            blob = assignment.wanted.ref.blob
-            return next((s for s in peer.streams if _is_bringing(s, blob)), least)
+            return bringer(peer.streams, assignment.wanted.ref.blob)
         fetch = self._new_stream(assignment.node)
         peer.streams.append(fetch)
         self._tasks.start_soon(self._fetch, fetch)
