@@ -51,7 +51,7 @@ class FileStore:
         self._incoming = Incoming(shelf, self._aside, world, self.chunk_list, self.reader)
         self._checkup = Checkup(shelf, self._aside, world, self._incoming.mend)
         self._lock = threading.Lock()
-        self._lists: dict[bytes, ChunkList] = {}  # by their ids; being served, most likely
+        self._lists: dict[BlobId, ChunkList] = {}  # of what is being served, most likely
 
     @classmethod
     def open(cls, root: Path, world: World) -> FileStore:
@@ -170,18 +170,17 @@ class FileStore:
             return file.read(-1 if size_bytes is None else size_bytes)
 
     def chunk_list(self, blob: BlobId) -> ChunkList:
-        held = self._ledger.held(blob)
-        if held is None:
-            raise BlobMissing(blob)
         with self._lock:
-            listed = self._lists.get(held.ref.chunks)
-        if listed is not None:
-            return listed
+            listed = self._lists.get(blob)
+        if listed is not None:  # a long one is not read again for each of its chunks
+            held = self._ledger.held(blob)
+            if held is not None and held.ref.chunks == listed.id:
+                return listed
         entry = self._ledger.entry(blob)
         if entry is None:
             raise BlobMissing(blob)
         with self._lock:
-            self._lists[entry[0].ref.chunks] = entry[1]
+            self._lists[blob] = entry[1]
             while len(self._lists) > limits.CHUNK_LISTS_CACHED_MAX:
                 del self._lists[next(iter(self._lists))]
         return entry[1]
