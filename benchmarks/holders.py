@@ -15,7 +15,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from operator import attrgetter
 from pathlib import Path
@@ -26,6 +26,7 @@ from benchmarks.meter import tree
 from benchmarks.ours import OurNode, our_nodes
 from benchmarks.rooms import Room, lan, unplug
 from benchmarks.samples import Sample
+from simulations.daemons import forget_peaks, peaks_mb
 
 _LOOK_S = 0.02
 _GONE_AT = 0.4  # of the bytes
@@ -55,6 +56,7 @@ class Loss:
     again_s: float | None  # until the other gave what it may give; None: never
     seconds: float  # for everything
     moved_share: float  # of the files' size, with all headers; from both
+    peaks_mb: dict[str, float] = field(default_factory=dict)  # of each node's processes
 
 
 def leave_killed(_room: Room, node: OurNode) -> None:
@@ -87,6 +89,7 @@ def lose_a_holder(how: str, sample: Sample, limit_mb_s: float, work: Path, withi
         wait_for(lambda: goes.counts() == stays.counts(), within_s)
         for holder in (stays, goes):
             holder.send("PUT", "/limits", {"out_bytes_s": round(limit_mb_s * 1e6)})
+        forget_peaks(stays.pid)  # the import's
         watch = Watch(rooms[0], rooms[1])
         fetcher.start("--peer", stays.listen[0], "--peer", goes.listen[0])
         with watch:
@@ -96,7 +99,9 @@ def lose_a_holder(how: str, sample: Sample, limit_mb_s: float, work: Path, withi
             lost_s = time.monotonic()
             LEAVINGS[how](rooms[1], goes)
             wait_for(lambda: fetcher.counts() == stays.counts(), within_s)
-        return judge(how, watch.looks, lost_s, limit_mb_s, sample.bytes)
+            peaks = {f"{node.home.name} {name}": mb for node in (stays, fetcher)
+                     for name, mb in peaks_mb(node.pid).items()}  # fmt: skip
+        return replace(judge(how, watch.looks, lost_s, limit_mb_s, sample.bytes), peaks_mb=peaks)
 
 
 def judge(

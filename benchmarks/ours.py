@@ -38,13 +38,16 @@ class OurNode(Daemon):
     def __init__(self, home: Path, end: End) -> None:
         super().__init__(home)
         self.end, self.prefix = end, end.prefix
+        self.port = 0  # where peers come in; 0: any that is free
 
-    def start(self, *arguments: str) -> OurNode:
-        super().start("--listen", f"/ip4/{self.end.address}/tcp/0", *arguments)
+    def launch(self, *arguments: str) -> None:
+        super().launch("--listen", f"/ip4/{self.end.address}/tcp/{self.port}", *arguments)
+
+    def wait_ready(self) -> None:
+        super().wait_ready()
         port = urlsplit(self.url).port
         assert port is not None
         self.url = f"http://127.0.0.1:{self.end.reach(port)}"
-        return self
 
     def run(self, *words: str, is_checked: bool = True) -> str:
         """Run a verb of the command line at this end."""

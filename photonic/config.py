@@ -138,6 +138,13 @@ class Settings(BaseModel):
         description="Multiaddresses where other nodes reach this one, port 0 for any free one. "
         "Empty: nobody can; this node still dials out.",
     )
+    lane_port: int | None = Field(
+        default=None,
+        ge=0,
+        le=65_535,
+        description="TCP port where other nodes fetch files, on the hosts of `listen`; 0 for any "
+        "free one. Unset: the port behind that of the first `listen`, so 4311.",
+    )
     peers: Annotated[tuple[PeerAddress, ...], BeforeValidator(_split)] = Field(
         default=(),
         max_length=limits.PEERS_MAX,

@@ -146,17 +146,20 @@ FETCH_WINDOW_BYTES = 4 * MIB  # asked on one stream and not yet on disk
 FETCH_BYTES_IN_FLIGHT_MAX = 128 * MIB  # over all peers
 FETCH_STALL_S = 5.0  # a stream that owes bytes and brings none this long is given up
 FETCH_SLOW_S, FETCH_SLOW_FACTOR = 20.0, 8.0  # a slower peer is left for one this much faster
-LANES_MAX, LANES_SERVED_PER_PEER_MAX = 64, 8  # that come in
+LANES_MAX, LANES_SERVED_PER_PEER_MAX = 128, 8  # that come in, with blob streams over libp2p
 LANES_PER_PEER_MAX = 2  # that are fetched over; more only share what is there
 LANE_BUFFER_BYTES = 512 * KIB  # grows to the longest frame
 LANE_STARVED_BYTES = 4 * MIB  # a lane with less to bring takes parts of a blob that another brings
+QUESTION_BYTES_MAX = 4 * KIB  # a list of indices is the longest
+QUESTIONS_BUFFER_BYTES = 16 * KIB  # of a lane on the giving side
 LANE_WINDOW_BYTES = 16 * MIB  # asked over one lane and not yet on disk
-LANE_AHEAD_MESSAGES = 8  # read from a lane and not yet on disk
 LANE_IDLE_S = 15.0  # a lane without questions is closed
 LANE_ACCEPT_PAUSE_S = 1.0  # after a lane could not come in for want of descriptors or memory
 LANE_TICKET_S, LANE_TICKETS_MAX = 30.0, 256
 LANE_RETRY_S = 60.0  # before a lane is tried again where there was none
+LANE_COME_S, LANE_COME_RETRY_S = 15.0, 600.0  # for a peer to come; before it is asked again
 LANE_FRAME_BYTES_MAX, CERTIFICATE_CHARS_MAX = 8 * KIB, 4_096  # when two agree on a lane
+CARRIER_START_S = 5.0  # that a peer waits for one that is being started
 CARRIER_STOP_S = 1.0
 STREAM_IDLE_S = 15.0  # a blob stream without questions is closed
 CHUNKS_PLANNED_AHEAD_MAX = 256  # of one blob, looked at in one plan
@@ -172,6 +175,7 @@ OUTLOOK_SURE_S, OUTLOOK_PATIENCE_S = 3.0, 20.0  # of moving, before it is told; 
 OUTLOOK_CHANGE = 0.25  # a told moment stays as long as it is not more wrong than this
 SERVE_READ_BYTES = 1 * MIB  # of chunks, read from disk in one go
 SERVE_AHEAD_CHUNKS_MAX = 3  # read from disk before the wire took them
+DAMAGES_WAITING_MAX = 64  # blobs that showed damage while they were served, to be looked at
 WANTS_MAX = 2_048  # wanted blobs in view at one time
 PAUSES_MAX = 1_000  # peers, albums or shoots that are left alone
 SAFETY_LOOK_S, SAFETY_PAUSE_FACTOR = 2.0, 20  # between two counts; times what one took
@@ -199,8 +203,12 @@ THROTTLE_BURST_S = 0.2  # of a rate, that may pass at once after a pause ...
 THROTTLE_BURST_BYTES_MIN = 16 * KIB  # ... and never less than this
 THROTTLE_SLICE_S = 0.05  # of a rate, between two waits: whoever waits sees bytes move
 THROTTLE_SLICE_BYTES_MIN, THROTTLE_SLICE_BYTES_MAX = 4 * KIB, 1 * MIB
-THROTTLE_OWED_S = 2.0  # of a rate: what another process moved is made up for, as far as this
 THROTTLE_LOOK_S = 5.0  # between looks at the time of day
+LZ4_GAIN_MIN = 0.1  # of a chunk; less is not worth compressing it
+LZ4_PAYS_FACTOR = 1.5  # times what it takes is saved on the wire: the other end has work, too
+LZ4_SAMPLE_BYTES = 16 * KIB  # of a chunk, that are compressed to see what is gained
+LZ4_BYTES_S = 400_000_000  # what LZ4 takes, until it is known of this machine
+LZ4_JUDGED_BYTES = 8 * MIB  # sent, or compressed: what both take is known by the last of them
 METERED_BLOB_BYTES_MAX = 2 * MIB  # what moves on a metered link: previews and sidecars
 DISK_RECHECK_S = 3.0
 SCRUB_DAYS_DEFAULT, SCRUB_DAYS_MAX = 30, 3_650  # until a stored blob is verified again
@@ -306,6 +314,11 @@ assert FETCH_WINDOW_BYTES <= FETCH_BYTES_IN_FLIGHT_MAX
 assert REQUEST_BYTES_MAX <= WINDOW_BYTES_MIN <= FETCH_WINDOW_BYTES
 assert LINK_SLOW_BYTES_S < LINK_FAST_BYTES_S
 assert 4 * WANTS_AT_ONCE >= WANTS_MAX >= WANTS_AT_ONCE
+assert DIAL_TIMEOUT_S + HANDSHAKE_TIMEOUT_S < LANE_COME_S, "who comes has time for it"
+assert LANES_MAX >= PEERS_MAX * LANES_PER_PEER_MAX, "every peer gets the lanes that it may open"
+assert LANES_MAX * BIG_CHUNK_BYTES_MAX <= 256 * MIB, "what all lanes hold that nobody takes"
+assert SERVE_READ_BYTES <= BIG_CHUNK_BYTES_MAX, "a lane holds one chunk, or less than one"
+assert LZ4_SAMPLE_BYTES <= CHUNK_BYTES_MIN
 assert THROTTLE_SLICE_BYTES_MIN <= THROTTLE_BURST_BYTES_MIN
 assert THROTTLE_SLICE_S < THROTTLE_BURST_S < FETCH_STALL_S, "a limit is no stall"
 assert THROTTLE_SLICE_BYTES_MIN / RATE_BYTES_S_MIN < FETCH_STALL_S / 4, "nor is the least rate"

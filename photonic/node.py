@@ -105,14 +105,11 @@ class Node(Answers):
             self.book, self.admissions, settings.name, layout.peers, world.files, self._on_found
         )
         self.lanes = Lanes(
-            self.transport,
-            self.identity,
-            layout.blobs,
-            settings.listen,
-            world,
+            self.transport, self.identity, layout.blobs, settings.listen, world,
             lambda node: self.book.get(node).address,
             lambda report: self.transfers.hear(report),  # noqa: PLW0108 - it comes next
-        )
+            settings.lane_port,
+        )  # fmt: skip
         self.transfers = Transfers(
             self.transport,
             self.store,
@@ -226,6 +223,7 @@ class Node(Answers):
 
     def _on_limits(self, bandwidth: Bandwidth) -> None:
         self.lanes.limit(bandwidth)
+        self.observatory.note_change()  # whether it gives originals, peers are told
         self.transfers.wake()
 
     async def _withdraw(self, blobs: Sequence[BlobId]) -> None:
@@ -331,10 +329,11 @@ class Node(Answers):
     def _on_found(self) -> None:
         self.connector.wake()
 
-    def _on_peer_news(self, _node: NodeId) -> None:
+    def _on_peer_news(self, node: NodeId) -> None:
         self.connector.wake()
         self.observatory.note_change()
-        self.transfers.wake()
+        hello = self.book.get(node).hello
+        self.transfers.hear_of(node, gives_originals=hello is None or hello.gives_originals)
 
     def _on_commit(self, committed: Committed) -> None:
         self.sessions.announce(committed.announcements)

@@ -197,6 +197,7 @@ class Observatory:
             capacity_bytes=disk.total,
             free_bytes=disk.free,
             capabilities=self._role.capabilities,
+            gives_originals=not self._transfers.throttle.bandwidth.holds_originals,
         )
 
     # --- others ------------------------------------------------------------------------------

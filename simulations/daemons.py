@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -49,14 +49,21 @@ class Daemon:
         self.url = ""
         self.discovery = False  # on loopback there is nobody to find
         self.prefix: tuple[str, ...] = ()  # a command that runs the daemon's, with fewer rights
+        self.module = "photonic"  # or what stands for it
         self.listen: list[str] = []
         self._arguments: tuple[str, ...] = ()
         self._client = httpx.Client(timeout=60, verify=False)  # plain HTTP, loopback
 
-    def start(self, *arguments: str) -> Daemon:
+    def start(self, *arguments: str) -> Self:
         """Start the process and wait until it serves."""
+        self.launch(*arguments)
+        self.wait_ready()
+        return self
+
+    def launch(self, *arguments: str) -> None:
+        """Start the process, and wait for nothing."""
         self._arguments = arguments or self._arguments
-        command = [*self.prefix, sys.executable, "-m", "photonic"]
+        command = [*self.prefix, sys.executable, "-m", self.module]
         command += ["--home", str(self.home), "--json", "node"]
         command += ["--role", self.role, "--http", "127.0.0.1:0"]
         command += [] if self.discovery else ["--no-discovery"]
@@ -67,9 +74,11 @@ class Daemon:
             self.process = subprocess.Popen(
                 [*command, *self._arguments], stdout=subprocess.PIPE, stderr=errors, env=_env()
             )
+
+    def wait_ready(self) -> None:
+        """Wait until the process that was launched serves."""
         status = json.loads(self._first_line())
         self.url, self.listen = status["http"], status["listen"]
-        return self
 
     def _first_line(self) -> bytes:
         assert self.process is not None and self.process.stdout is not None
@@ -174,6 +183,38 @@ def _listen(stream: httpx.Response, news: threading.Event) -> None:
         for line in stream.iter_lines():
             if line.startswith(("id:", ":")):
                 news.set()
+
+
+def peaks_mb(root: int) -> dict[str, float]:
+    """Return how much memory each process of a daemon had resident at most, by what it is.
+
+    Linux only. A process that is gone, or about to be, is left out.
+    """
+    found: dict[str, float] = {}
+    for pid in [root, *_children(root)]:
+        with suppress(OSError):
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+            peak_kb = next((int(x.split()[1]) for x in lines if x.startswith("VmHWM:")), 0)
+            module = words[words.index(b"-m") + 1].decode() if b"-m" in words else "other"
+            name = "daemon" if pid == root else module.rpartition(".")[2]
+            found[name] = max(found.get(name, 0.0), peak_kb * 1024 / 1e6)
+    return found
+
+
+def forget_peaks(root: int) -> None:
+    """Let `peaks_mb` tell of what comes from now on. Linux only, and of one's own processes."""
+    for pid in [root, *_children(root)]:
+        with suppress(OSError):
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+def _children(root: int) -> list[int]:
+    listed = Path(f"/proc/{root}/task").glob("*/children")
+    children: list[int] = []
+    with suppress(OSError):
+        children = [int(pid) for path in listed for pid in path.read_text().split()]
+    return [*children, *(far for child in children for far in _children(child))]
 
 
 @contextmanager

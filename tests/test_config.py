@@ -46,6 +46,15 @@ def test_defaults_need_no_file(tmp_path: Path) -> None:
     assert 1 <= settings.workers <= 4
 
 
+def test_the_port_of_lanes(tmp_path: Path) -> None:
+    assert load(tmp_path).lane_port is None
+    assert load(tmp_path, {"PHOTONIC_LANE_PORT": "0"}).lane_port == 0
+    assert load(tmp_path, lane_port=5000).lane_port == 5000
+    for wrong in (-1, 65_536, "port"):
+        (problem,) = problems(tmp_path, lane_port=wrong)
+        assert "lane_port" in problem and "--lane-port" in problem
+
+
 def test_the_later_layer_wins(tmp_path: Path) -> None:
     write(tmp_path, "role: mobile\nname: file\nlibrary_name: file\n")
     settings = load(

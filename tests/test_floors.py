@@ -38,6 +38,7 @@ NODE_FLOOR, WORDS_FLOOR = 5, 7
 IMPORTERS = {
     "pycrdt": {"photonic/crdt/document.py"},
     "libp2p": {"photonic/p2p/libp2p_transport.py", "photonic/p2p/lane_certificates.py"},
+    "lz4": {"photonic/p2p/compression.py"},
     "zeroconf": {"photonic/p2p/discovery.py"},
     "watchfiles": {"photonic/ingest/watch.py"},
     "pyexiv2": {"photonic/ingest/metadata.py"},
@@ -54,6 +55,7 @@ SANS_IO = {
     "photonic/p2p/messages.py",
     "photonic/p2p/gossip.py",
     "photonic/p2p/exchange.py",
+    "photonic/p2p/compression.py",
     "photonic/p2p/enrol.py",
     "photonic/p2p/planner.py",
     "photonic/p2p/standing.py",

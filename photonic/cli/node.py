@@ -39,6 +39,12 @@ _Listen = Annotated[
     list[str] | None,
     typer.Option("--listen", metavar="MULTIADDR", help="Where others reach it; repeatable."),
 ]
+_LanePort = Annotated[
+    int | None, typer.Option("--lane-port", metavar="PORT", help="Where others fetch files.")
+]
+_ScrubMbS = Annotated[
+    int | None, typer.Option("--scrub-mb-s", help="Megabytes a second that this may read.")
+]
 _LimitIn = Annotated[
     str | None, typer.Option("--limit-in", metavar="RATE", help="What transfers may bring in.")
 ]
@@ -68,6 +74,7 @@ def run(
     ] = None,
     http: _Http = None,
     listen: _Listen = None,
+    lane_port: _LanePort = None,
     peers: Annotated[
         list[str] | None,
         typer.Option("--peer", metavar="MULTIADDR", help="A node to dial; repeatable."),
@@ -92,9 +99,7 @@ def run(
         int | None,
         typer.Option("--scrub-days", help="Verify stored files again within so many days."),
     ] = None,
-    scrub_mb_s: Annotated[
-        int | None, typer.Option("--scrub-mb-s", help="Megabytes a second that this may read.")
-    ] = None,
+    scrub_mb_s: _ScrubMbS = None,
     limit_in: _LimitIn = None,
     limit_out: _LimitOut = None,
     limit_schedule: _LimitSchedule = None,
@@ -114,7 +119,8 @@ def run(
     invocation = invocation_of(context)
     flags = {
         "home": invocation.home, "role": role, "name": name, "library_name": library_name,
-        "http": http, "listen": listen, "peers": peers, "watch": watch, "join": join,
+        "http": http, "listen": listen, "lane_port": lane_port, "peers": peers,
+        "watch": watch, "join": join,
         "discovery": False if no_discovery else None, "workers": workers,
         "min_copies": min_copies, "trash_days": trash_days,
         "scrub_days": scrub_days, "scrub_mb_s": scrub_mb_s,

@@ -1,7 +1,8 @@
 """What is answered to a peer's questions: read from the store, verified once more. Blocks.
 
-What rotted on disk is not sent (invariant I5): the answer is `Missing`, and the store looks at the
-whole blob. Used by whoever serves: over libp2p streams (serving.py) and over lanes.
+What rotted on disk is not sent (invariant I5), nor what goes away while it is read: the answer is
+`Missing`, and whoever serves has the store look at the whole blob (`look_at`) when the peer has its
+answer. Used over libp2p streams (serving.py) and over lanes (lane_serving.py).
 """
 
 from __future__ import annotations
@@ -23,11 +24,14 @@ from photonic.p2p.blob_messages import (
     AskList,
     Busy,
     GiveBlob,
+    GiveBlobLz4,
     GiveChunk,
+    GiveChunkLz4,
     GiveList,
     Missing,
     Question,
 )
+from photonic.p2p.compression import HEAD_BYTES, Compressor
 from photonic.photos import BlobRef
 
 log = logging.getLogger(__name__)
@@ -50,6 +54,7 @@ class Reading:
     size_bytes: int = 0
     chunks: int = 0
     questions_done: int = 0
+    damaged: list[BlobId] = field(default_factory=list)  # the store is to look at these
 
 
 def pieces(question: Question) -> list[Piece]:
@@ -77,27 +82,37 @@ def read_some(
     todo: deque[Piece],
     reading: Reading,
     may_give: Callable[[int], bool] = _give_all,
+    compressor: Compressor | None = None,
 ) -> None:
     """Answer pieces from the front of `todo` into `reading`, up to a read's worth. Blocks.
 
-    Blobs of a size that `may_give` refuses are `Missing`: not from here, for now.
+    What is in `reading` is at most `limits.SERVE_READ_BYTES`, or one chunk or list. Blobs of a size
+    that `may_give` refuses are `Missing`: not from here, for now. With a `compressor` chunks may be
+    compressed for a peer that takes it.
     """
     while todo and reading.size_bytes < limits.SERVE_READ_BYTES:
-        piece = todo.popleft()
+        piece = todo[0]
         question = piece.question
-        answer: Answer
+        blob = BlobId(question.blob)
+        answer: Answer | None
         try:
-            answer = _read_piece(store, piece, may_give)
+            room_bytes = limits.SERVE_READ_BYTES - reading.size_bytes
+            answer = _read_piece(store, piece, may_give, room_bytes if reading.size_bytes else None)
+            if answer is None:
+                return  # next time
+            if compressor is not None:
+                answer = _compressed(store, question, answer, compressor)
         except BlobCorrupt:
             answer = Missing(question.number)
-            _look_at(store, BlobId(question.blob))
+            reading.damaged.append(blob)
         except (PhotonicError, OSError):
             answer = Missing(question.number)
+        todo.popleft()
         if isinstance(answer, Missing):
             while todo and todo[0].question is question:
                 todo.popleft()  # the rest of the question has its answer, too
         else:
-            reading.chunks += isinstance(answer, GiveChunk | GiveBlob)
+            reading.chunks += not isinstance(answer, GiveList)
         if piece.is_last or isinstance(answer, Missing):
             reading.questions_done += 1
         frame = wire.frame(wire.encode(answer))
@@ -105,8 +120,10 @@ def read_some(
         reading.size_bytes += len(frame)
 
 
-def _read_piece(store: BlobStore, piece: Piece, may_give: Callable[[int], bool]) -> Answer:
-    """Raises BlobMissing, BlobCorrupt, OSError."""
+def _read_piece(
+    store: BlobStore, piece: Piece, may_give: Callable[[int], bool], room_bytes: int | None
+) -> Answer | None:
+    """Return None for what is larger than the room. Raises BlobMissing, BlobCorrupt, OSError."""
     question = piece.question
     blob = BlobId(question.blob)
     chunks = store.chunk_list(blob)
@@ -120,6 +137,8 @@ def _read_piece(store: BlobStore, piece: Piece, may_give: Callable[[int], bool])
         case AskBlob(number):
             if chunks.size_bytes > limits.SMALL_BLOB_BYTES:
                 raise BlobMissing(blob)
+            if room_bytes is not None and chunks.size_bytes > room_bytes:
+                return None
             data = store.read(blob)
             if digest(data) != blob:
                 raise BlobCorrupt(blob)
@@ -129,15 +148,34 @@ def _read_piece(store: BlobStore, piece: Piece, may_give: Callable[[int], bool])
             if piece.index >= len(chunks):
                 raise BlobMissing(blob)
             size_bytes = chunks.chunks[piece.index].size_bytes
+            if room_bytes is not None and size_bytes > room_bytes:
+                return None
             data = store.read(blob, chunks.offsets[piece.index], size_bytes)
             ref = BlobRef(blob, chunks.size_bytes, chunks.id)
             check_chunk(ref, chunks, piece.index, data)
             return GiveChunk(number, piece.index, data)
 
 
-def _look_at(store: BlobStore, blob: BlobId) -> None:
+def _compressed(
+    store: BlobStore, question: Question, answer: Answer, compressor: Compressor
+) -> Answer:
+    """Return `answer` with its data compressed, if the peer takes that and it pays."""
+    blob = BlobId(question.blob)
+    match question, answer:
+        case AskBlob(takes_lz4=True, bytes_s=at), GiveBlob(number, listed, data):
+            packed = compressor.compress(blob, data, lambda: data[:HEAD_BYTES], at)
+            if packed is not None:
+                return GiveBlobLz4(number, listed, len(data), packed)
+        case AskChunks(takes_lz4=True, bytes_s=at), GiveChunk(number, index, data):
+            packed = compressor.compress(blob, data, lambda: store.read(blob, 0, HEAD_BYTES), at)
+            if packed is not None:
+                return GiveChunkLz4(number, index, len(data), packed)
+    return answer
+
+
+def look_at(store: BlobStore, blob: BlobId) -> None:
     """Let the store find out for itself, and put aside what is damaged."""
     try:
         store.verify(blob)
-    except PhotonicError as error:
+    except (PhotonicError, OSError) as error:
         log.error("%s", error)

@@ -38,8 +38,11 @@ class Arrivals:
 
     def keep(
         self, effects: Sequence[Effect], number_of: Callable[[Wanted], int]
-    ) -> list[said.Event]:
-        """Store what came; return what happened. Raises BlobCorrupt for the peer's lies."""
+    ) -> tuple[list[said.Event], BlobCorrupt | None]:
+        """Store what came; return what happened, and the peer's lie at which it stopped, if any.
+
+        What was stored before a lie is stored, and to be told: else it would be asked for again.
+        """
         events: list[said.Event] = []
         for effect in effects:
             if isinstance(effect, Answered):
@@ -47,8 +50,11 @@ class Arrivals:
             elif isinstance(effect, Refused):
                 events.append(said.Refused(number_of(effect.wanted), effect.is_busy))
             else:
-                events += self._store_one(effect)
-        return events
+                try:
+                    events += self._store_one(effect)
+                except BlobCorrupt as lie:
+                    return events, lie
+        return events, None
 
     def _store_one(self, effect: ListCame | ChunkCame | WholeCame) -> list[said.Event]:
         ref, is_big = effect.ref, effect.ref.size_bytes > limits.SMALL_BLOB_BYTES

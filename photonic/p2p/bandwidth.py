@@ -41,7 +41,6 @@ class Bucket:
     def __init__(self, bytes_s: int, now_s: float) -> None:
         self.bytes_s = bytes_s
         self._level = self.burst_bytes
-        self._owed = 0.0
         self._filled_s = now_s
 
     @property
@@ -65,29 +64,25 @@ class Bucket:
         lacking = min(size_bytes, self.burst_bytes) - self._level
         if lacking <= _TOLERANCE_BYTES:
             return 0.0
-        # While something is owed, half of what flows in goes there.
-        paying = min(self._owed, lacking)
-        return (lacking + paying) / self.bytes_s
+        return lacking / self.bytes_s
 
     def take(self, size_bytes: int, now_s: float) -> None:
         """Take so many bytes; `delay_s` said that they may be taken."""
         self._fill(now_s)
         self._level -= size_bytes
 
-    def owe(self, size_bytes: int, now_s: float) -> None:
-        """Count bytes that another process moved under the same limit.
+    def settle(self, size_bytes: int, now_s: float) -> None:
+        """Take what passed beside what was taken for it; what is negative did not pass.
 
-        They are made up for with half of what flows in: two processes that always want more get
-        half each, and one alone gets nearly all.
+        The former is made up for before anything else may pass, the latter is there again as far
+        as the burst holds it.
         """
         self._fill(now_s)
-        self._owed = min(self._owed + size_bytes, limits.THROTTLE_OWED_S * self.bytes_s)
+        self._level = min(self.burst_bytes, self._level - size_bytes)
 
     def _fill(self, now_s: float) -> None:
         flowed = max(0.0, now_s - self._filled_s) * self.bytes_s
-        paid = min(self._owed, flowed / 2)
-        self._owed -= paid
-        self._level = min(self.burst_bytes, self._level + flowed - paid)
+        self._level = min(self.burst_bytes, self._level + flowed)
         self._filled_s = max(now_s, self._filled_s)
 
 
@@ -157,10 +152,12 @@ class Gate:
         if flow is not None and wanted in flow.waiting:
             flow.waiting.remove(wanted)
 
-    def owe(self, peer: NodeId, size_bytes: int, now_s: float) -> None:
-        """Count what another process moved, see `Bucket.owe`."""
+    def settle(self, peer: NodeId, size_bytes: int, now_s: float) -> None:
+        """Count what passed beside what was admitted, or (negative) did not; see `Bucket`."""
         for bucket in self._buckets(peer):
-            bucket.owe(size_bytes, now_s)
+            bucket.settle(size_bytes, now_s)
+        if (flow := self._flows.get(peer)) is not None:
+            flow.had += size_bytes
 
     def admit(self, now_s: float) -> float | None:
         """Admit and wake whoever's turn it is, as far as there is room.

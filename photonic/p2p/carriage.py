@@ -36,9 +36,12 @@ _MEMORY = {
 class Carriage:
     """One life of a carrier. `run` owns the process; `order` may be called while it runs."""
 
-    def __init__(self, begin: Begin, heard: Callable[[Report], None]) -> None:
-        """`heard` is called on the event loop's thread for each report but the first."""
-        self._begin, self._heard = begin, heard
+    def __init__(
+        self, begin: Begin, heard: Callable[[Report], None], ready: Callable[[], None]
+    ) -> None:
+        """`ready` is called on the event loop's thread when it listens, `heard` for each report
+        after that."""
+        self._begin, self._heard, self._ready = begin, heard, ready
         self._channel: trio.socket.SocketType | None = None
         self._orders: list[tuple[bytes, socket.socket | None]] = []
         self._has_orders = trio.Event()
@@ -119,6 +122,7 @@ class Carriage:
                 report: Report = wire.decode(body, Report)  # type: ignore[arg-type]
                 if isinstance(report, Listening):
                     self.port, self.is_ready = report.port, True
+                    self._ready()
                     with suppress(RuntimeError):  # nobody waits for it
                         task_status.started()
                 else:

@@ -9,29 +9,33 @@ from __future__ import annotations
 
 import logging
 import os
+import queue
 import signal
 import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from photonic import limits
 from photonic.blobs.chunks import ChunkList
 from photonic.blobs.files import FileStore
-from photonic.errors import BlobCorrupt, FrameInvalid, PhotonicError
+from photonic.errors import BlobCorrupt, FrameInvalid, PhotonicError, StreamBroken
 from photonic.ids import BlobId, NodeId
 from photonic.p2p import lane_messages as said
+from photonic.p2p.answering import look_at
 from photonic.p2p.arrivals import Arrivals, fault_of
 from photonic.p2p.exchange import ChunksWanted, Effect, ListWanted, Wanted, WholeWanted
 from photonic.p2p.gatehouse import Gatehouse, cut
 from photonic.p2p.lane_fetching import LaneFetch
-from photonic.p2p.lane_serving import serve
+from photonic.p2p.lane_serving import Rules, serve
 from photonic.p2p.lane_sockets import LaneTls, Socket
 from photonic.p2p.mailbox import Mailbox
 from photonic.p2p.rates import Direction
 from photonic.p2p.throttle import Throttle
+from photonic.p2p.turnstile import Allowance
 from photonic.photos import BlobRef
 from photonic.world import World
 
@@ -49,6 +53,7 @@ class _Lane:
         self.waiting: list[Wanted] = []  # asked before the lane stood
         self.socket: Socket | None = None
         self.fetch: LaneFetch | None = None
+        self.call_off: Callable[[], object] = lambda: None  # waiting for the peer to come
         self.is_over = False
 
     def ask(self, wanted: Sequence[tuple[int, Wanted]]) -> None:
@@ -78,6 +83,7 @@ class _Lane:
     def stop(self) -> None:
         with self.lock:
             self.is_over = True
+            self.call_off()
             if self.fetch is not None:
                 self.fetch.stop()
             if self.socket is not None:
@@ -93,6 +99,7 @@ class Carrier:
         self._lock = threading.Lock()
         self._lanes: dict[int, _Lane] = {}
         self._lists: dict[bytes, ChunkList] = {}  # of what is being fetched
+        self._damaged: queue.Queue[BlobId] = queue.Queue(limits.DAMAGES_WAITING_MAX)
 
     def run(self) -> None:
         """Do what is ordered until there are no more orders. Raises FrameInvalid, OSError."""
@@ -102,35 +109,56 @@ class Carrier:
                     self._begin(order)
                 case said.Expect(peer, ticket, certificate, within_s):
                     self._gate.expect(peer, ticket, certificate, within_s)
-                case said.Dial():
-                    self._start(order, partial(self._dial, order))
-                case said.Adopt():
-                    self._start(order, partial(_adopted, self._mailbox.adopted()))
-                case said.Ask(number, questions):
-                    self._ask(number, questions)
-                case said.Hang(number):
-                    if number in self._lanes:
-                        self._lanes[number].stop()
+                case said.Dial(lane=0, peer=peer):
+                    self._gate.reach_out(peer, partial(self._dial, order))
+                case said.Serve(peer):
+                    self._gate.bring_in(peer, _adopted(self._mailbox.adopted()))
                 case said.Limit(bandwidth):
                     self._throttle.replace(bandwidth)
                 case said.Shun(peer):
                     self._gate.shun(peer)
-                    for lane in [lane for lane in self._lanes.values() if lane.peer == peer]:
-                        lane.stop()
+                    self._hang(lane for lane in self._lanes.copy().values() if lane.peer == peer)
+                case said.Dial() | said.Await() | said.Adopt() | said.Ask() | said.Hang():
+                    self._fetch_as(order)
+
+    def _fetch_as(self, order: said.Dial | said.Await | said.Adopt | said.Ask | said.Hang) -> None:
+        """Do what concerns a lane that is fetched over."""
+        match order:
+            case said.Dial():
+                self._start(order, partial(self._dial, order))
+            case said.Await():
+                self._await(order)
+            case said.Adopt():
+                self._start(order, partial(_adopted, self._mailbox.adopted()))
+            case said.Ask(number, questions):
+                self._ask(number, questions)
+            case said.Hang(number):
+                self._hang(filter(None, [self._lanes.get(number)]))
+
+    def _hang(self, lanes: Iterable[_Lane]) -> None:
+        for lane in lanes:
+            lane.stop()
 
     def _begin(self, order: said.Begin) -> None:
         self._store = FileStore.attach(Path(order.root), self._world)
         self._tls = LaneTls(order.certificate, order.key)
-        self._gate = Gatehouse(self._tls, self._world.clock, self._serve)
+        self._gate = Gatehouse(
+            self._tls,
+            self._world.clock,
+            self._serve,
+            lambda reason: self._mailbox.tell(said.TurnedAway(reason)),
+        )
         self._arrivals = Arrivals(
             self._store, lambda fates: self._mailbox.tell(said.Settled(tuple(fates)))
         )
         threading.Thread(target=self._arrivals.run, name="landing", daemon=True).start()
+        threading.Thread(target=self._look_after, name="looking", daemon=True).start()
         port = 0
         for host in order.hosts:
             try:
                 listener = self._gate.listen(host, port or order.port)
-            except OSError:  # somebody else is there, another node perhaps: any other is as good
+            except OSError as error:  # another node perhaps: any other port is as good
+                log.warning("lanes cannot come in at %s:%d: %s", host, port or order.port, error)
                 listener = self._gate.listen(host, 0)
             port = listener.getsockname()[1]
         self._mailbox.tell(said.Listening(port))
@@ -147,20 +175,38 @@ class Carrier:
         def take(size_bytes: int) -> int:
             return self._throttle.take_some_blocking(NodeId(peer), Direction.OUT, size_bytes)
 
-        serve(lane, self._store, gave, take, self._throttle.may_give)
+        def damaged(blob: BlobId) -> None:
+            with suppress(queue.Full):  # it shows again when somebody asks again, or in a scrub
+                self._damaged.put_nowait(blob)
+
+        rules = Rules(take, self._throttle.may_give, gave, damaged)
+        serve(lane, self._store, rules, self._world.clock)
+
+    def _look_after(self) -> None:
+        """Look at what showed damage. On a thread of its own: a large blob would hold up a lane
+        for longer than its peer has patience."""
+        while True:
+            look_at(self._store, self._damaged.get())
 
     # --- fetching ----------------------------------------------------------------------------
 
     def _dial(self, order: said.Dial) -> Socket:
         return self._tls.connect((order.host, order.port), order.certificate, order.ticket)
 
-    def _start(self, order: said.Dial | said.Adopt, connect: partial[Socket]) -> None:
+    def _await(self, order: said.Await) -> None:
+        came: queue.SimpleQueue[Socket | None] = queue.SimpleQueue()
+        self._gate.expect(order.peer, order.ticket, order.certificate, order.within_s, came.put)
+        lane = self._start(order, partial(_awaited, came, order.within_s))
+        lane.call_off = partial(came.put, None)
+
+    def _start(self, order: said.Dial | said.Await | said.Adopt, connect: partial[Socket]) -> _Lane:
         lane = _Lane(order.lane, order.peer)
         with self._lock:
             self._lanes[order.lane] = lane
         threading.Thread(
             target=self._fetch, args=(lane, connect), name=f"lane {order.lane}", daemon=True
         ).start()
+        return lane
 
     def _fetch(self, lane: _Lane, connect: partial[Socket]) -> None:
         """Fetch over one lane until it ends; tell how it did."""
@@ -169,7 +215,7 @@ class Carrier:
             with connect() as connection:
                 connection.settimeout(limits.STREAM_STALL_S)
                 self._mailbox.tell(said.Opened(lane.number))
-                fetch = LaneFetch(connection, partial(self._keep, lane), partial(self._may, lane))
+                fetch = LaneFetch(connection, partial(self._keep, lane), self._allowance(lane))
                 lane.begin(connection, fetch)
                 fetch.run()
         except (BlobCorrupt, FrameInvalid) as error:
@@ -180,14 +226,20 @@ class Carrier:
             del self._lanes[lane.number]
         self._mailbox.tell(said.Ended(lane.number, reason, is_lie))
 
-    def _may(self, lane: _Lane, size_bytes: int) -> None:
-        """Wait until so many bytes may be asked for."""
-        self._throttle.take_blocking(
-            NodeId(lane.peer), Direction.IN, size_bytes, lambda: lane.is_over
+    def _allowance(self, lane: _Lane) -> Allowance:
+        peer = NodeId(lane.peer)
+
+        return Allowance(
+            partial(self._throttle.take_blocking, peer, Direction.IN),
+            partial(self._throttle.settle, peer, Direction.IN),
+            partial(self._throttle.rate, Direction.IN, peer),
         )
 
     def _keep(self, lane: _Lane, effects: Sequence[Effect], size_bytes: int) -> None:
-        self._tell(lane.number, self._arrivals.keep(effects, lane.number_of), size_bytes)
+        events, lie = self._arrivals.keep(effects, lane.number_of)
+        self._tell(lane.number, events, size_bytes)
+        if lie is not None:
+            raise lie
 
     def _ask(self, number: int, questions: Sequence[said.Question]) -> None:
         lane = self._lanes.get(number)
@@ -229,6 +281,16 @@ class Carrier:
 def _adopted(connection: socket.socket) -> Socket:
     connection.setblocking(True)
     return connection
+
+
+def _awaited(came: queue.SimpleQueue[Socket | None], within_s: float) -> Socket:
+    try:
+        lane = came.get(timeout=within_s)
+    except queue.Empty:
+        lane = None
+    if lane is None:
+        raise StreamBroken("the peer did not come")
+    return lane
 
 
 def main() -> None:

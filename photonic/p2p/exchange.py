@@ -1,10 +1,10 @@
 """One blob stream as two machines: `Asker` on the side that fetches, `Giver` on the other.
 
 No socket, clock, disk or event loop: messages in, effects out. The asker keeps account of what it
-asked and takes nothing else; what passes has the right place and the right size, and its hash is
-judged by the store's door (`Partial.write`), off the event loop. Both raise FrameInvalid for a
-message that breaks the protocol, and the asker BlobCorrupt for bytes that are not what was asked;
-either way the stream ends and the blame is the peer's.
+asked and takes nothing else; what passes has the right place and the right size, is not compressed
+any more, and its hash is judged by the store's door (`Partial.write`), off the event loop. Both
+raise FrameInvalid for a message that breaks the protocol, and the asker BlobCorrupt for bytes that
+are not what was asked; either way the stream ends and the blame is the peer's.
 
 Goals: many small blobs without a round trip each; bounded memory on both sides. Non-goals: choosing
 what to ask of whom (planner.py), timeouts (fetching.py), proof that the answerer holds a blob.
@@ -30,11 +30,14 @@ from photonic.p2p.blob_messages import (
     AskList,
     Busy,
     GiveBlob,
+    GiveBlobLz4,
     GiveChunk,
+    GiveChunkLz4,
     GiveList,
     Missing,
     Question,
 )
+from photonic.p2p.compression import decompressed
 from photonic.photos import BlobRef
 
 
@@ -169,8 +172,11 @@ class Asker:
         """Whether something was asked and is not completely answered."""
         return bool(self._open)
 
-    def ask(self, wanted: Wanted) -> Question:
-        """Return the question to send. At most `limits.REQUESTS_PIPELINED_MAX` may be open."""
+    def ask(self, wanted: Wanted, bytes_s: int | None = None) -> Question:
+        """Return the question to send. At most `limits.REQUESTS_PIPELINED_MAX` may be open.
+
+        `bytes_s` is what this node lets in per second; None: there is no limit.
+        """
         assert self.can_ask, "more questions than the peer takes"
         self._numbers += 1
         self._open.append(_Open(self._numbers, wanted))
@@ -178,12 +184,12 @@ class Asker:
         match wanted:
             case WholeWanted():
                 assert ref.size_bytes <= limits.SMALL_BLOB_BYTES
-                return AskBlob(self._numbers, ref.blob, ref.chunks)
+                return AskBlob(self._numbers, ref.blob, ref.chunks, True, bytes_s or 0)
             case ListWanted():
                 return AskList(self._numbers, ref.blob, ref.chunks)
             case ChunksWanted(_, _, indices):
                 assert 0 < len(indices) <= limits.CHUNKS_PER_REQUEST_MAX
-                return AskChunks(self._numbers, ref.blob, ref.chunks, indices)
+                return AskChunks(self._numbers, ref.blob, ref.chunks, indices, True, bytes_s or 0)
 
     def handle(self, answer: Answer) -> list[Effect]:
         """Take in the peer's next message. Raises FrameInvalid, BlobCorrupt."""
@@ -200,22 +206,39 @@ class Asker:
             case GiveBlob(_, raw, data), WholeWanted(ref) as wanted:
                 self._open.popleft()
                 return [_whole(ref, _decoded(ref, raw), data), Answered(wanted)]
+            case GiveBlobLz4(_, raw, size_bytes, packed), WholeWanted(ref) as wanted:
+                self._open.popleft()
+                _check_size(ref, ref.size_bytes, size_bytes)
+                data = decompressed(packed, size_bytes)
+                return [_whole(ref, _decoded(ref, raw), data), Answered(wanted)]
             case GiveChunk(_, index, data), ChunksWanted() as wanted:
+                _check_turn(asked, wanted, index, len(data))
                 return self._chunk(asked, wanted, index, data)
+            case GiveChunkLz4(_, index, size_bytes, packed), ChunksWanted() as wanted:
+                _check_turn(asked, wanted, index, size_bytes)
+                return self._chunk(asked, wanted, index, decompressed(packed, size_bytes))
             case _:
                 raise FrameInvalid("a peer answered another question than was asked")
 
     def _chunk(self, asked: _Open, wanted: ChunksWanted, index: int, data: bytes) -> list[Effect]:
-        if index != wanted.indices[asked.given]:
-            raise BlobCorrupt(wanted.ref.blob, f"(chunk {index} was not asked)")
-        if len(data) != wanted.chunks.chunks[index].size_bytes:
-            raise BlobCorrupt(wanted.ref.blob, f"(chunk {index} has {len(data):,} bytes)")
         asked.given += 1
         came = ChunkCame(wanted.ref, wanted.chunks, index, data)
         if asked.given < len(wanted.indices):
             return [came]
         self._open.popleft()
         return [came, Answered(wanted)]
+
+
+def _check_turn(asked: _Open, wanted: ChunksWanted, index: int, size_bytes: int) -> None:
+    """Raises BlobCorrupt if it is not this chunk's turn, or its size is said to be another."""
+    if index != wanted.indices[asked.given]:
+        raise BlobCorrupt(wanted.ref.blob, f"(chunk {index} was not asked)")
+    _check_size(wanted.ref, wanted.chunks.chunks[index].size_bytes, size_bytes, f"chunk {index}")
+
+
+def _check_size(ref: BlobRef, right_bytes: int, size_bytes: int, what: str = "it") -> None:
+    if size_bytes != right_bytes:
+        raise BlobCorrupt(ref.blob, f"({what} came with {size_bytes:,} bytes)")
 
 
 def _decoded(ref: BlobRef, raw: bytes) -> ChunkList:
@@ -225,8 +248,7 @@ def _decoded(ref: BlobRef, raw: bytes) -> ChunkList:
 
 
 def _whole(ref: BlobRef, chunks: ChunkList, data: bytes) -> WholeCame:
-    if len(data) != ref.size_bytes:
-        raise BlobCorrupt(ref.blob, f"(it came with {len(data):,} bytes)")
+    _check_size(ref, ref.size_bytes, len(data))
     return WholeCame(ref, chunks, data)
 
 

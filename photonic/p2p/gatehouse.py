@@ -31,32 +31,49 @@ class _Ticket(NamedTuple):
     peer: bytes
     certificate: bytes  # DER
     until_s: float
+    take: Callable[[Socket], object] | None  # has the lane instead of being answered
 
 
 class Gatehouse:
     """See the module. Its methods may be called from any thread."""
 
-    def __init__(self, tls: LaneTls, clock: Clock, serve: Callable[[bytes, Socket], None]) -> None:
-        """`serve` answers an admitted peer on a thread of its own, until the lane ends."""
-        self._tls, self._clock, self._serve = tls, clock, serve
+    def __init__(
+        self,
+        tls: LaneTls,
+        clock: Clock,
+        serve: Callable[[bytes, Socket], None],
+        refused: Callable[[str], object] = log.info,
+    ) -> None:
+        """`serve` answers an admitted peer on a thread of its own, until the lane ends; `refused`
+        hears why somebody was not let in."""
+        self._tls, self._clock, self._serve, self._refused = tls, clock, serve, refused
         self._lock = threading.Lock()
         self._tickets: dict[bytes, _Ticket] = {}
         self._lanes: dict[Socket, bytes] = {}
+        self._reaching: dict[object, bytes] = {}  # peers, by attempts to get to them
         self._handshakes = threading.BoundedSemaphore(limits.HANDSHAKES_PENDING_MAX)
 
-    def expect(self, peer: bytes, ticket: bytes, certificate: str, within_s: float) -> None:
-        """Let a peer in with a ticket."""
+    def expect(
+        self,
+        peer: bytes,
+        ticket: bytes,
+        certificate: str,
+        within_s: float,
+        take: Callable[[Socket], object] | None = None,
+    ) -> None:
+        """Let a peer in with a ticket; `take` has its lane then, instead of its being answered."""
         der = self._tls.trust(certificate)
         now_s = self._clock.monotonic_s()
         with self._lock:
             self._tickets = {t: held for t, held in self._tickets.items() if held.until_s > now_s}
             if len(self._tickets) < limits.LANE_TICKETS_MAX:
-                self._tickets[ticket] = _Ticket(peer, der, now_s + within_s)
+                self._tickets[ticket] = _Ticket(peer, der, now_s + within_s, take)
 
     def shun(self, peer: bytes) -> None:
         """Cut every lane of a peer, and forget its tickets."""
         with self._lock:
             self._tickets = {t: held for t, held in self._tickets.items() if held.peer != peer}
+            self._reaching = {t: other for t, other in self._reaching.items() if other != peer}
             lanes = [lane for lane, other in self._lanes.items() if other == peer]
         for lane in lanes:
             cut(lane)
@@ -67,6 +84,41 @@ class Gatehouse:
         listener = socket.create_server((host, port), family=family, backlog=limits.LANES_MAX)
         threading.Thread(target=self._accept, args=(listener,), name="gate", daemon=True).start()
         return listener
+
+    def bring_in(self, peer: bytes, stream: Socket) -> None:
+        """Serve a member that comes another way, as if it had come by a lane."""
+        if not self._enter(stream, peer):
+            stream.close()
+            return
+        threading.Thread(target=self._host, args=(peer, stream), name="stream", daemon=True).start()
+
+    def reach_out(self, peer: bytes, connect: Callable[[], Socket]) -> None:
+        """Serve a member over a lane that is opened from here, unless it is shunned meanwhile."""
+        if not self._handshakes.acquire(blocking=False):
+            return
+        token = object()
+        with self._lock:
+            self._reaching[token] = peer
+        threading.Thread(
+            target=self._reach, args=(peer, connect, token), name="lane", daemon=True
+        ).start()
+
+    def _reach(self, peer: bytes, connect: Callable[[], Socket], token: object) -> None:
+        lane: Socket | None = None
+        try:
+            lane = connect()
+        except (OSError, PhotonicError) as error:
+            log.info("a peer that asked for it could not be reached: %s", error)
+        finally:
+            self._handshakes.release()
+            with self._lock:
+                is_member = self._reaching.pop(token, None) is not None
+                # In one step: whoever is shunned from here on is cut.
+                is_in = lane is not None and is_member and self._has_room(lane, peer)
+        if lane is not None and is_in:
+            self._host(peer, lane)
+        elif lane is not None:
+            lane.close()
 
     def _accept(self, listener: socket.socket) -> None:
         while True:
@@ -97,16 +149,26 @@ class Gatehouse:
                 and ticket.certificate == certificate
                 and ticket.until_s > self._clock.monotonic_s()
             )
+            if ticket is not None and is_good and ticket.take is not None:
+                welcome(lane)
+                ticket.take(lane)
+                return
             if ticket is None or not is_good or not self._enter(lane, ticket.peer):
                 lane.close()
+                self._refused("too many lanes" if is_good else "a ticket that is not good")
                 return
         except (OSError, PhotonicError) as error:
-            log.info("a lane came to nothing: %s", error)
+            self._refused(str(error) or type(error).__name__)
             return
+        self._host(ticket.peer, lane, is_awaited=True)
+
+    def _host(self, peer: bytes, lane: Socket, *, is_awaited: bool = False) -> None:
+        """Serve a peer that has entered until the end; `is_awaited`: it waits for a welcome."""
         try:
-            welcome(lane)
+            if is_awaited:
+                welcome(lane)
             lane.settimeout(limits.STREAM_STALL_S)
-            self._serve(ticket.peer, lane)
+            self._serve(peer, lane)
         except (OSError, PhotonicError) as error:
             log.info("a lane ended: %s", error)
         finally:
@@ -116,11 +178,15 @@ class Gatehouse:
 
     def _enter(self, lane: Socket, peer: bytes) -> bool:
         with self._lock:
-            counts = Counter(self._lanes.values())
-            is_full = len(self._lanes) >= limits.LANES_MAX
-            if is_full or counts[peer] >= limits.LANES_SERVED_PER_PEER_MAX:
-                return False
-            self._lanes[lane] = peer
+            return self._has_room(lane, peer)
+
+    def _has_room(self, lane: Socket, peer: bytes) -> bool:
+        """Count a lane in, if there may be another one. Under the lock."""
+        counts = Counter(self._lanes.values())
+        is_full = len(self._lanes) >= limits.LANES_MAX
+        if is_full or counts[peer] >= limits.LANES_SERVED_PER_PEER_MAX:
+            return False
+        self._lanes[lane] = peer
         return True
 
 

@@ -69,6 +69,7 @@ class Counters:
     bytes_out: int = 0
     blobs_received: int = 0
     retries: int = 0  # streams that failed while they owed something
+    lanes_refused: int = 0  # that came with a certificate or a ticket that is not good
 
 
 @dataclass(frozen=True, slots=True)

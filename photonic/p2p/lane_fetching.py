@@ -1,23 +1,24 @@
-"""The fetching end of a lane: one thread asks and reads, another verifies and writes.
+"""The fetching end of a lane: one thread asks, reads, and stores what it read.
 
-Blocking. The reader keeps reading while the writer waits for the disk, as far as
-`limits.LANE_AHEAD_MESSAGES` reaches. What passes the exchange has the right place and size; its
-hash is judged by the store's door. Both threads end together, with what ended the first of them.
+Blocking. What comes while it writes waits in the socket's buffers, and another lane reads on: a
+thread of its own for the writing cost more than it brought (both wait for the interpreter's lock).
+What passes the exchange has the right place and size; its hash is judged by the store's door.
+However a lane ends, what was read of it by then is stored.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from photonic import limits, wire
 from photonic.errors import StreamBroken
 from photonic.p2p.blob_messages import Answer
-from photonic.p2p.exchange import Asker, Effect, Wanted, cost_bytes
+from photonic.p2p.exchange import Asker, Effect, Wanted
 from photonic.p2p.lane_sockets import FrameSource, Socket, is_readable
+from photonic.p2p.turnstile import Allowance, Turnstile
 
 _WAKE = b"\0"
 
@@ -29,13 +30,11 @@ class LaneFetch:
         self,
         lane: Socket,
         keep: Callable[[Sequence[Effect], int], None],
-        may: Callable[[int], None],
+        allowance: Allowance,
     ) -> None:
-        """`keep` stores what came, of so many bytes, on a thread of its own; `may` waits until as
-        many bytes may be asked for."""
-        self._lane, self._keep_some, self._may = lane, keep, may
-        self._asker = Asker()
-        self._to_ask: deque[Wanted] = deque()
+        """`keep` stores what came, of so many bytes."""
+        self._lane, self._keep_some, self._allowance = lane, keep, allowance
+        self._asker, self._turnstile = Asker(), Turnstile(allowance, self._wake)
         self._woken, self._waker = os.pipe()
         os.set_blocking(self._waker, False)
         self._waking = threading.Lock()  # else a late one might write into whatever came after
@@ -43,7 +42,7 @@ class LaneFetch:
 
     def ask(self, wanted: Sequence[Wanted]) -> None:
         """Ask these next; never waits."""
-        self._to_ask.extend(wanted)
+        self._turnstile.add(wanted)
         self._wake()
 
     def stop(self) -> None:
@@ -60,6 +59,7 @@ class LaneFetch:
         try:
             self._read()
         finally:
+            self._turnstile.close()
             with self._waking:
                 os.close(self._waker)
                 self._waker = -1
@@ -75,32 +75,37 @@ class LaneFetch:
             if is_woken:
                 os.read(self._woken, limits.KIB)
             elif not has_answer:
+                if self._turnstile.has_waiting and not is_owed:
+                    continue  # the peer owes nothing: a limit of this node does
                 if not is_owed:
                     return
                 raise StreamBroken(f"a peer owed an answer and was silent {wait_s:g} s")
             if has_answer:
                 source.read()
                 self._take_in(source)
+        with suppress(StreamBroken, OSError):  # stopped: what came by then is not asked for again
+            while is_readable(self._lane, 0.0)[0]:
+                source.read()
+                self._take_in(source)
 
     def _send_questions(self) -> None:
+        """Send what may be asked now."""
         frames: list[bytes] = []
-        size_bytes = 0
-        while self._to_ask and self._asker.can_ask and size_bytes < limits.REQUEST_BYTES_MAX:
-            wanted = self._to_ask.popleft()
-            size_bytes += cost_bytes(wanted)
-            frames.append(wire.frame(wire.encode(self._asker.ask(wanted))))
+        rate = self._allowance.rate()
+        while self._asker.can_ask and (wanted := self._turnstile.take()) is not None:
+            frames.append(wire.frame(wire.encode(self._asker.ask(wanted, rate))))
         if frames:
-            self._may(size_bytes)
             self._lane.sendall(b"".join(frames))
-            if self._to_ask:
-                self._wake()
 
     def _take_in(self, source: FrameSource) -> None:
         effects: list[Effect] = []
         size_bytes = 0
-        while source.has_frame():
-            body = source.take()
-            size_bytes += len(body)
-            effects += self._asker.handle(wire.decode(body, Answer))  # type: ignore[arg-type]
-        if effects:
-            self._keep_some(effects, size_bytes)
+        try:
+            while source.has_frame():
+                body = source.take()
+                size_bytes += len(body)
+                effects += self._asker.handle(wire.decode(body, Answer))  # type: ignore[arg-type]
+        finally:  # whatever is wrong with one answer, those before it were right
+            self._turnstile.came(effects, size_bytes)
+            if effects:
+                self._keep_some(effects, size_bytes)

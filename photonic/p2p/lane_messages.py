@@ -3,10 +3,13 @@
 A lane is a TLS connection that carries one blob stream (`blob_messages.py`). Before one is opened,
 the two members agree on it over the control plane (protocol "/photonic/lanes/1"): the one who will
 fetch shows its certificate and gets a ticket, which is good for one lane, for a short time, for it.
+If it cannot get there (the other one is behind a NAT), it gives out a ticket itself, and the other
+one comes and answers over the lane that it opened: a reversed lane.
 
 The carrier is the process that moves the bytes. Its node tells it what to do (`Order`), and it
 tells what came of it (`Report`); both go as frames over a socket that nobody else has. A blob
-stream for which there is no lane is handed to it as a socket, with `Adopt`.
+stream for which there is no lane is handed to it as a socket, with `Adopt` where it is to fetch and
+with `Serve` where it is to answer.
 """
 
 from __future__ import annotations
@@ -34,12 +37,27 @@ class OfferLane(msgspec.Struct, tag="lane", frozen=True, array_like=True):
 
 
 class NoLane(msgspec.Struct, tag="no-lane", frozen=True, array_like=True):
-    """I have none: use a stream."""
+    """I have none: use a stream, or let me come."""
 
     reason: str
+    certificate: str = ""  # that I would come with
 
 
-LaneAnswer = OfferLane | NoLane
+class AskCome(msgspec.Struct, tag="come?", frozen=True, array_like=True):
+    """I cannot get to you: connect to this port of the machine that you reach me at, say the
+    ticket first, and answer me there. You know me by this certificate, and I know yours."""
+
+    certificate: str
+    ticket: bytes
+    port: int
+
+
+class Coming(msgspec.Struct, tag="coming", frozen=True, array_like=True):
+    """I try."""
+
+
+LaneQuestion = AskLane | AskCome
+LaneAnswer = OfferLane | NoLane | Coming
 
 
 # --- a node to its carrier -----------------------------------------------------------------------
@@ -64,8 +82,18 @@ class Expect(msgspec.Struct, tag="expect", frozen=True):
     within_s: float
 
 
+class Await(msgspec.Struct, tag="await", frozen=True):
+    """A member will come with this ticket, to be fetched from: call that lane by this number."""
+
+    lane: int
+    peer: bytes
+    ticket: bytes
+    certificate: str
+    within_s: float
+
+
 class Dial(msgspec.Struct, tag="dial", frozen=True):
-    """Open a lane to fetch over, and call it by this number."""
+    """Open a lane to fetch over, and call it by this number; 0: to answer over."""
 
     lane: int
     peer: bytes
@@ -79,6 +107,12 @@ class Adopt(msgspec.Struct, tag="adopt", frozen=True):
     """Fetch over the socket that comes with this, and call it by this number."""
 
     lane: int
+    peer: bytes
+
+
+class Serve(msgspec.Struct, tag="serve", frozen=True):
+    """Answer over the socket that comes with this: a member asks over a libp2p stream."""
+
     peer: bytes
 
 
@@ -121,7 +155,7 @@ class Limit(msgspec.Struct, tag="limit", frozen=True):
     bandwidth: Bandwidth
 
 
-Order = Begin | Expect | Dial | Adopt | Ask | Hang | Shun | Limit
+Order = Begin | Expect | Await | Dial | Adopt | Serve | Ask | Hang | Shun | Limit
 
 
 # --- a carrier to its node -----------------------------------------------------------------------
@@ -229,4 +263,10 @@ class Gave(msgspec.Struct, tag="gave", frozen=True):
     chunks: int
 
 
-Report = Listening | Opened | Ended | Came | Settled | Gave
+class TurnedAway(msgspec.Struct, tag="turned-away", frozen=True):
+    """Somebody came to the gate who may not come in, and why."""
+
+    reason: str
+
+
+Report = Listening | Opened | Ended | Came | Settled | Gave | TurnedAway

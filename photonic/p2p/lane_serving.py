@@ -1,49 +1,62 @@
 """The giving end of a lane: one thread, which reads questions, reads the disk, and sends.
 
 Blocking. A peer asks ahead (`limits.REQUESTS_PIPELINED_MAX`), so the thread looks for further
-questions between two answers and waits for one only when it has nothing to do.
+questions between two answers and waits for one only when it has nothing to do. It holds one read's
+worth of answers (`answering.read_some`) and a few questions, however slow the peer is, and whatever
+happens to a blob meanwhile is an answer, never the lane's end.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
 from photonic import limits, wire
 from photonic.blobs.store import BlobStore
 from photonic.errors import StreamBroken
+from photonic.ids import BlobId
 from photonic.p2p.answering import Piece, Reading, pieces, read_some
 from photonic.p2p.blob_messages import Question
+from photonic.p2p.compression import Compressor
 from photonic.p2p.exchange import Giver
 from photonic.p2p.lane_sockets import FrameSource, Socket, is_readable
+from photonic.world import Clock
 
 
-def serve(
-    lane: Socket,
-    store: BlobStore,
-    gave: Callable[[int, int], None],
-    take: Callable[[int], int],
-    may_give: Callable[[int], bool],
-) -> None:
-    """Answer until the peer ends the lane. Raises StreamBroken, OSError, FrameInvalid.
+class Rules(NamedTuple):
+    """What whoever serves is to ask, and to tell, while it does."""
 
-    `gave` hears of bytes and chunks that were sent; `take` waits until some of so many bytes may
-    be, and says how many; `may_give` whether a blob of a size may be given at all now.
-    """
-    source, giver, todo = FrameSource(lane), Giver(), deque[Piece]()
+    take: Callable[[int], int]  # waits until some of so many bytes may be sent, says how many
+    may_give: Callable[[int], bool]  # whether a blob of a size may be given at all now
+    gave: Callable[[int, int], object]  # hears of bytes and chunks that were sent
+    damaged: Callable[[BlobId], object]  # hears of a blob that the store is to look at; no wait
+
+
+def serve(lane: Socket, store: BlobStore, rules: Rules, clock: Clock) -> None:
+    """Answer until the peer ends the lane. Raises StreamBroken, OSError, FrameInvalid."""
+    source = FrameSource(lane, limits.QUESTIONS_BUFFER_BYTES, limits.QUESTION_BYTES_MAX)
+    giver, todo, compressor = Giver(), deque[Piece](), Compressor(clock)
     while True:
         _hear(lane, source, giver, todo)
         reading = Reading()
-        read_some(store, todo, reading, may_give)
+        read_some(store, todo, reading, rules.may_give, compressor)
         for _ in range(reading.questions_done):
             giver.done()
         for frame in reading.frames:
-            view = memoryview(frame)
-            while view:
-                size_bytes = take(len(view))
-                lane.sendall(view[:size_bytes])
-                view = view[size_bytes:]
-        gave(reading.size_bytes, reading.chunks)
+            compressor.send(len(frame), partial(_send, lane, frame, rules.take))
+        for blob in reading.damaged:
+            rules.damaged(blob)
+        rules.gave(reading.size_bytes, reading.chunks)
+
+
+def _send(lane: Socket, frame: bytes, take: Callable[[int], int]) -> None:
+    view = memoryview(frame)
+    while view:
+        size_bytes = take(len(view))
+        lane.sendall(view[:size_bytes])
+        view = view[size_bytes:]
 
 
 def _hear(lane: Socket, source: FrameSource, giver: Giver, todo: deque[Piece]) -> None:

@@ -135,11 +135,19 @@ def _fill(lane: Socket, window: memoryview) -> None:
 
 
 class FrameSource:
-    """Reads frames from a lane (`wire.py`) into one buffer that is used again and again."""
+    """Reads frames from a lane (`wire.py`) into one buffer that is used again and again.
 
-    def __init__(self, lane: Socket) -> None:
-        self._lane = lane
-        self._buffer = bytearray(limits.LANE_BUFFER_BYTES)
+    It is as long as the longest frame that came, which may be as long as `frame_bytes_max`.
+    """
+
+    def __init__(
+        self,
+        lane: Socket,
+        buffer_bytes: int = limits.LANE_BUFFER_BYTES,
+        frame_bytes_max: int = limits.FRAME_BYTES_MAX,
+    ) -> None:
+        self._lane, self._frame_bytes_max = lane, frame_bytes_max
+        self._buffer = bytearray(buffer_bytes)
         self._start = self._end = 0
 
     def has_frame(self) -> bool:
@@ -152,7 +160,7 @@ class FrameSource:
             return None
         head = self._buffer[self._start : self._start + _HEAD_BYTES]
         size = int.from_bytes(head, "big")
-        if size > limits.FRAME_BYTES_MAX:  # compressed ones have their highest bit set
+        if size > self._frame_bytes_max:  # compressed ones have their highest bit set
             raise FrameInvalid(f"a peer announced a frame of {size:,} bytes")
         return size
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import trio
@@ -48,8 +49,10 @@ class Lanes:
         world: World,
         address_of: Callable[[NodeId], str | None],
         report: Callable[[said.Report], None],
+        lane_port: int | None = None,
     ) -> None:
-        """`listen` are the transport's multiaddresses; lanes come in at the port behind the first.
+        """`listen` are the transport's multiaddresses; lanes come in at the same hosts, and at
+        `lane_port`, or at the port behind the first.
 
         `address_of` is where a peer was reached; `report` hears what concerns no lane that is
         fetched over.
@@ -59,13 +62,17 @@ class Lanes:
         self._credentials = make_credentials(identity)
         ends = [parse_endpoint(address) for address in listen]
         hosts = tuple(dict.fromkeys(end.host for end in ends))
-        port = next((end.port + 1 for end in ends if 0 < end.port < _PORT_MAX), 0)
+        if (port := lane_port) is None:
+            port = next((end.port + 1 for end in ends if 0 < end.port < _PORT_MAX), 0)
         self._begin = said.Begin(str(store), *self._credentials, hosts, port)
         self._carriage: Carriage | None = None
+        self._became_ready = trio.Event()
         self._streams: dict[int, LaneStream] = {}
         self._numbers = 0
         self._bandwidth = Bandwidth()
         self._no_lane_until_s: dict[NodeId, float] = {}
+        self._no_visit_until_s: dict[NodeId, float] = {}
+        self._comes: set[NodeId] = set()  # peers that cannot be got to, and come when asked
 
     @property
     def is_ready(self) -> bool:
@@ -73,17 +80,22 @@ class Lanes:
         return self._carriage is not None and self._carriage.is_ready
 
     @property
+    def port(self) -> int:
+        """Where lanes come in; 0: nowhere."""
+        return self._carriage.port if self._carriage is not None else 0
+
+    @property
     def pid(self) -> int | None:
         return self._carriage.pid if self._carriage is not None else None
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Run a carrier until cancelled. Raises CarrierDied; then it may be run again."""
-        self._carriage = Carriage(self._begin, self._hear)
+        self._carriage = Carriage(self._begin, self._hear, self._became_ready.set)
         self.order(said.Limit(self._bandwidth))
         try:
             await self._carriage.run(task_status=task_status)
         finally:
-            self._carriage = None
+            self._carriage, self._became_ready = None, trio.Event()
             streams, self._streams = self._streams, {}
             for stream in streams.values():
                 stream.end(StreamBroken("the process that moves files ended"))
@@ -121,9 +133,14 @@ class Lanes:
         """Agree with a peer on a lane: the handler of `LANE_PROTOCOL`."""
         with trio.move_on_after(limits.REQUEST_TIMEOUT_S):
             try:
-                ask = wire.decode(await _receive(stream), said.AskLane)
+                ask: said.LaneQuestion = wire.decode(
+                    await _receive(stream),
+                    said.LaneQuestion,  # type: ignore[arg-type]
+                )
                 check_certificate(ask.certificate, stream.peer)
-                await stream.send(wire.frame(wire.encode(self._offer(stream.peer, ask))))
+                await self._wait_ready()
+                offer = self._offer if isinstance(ask, said.AskLane) else self._come
+                await stream.send(wire.frame(wire.encode(offer(stream.peer, ask))))  # type: ignore[arg-type]
             except (StreamBroken, FrameInvalid) as error:
                 log.info("%s got no lane: %s", peer_id(stream.peer), error)
         await stream.close()
@@ -132,10 +149,34 @@ class Lanes:
         if self._carriage is None or not self._carriage.is_ready:
             return said.NoLane("the process that moves files is not there")
         if not self._carriage.port:
-            return said.NoLane("this node listens nowhere")
+            return said.NoLane("this node listens nowhere", self._credentials.certificate)
         ticket = self._world.entropy.token(TICKET_BYTES)
         self.order(said.Expect(peer, ticket, ask.certificate, limits.LANE_TICKET_S))
         return said.OfferLane(ticket, self._carriage.port, self._credentials.certificate)
+
+    def _come(self, peer: NodeId, ask: said.AskCome) -> said.LaneAnswer:
+        """Go to a peer that cannot come here; only to where it is known to be."""
+        address = self._address_of(peer)
+        if not self.is_ready or address is None or not 0 < ask.port <= _PORT_MAX:
+            return said.NoLane("this node cannot get there either")
+        host = parse_endpoint(address).host
+        self.order(said.Dial(0, peer, host, ask.port, ask.ticket, ask.certificate))
+        return said.Coming()
+
+    async def _wait_ready(self) -> None:
+        """Wait for a carrier that was just started, within bounds: a peer that hears of none goes
+        the slower way, and stays there for a while."""
+        with trio.move_on_after(limits.CARRIER_START_S):
+            await self._became_ready.wait()
+
+    async def give(self, stream: Stream) -> None:
+        """Have the carrier answer a blob stream over libp2p, until either side ends it."""
+        await self._wait_ready()
+        if not self.is_ready:
+            return  # as if a lane had ended: whoever asked tries again
+        ours, theirs = socket.socketpair()
+        self.order(said.Serve(stream.peer), theirs)
+        await _join(stream, ours)
 
     # --- the fetching side -------------------------------------------------------------------
 
@@ -151,68 +192,101 @@ class Lanes:
         self._streams[number] = stream
         stream.number = number
         try:
-            dial = await self._agree(stream.node, number)
-            if dial is not None:
-                self.order(dial)
-                if await stream.wait_open():
-                    return await stream.wait_end()
-                self._no_lane_until_s[stream.node] = trio.current_time() + limits.LANE_RETRY_S
-                log.info("no lane with %s: %s", peer_id(stream.node), stream.reason)
-                self._streams[number] = stream
+            if await self._open(stream):
+                return await stream.wait_end()
             await self._bridge(stream)
         finally:
             if self._streams.pop(number, None) is not None:
                 self.order(said.Hang(number))
 
-    async def _agree(self, node: NodeId, number: int) -> said.Dial | None:
-        """Ask a peer for a lane; None if there is none to be had now."""
+    async def _open(self, stream: LaneStream) -> bool:
+        """Open a lane, or have the peer open it; False if there is none to be had now."""
+        node, now_s = stream.node, trio.current_time()
         address = self._address_of(node)
-        is_refused = trio.current_time() < self._no_lane_until_s.get(node, 0.0)
-        if address is None or is_refused:
-            return None
+        if address is None or now_s < self._no_lane_until_s.get(node, 0.0):
+            return False
+        answer = await self._ask(node, said.AskLane(self._credentials.certificate))
+        reason, certificate = "", "" if isinstance(answer, said.Coming) else answer.certificate
+        if certificate:
+            check_certificate(certificate, node)
+        if isinstance(answer, said.OfferLane) and node not in self._comes:
+            host = parse_endpoint(address).host
+            self.order(
+                said.Dial(stream.number, node, host, answer.port, answer.ticket, certificate)
+            )
+            if await self._stands(stream):
+                return True
+            reason = stream.reason
+        if certificate and now_s >= self._no_visit_until_s.get(node, 0.0):
+            if await self._visited(stream, certificate):
+                self._comes.add(node)
+                return True
+            self._comes.discard(node)
+            self._no_visit_until_s[node] = trio.current_time() + limits.LANE_COME_RETRY_S
+        reason = answer.reason if isinstance(answer, said.NoLane) else reason
+        log.info("no lane with %s: %s", peer_id(node), reason)
+        self._no_lane_until_s[node] = trio.current_time() + limits.LANE_RETRY_S
+        return False
+
+    async def _visited(self, stream: LaneStream, certificate: str) -> bool:
+        """Have the peer come to this node's own port; whether it did."""
+        if not self.port:
+            return False
+        ticket, own = self._world.entropy.token(TICKET_BYTES), self._credentials.certificate
+        self.order(said.Await(stream.number, stream.node, ticket, certificate, limits.LANE_COME_S))
+        answer = await self._ask(stream.node, said.AskCome(own, ticket, self.port))
+        if not isinstance(answer, said.Coming):
+            self.order(said.Hang(stream.number))
+        return await self._stands(stream)
+
+    async def _stands(self, stream: LaneStream) -> bool:
+        """Wait until it is known whether a lane stands; if not, its number may be used again."""
+        if await stream.wait_open():
+            return True
+        self._streams[stream.number] = stream
+        return False
+
+    async def _ask(self, node: NodeId, question: said.LaneQuestion) -> said.LaneAnswer:
+        """Ask a peer about a lane. Raises PeerUnreachable, FrameInvalid."""
         answer: said.LaneAnswer = said.NoLane("it did not answer in time")
         try:
             with trio.move_on_after(limits.REQUEST_TIMEOUT_S):
                 stream = await self._transport.open(node, LANE_PROTOCOL)
                 try:
-                    await stream.send(
-                        wire.frame(wire.encode(said.AskLane(self._credentials.certificate)))
-                    )
+                    await stream.send(wire.frame(wire.encode(question)))
                     answer = wire.decode(
                         await _receive(stream),
                         said.LaneAnswer,  # type: ignore[arg-type]
                     )
                 finally:
                     await stream.close()
-            if isinstance(answer, said.OfferLane):
-                check_certificate(answer.certificate, node)
-                return said.Dial(
-                    number, node, parse_endpoint(address).host, answer.port, answer.ticket,
-                    answer.certificate,
-                )  # fmt: skip
-        except StreamBroken as error:  # an older photonic does not speak of lanes
+        except StreamBroken as error:  # an older photonic does not speak of lanes, or of visits
             answer = said.NoLane(error.message)
-        log.info("%s gives no lane: %s", peer_id(node), answer.reason)
-        self._no_lane_until_s[node] = trio.current_time() + limits.LANE_RETRY_S
-        return None
+        return answer
 
     async def _bridge(self, stream: LaneStream) -> None:
         """Fetch over a libp2p stream, whose bytes go through a socket to the carrier."""
         control = await self._transport.open(stream.node, BLOB_PROTOCOL)
         ours, theirs = socket.socketpair()
-        near = trio.socket.from_stdlib_socket(ours)
         self.order(said.Adopt(stream.number, stream.node), theirs)
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_pump_in, control, near)
-                nursery.start_soon(_pump_out, near, control)
+                nursery.start_soon(_join, control, ours)
                 await stream.has_ended()
                 nursery.cancel_scope.cancel()
         finally:
-            near.close()
             with trio.CancelScope(shield=True):
                 await control.close()
         await stream.wait_end()
+
+
+async def _join(control: Stream, near: socket.socket) -> None:
+    """Lead a libp2p stream to the carrier and back, until the carrier or cancellation ends it."""
+    with trio.socket.from_stdlib_socket(near) as carrier:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_pump_in, control, carrier)
+            await _pump_out(carrier, control)
+            nursery.cancel_scope.cancel()
 
 
 async def _pump_in(control: Stream, near: trio.socket.SocketType) -> None:
@@ -224,7 +298,8 @@ async def _pump_in(control: Stream, near: trio.socket.SocketType) -> None:
                 view = view[await near.send(view) :]
     except (StreamBroken, OSError):
         pass  # the carrier sees its socket end, and says so
-    near.shutdown(socket.SHUT_WR)
+    with suppress(OSError):  # it was faster
+        near.shutdown(socket.SHUT_WR)
 
 
 async def _pump_out(near: trio.socket.SocketType, control: Stream) -> None:

@@ -24,6 +24,7 @@ class Hello(msgspec.Struct, tag="hello", frozen=True, kw_only=True):
     capacity_bytes: int | None = None
     free_bytes: int | None = None
     capabilities: tuple[str, ...] = ()
+    gives_originals: bool = True  # not while its link is metered
 
 
 class Neighbours(msgspec.Struct, tag="neighbours", frozen=True):

@@ -21,6 +21,7 @@ class Refusals:
     def __init__(self, most: int = limits.REFUSALS_MAX) -> None:
         self._most = most
         self._blobs: OrderedDict[BlobId, dict[NodeId, tuple[int, float]]] = OrderedDict()
+        self._withholding: set[NodeId] = set()
 
     def __len__(self) -> int:
         return len(self._blobs)
@@ -40,6 +41,18 @@ class Refusals:
     def forget(self, blob: BlobId) -> None:
         """Somebody had it, or nobody wants it."""
         self._blobs.pop(blob, None)
+
+    def note_giver(self, node: NodeId, *, gives_originals: bool) -> bool:
+        """Note whether `node` gives originals; True if it does again, and can be asked at once."""
+        if not gives_originals:
+            self._withholding.add(node)
+        elif node in self._withholding:
+            self._withholding.remove(node)
+            for nodes in self._blobs.values():
+                nodes.pop(node, None)
+            self._blobs = OrderedDict((blob, nodes) for blob, nodes in self._blobs.items() if nodes)
+            return True
+        return False
 
     def able(
         self, blob: BlobId, holders: frozenset[NodeId], now_s: float

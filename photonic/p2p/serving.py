@@ -1,14 +1,18 @@
 """The other side of a blob stream: answers what members ask, from the store, verified once more.
 
-What is asked next is read from disk while the answer before it is on the wire, a few reads ahead
-and no further. What rotted on disk is not sent (invariant I5): the answer is `Missing`, and the
-store looks at the whole blob. A peer that asks nonsense loses the stream, nothing else.
+Where there is a carrier, it is who answers, and a stream is only led to it: one bucket of tokens
+for all that leaves, and nothing is hashed under the daemon's interpreter lock. Elsewhere (in tests,
+in the simulator) the answers are made here. What is asked next is read from disk while the answer
+before it is on the wire, a few reads ahead and no further. What rotted on disk is not sent
+(invariant I5): the answer is `Missing`, and the store looks at the whole blob. A peer that asks
+nonsense loses the stream, nothing else.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter, deque
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import anyio
@@ -19,7 +23,7 @@ from photonic import limits, wire
 from photonic.blobs.store import BlobStore
 from photonic.errors import FrameInvalid, StreamBroken
 from photonic.ids import NodeId, peer_id
-from photonic.p2p.answering import Piece, Reading, pieces, read_some, refuse
+from photonic.p2p.answering import Piece, Reading, look_at, pieces, read_some, refuse
 from photonic.p2p.blob_messages import Question
 from photonic.p2p.exchange import Giver
 from photonic.p2p.holders import Counters
@@ -29,8 +33,6 @@ from photonic.p2p.transport import Stream
 from photonic.world import SystemClock
 
 log = logging.getLogger(__name__)
-
-_QUESTION_BYTES_MAX = 4 * limits.KIB  # a list of indices is the longest
 
 
 class BlobServer:
@@ -42,10 +44,11 @@ class BlobServer:
         threads: anyio.CapacityLimiter,
         counters: Counters,
         throttle: Throttle | None = None,
+        carry: Callable[[Stream], Awaitable[None]] | None = None,
     ) -> None:
-        """Without a `throttle` nothing is limited."""
+        """Without a `throttle` nothing is limited. `carry` has the carrier serve a stream."""
         self._store, self._threads, self._counters = store, threads, counters
-        self._throttle = throttle or Throttle(SystemClock())
+        self._throttle, self._carry = throttle or Throttle(SystemClock()), carry
         self._streams: Counter[NodeId] = Counter()
 
     async def serve(self, stream: Stream) -> None:
@@ -53,21 +56,27 @@ class BlobServer:
         peer = stream.peer
         is_busy = self._streams[peer] >= limits.SERVED_STREAMS_PER_PEER_MAX
         self._streams[peer] += 1
-        asked_in, asked = anyio.create_memory_object_stream[Question](limits.REQUESTS_PIPELINED_MAX)
-        frames_in, frames = anyio.create_memory_object_stream[bytes](limits.SERVE_AHEAD_CHUNKS_MAX)
-        giver, scope = Giver(), anyio.CancelScope()
         try:
-            with scope, asked_in, asked, frames_in, frames:
-                async with anyio.create_task_group() as tasks:
-                    tasks.start_soon(self._answer, asked, frames_in, giver, is_busy)
-                    tasks.start_soon(_write, stream, frames, scope, self._throttle)
-                    await _read(stream, giver, asked_in, scope)
+            if self._carry is None or is_busy:
+                await self._serve(stream, is_busy=is_busy)
+            else:
+                await self._carry(stream)
         finally:
             self._streams[peer] -= 1
             if not self._streams[peer]:
                 del self._streams[peer]
             with anyio.CancelScope(shield=True):
                 await stream.close()
+
+    async def _serve(self, stream: Stream, *, is_busy: bool) -> None:
+        asked_in, asked = anyio.create_memory_object_stream[Question](limits.REQUESTS_PIPELINED_MAX)
+        frames_in, frames = anyio.create_memory_object_stream[bytes](limits.SERVE_AHEAD_CHUNKS_MAX)
+        giver, scope = Giver(), anyio.CancelScope()
+        with scope, asked_in, asked, frames_in, frames:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._answer, asked, frames_in, giver, is_busy)
+                tasks.start_soon(_write, stream, frames, scope, self._throttle)
+                await _read(stream, giver, asked_in, scope)
 
     async def _answer(
         self,
@@ -96,6 +105,10 @@ class BlobServer:
                 self._counters.chunks_served += reading.chunks
                 self._counters.bytes_out += reading.size_bytes
                 await frames.send(b"".join(reading.frames))
+                for blob in reading.damaged:
+                    await anyio.to_thread.run_sync(
+                        look_at, self._store, blob, limiter=self._threads
+                    )
 
 
 async def _read(
@@ -105,7 +118,7 @@ async def _read(
     scope: anyio.CancelScope,
 ) -> None:
     """Take in questions until the peer ends its side; then what is asked is still answered."""
-    reader = wire.FrameReader(_QUESTION_BYTES_MAX)
+    reader = wire.FrameReader(limits.QUESTION_BYTES_MAX)
     try:
         with asked:
             while data := await stream.receive(limits.READ_BYTES):

@@ -1,7 +1,8 @@
 """The limits of transfers at work: whoever is about to move bytes waits here until it may.
 
-One for each process that moves bytes. Tasks of the event loop and plain threads may wait for the
-same one at one time; the settings (`rates.Bandwidth`) may be replaced at any time, from any thread.
+One of a node is waited for, that of the process which moves its bytes: so what is set holds for the
+sum, over lanes and libp2p streams. Tasks of the event loop and plain threads may wait for the same
+one at one time; the settings (`rates.Bandwidth`) may be replaced at any time, from any thread.
 Where nothing is limited, nothing waits and nothing is counted.
 """
 
@@ -62,10 +63,14 @@ class Throttle:
         """Whether a blob of this size may be given to peers now."""
         return may_move(size_bytes, self._bandwidth)
 
-    def note(self, peer: NodeId, direction: Direction, size_bytes: int) -> None:
-        """Count what another process of this node moved under the same limits."""
-        with self._lock:
-            self._gates[direction].owe(peer, size_bytes, self._clock.monotonic_s())
+    def settle(self, peer: NodeId, direction: Direction, size_bytes: int) -> None:
+        """Count how many more bytes passed than were waited for; never waits.
+
+        Negative where there were fewer: what is asked for may come compressed, or not at all.
+        """
+        if size_bytes:
+            with self._lock:
+                self._gates[direction].settle(peer, size_bytes, self._clock.monotonic_s())
 
     # --- on the event loop -------------------------------------------------------------------
 

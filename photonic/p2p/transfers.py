@@ -36,7 +36,6 @@ from photonic.p2p.lane_streams import CarriedPartial, LaneStream, problem_of
 from photonic.p2p.lanes import Lanes
 from photonic.p2p.messages import BLOB_PROTOCOL
 from photonic.p2p.pacing import LinkPace, Meter
-from photonic.p2p.rates import Direction
 from photonic.p2p.serving import BlobServer
 from photonic.p2p.standing import Score
 from photonic.p2p.throttle import Throttle
@@ -80,7 +79,8 @@ class Transfers:
         self._threads = anyio.CapacityLimiter(limits.TRANSFER_THREADS_MAX)
         serving_threads = anyio.CapacityLimiter(limits.TRANSFER_THREADS_MAX)
         self.throttle = throttle or Throttle(world.clock)
-        self._server = BlobServer(store, serving_threads, self.counters, self.throttle)
+        give = None if lanes is None else lanes.give
+        self._server = BlobServer(store, serving_threads, self.counters, self.throttle, give)
         self._landing = Landing(store, self._threads, self._landed)
         self._jobs = Jobs()
         self._lanes = lanes
@@ -166,6 +166,12 @@ class Transfers:
         self._wanting.rounds.news()
         self._news.set()
 
+    def hear_of(self, node: NodeId, *, gives_originals: bool) -> None:
+        """Hear how a peer is now, and look again; never waits."""
+        if self._jobs.refusals.note_giver(node, gives_originals=gives_originals):
+            self._wanting.begin_anew()
+        self.wake()
+
     def pause(self, everything: bool, peers: frozenset[NodeId]) -> None:
         """Ask nobody any more, or not these peers, until it is called again; never waits.
 
@@ -236,10 +242,12 @@ class Transfers:
             case said.Settled(fates):
                 self._carried += fates
                 self._news.set()
-            case said.Gave(peer, bytes_out, chunks):
-                self.throttle.note(NodeId(peer), Direction.OUT, bytes_out)
+            case said.Gave(_, bytes_out, chunks):
                 self.counters.bytes_out += bytes_out
                 self.counters.chunks_served += chunks
+            case said.TurnedAway(reason):
+                self.counters.lanes_refused += 1
+                log.info("somebody was not let in to a lane: %s", reason)
 
     def _note_carried(self) -> None:
         """Take in which blobs the carrier landed, and which it could not."""

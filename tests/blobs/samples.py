@@ -14,6 +14,19 @@ def noise(size_bytes: int, seed: int = 0) -> bytes:
     return random.Random(f"{seed}/{size_bytes}").randbytes(size_bytes)
 
 
+def tiff(size_bytes: int, seed: int = 0) -> bytes:
+    """Return what begins like an uncompressed TIFF and shrinks like one: to a half or so."""
+    some = random.Random(seed)
+    rows = (
+        bytes([some.randrange(250)]) * some.randrange(4, 40) + some.randbytes(some.randrange(16))
+        for _ in range(size_bytes // 4)
+    )
+    body = bytearray(b"II*\0")
+    while len(body) < size_bytes:
+        body += next(rows)
+    return bytes(body[:size_bytes])
+
+
 def segment(marker: int, body: bytes) -> bytes:
     return bytes((0xFF, marker)) + (len(body) + 2).to_bytes(2, "big") + body
 

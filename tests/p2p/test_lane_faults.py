@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
+import lz4.block
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,25 +17,38 @@ from photonic.blobs.chunks import ChunkList, scan_bytes
 from photonic.blobs.memory import MemoryStore
 from photonic.errors import BlobCorrupt, FrameInvalid, PhotonicError, StreamBroken
 from photonic.ids import BlobId, digest
+from photonic.p2p import lane_messages as said
 from photonic.p2p.arrivals import Arrivals
 from photonic.p2p.blob_messages import (
     AskChunks,
     GiveBlob,
+    GiveBlobLz4,
     GiveChunk,
+    GiveChunkLz4,
     GiveList,
     Missing,
     Question,
 )
-from photonic.p2p.exchange import ChunksWanted, Effect, ListWanted, Wanted, WholeWanted
+from photonic.p2p.exchange import (
+    ChunkCame,
+    ChunksWanted,
+    Effect,
+    ListWanted,
+    Wanted,
+    WholeWanted,
+)
 from photonic.p2p.lane_fetching import LaneFetch
 from photonic.p2p.lane_messages import Fate
-from photonic.p2p.lane_serving import serve
-from photonic.world import World
+from photonic.p2p.lane_serving import Rules, serve
+from photonic.p2p.turnstile import Allowance
+from photonic.world import SystemClock, World
 from tests.blobs.samples import jpeg, noise
 
 SMALL, BIG = noise(30_000, 1), jpeg(noise(10_000, 2), noise(2_500_000, 2))
 OTHER = noise(30_000, 3)
 Answering = Callable[[Question], Sequence[object]]
+FREELY = Allowance(lambda size, is_over: None, lambda size: None, lambda: None)
+FREE = Rules(lambda size: size, lambda size: True, lambda size, count: None, lambda blob: None)
 
 
 class Fetcher:
@@ -45,10 +59,17 @@ class Fetcher:
         self.fates: list[Fate] = []
         self.told: list[object] = []
         self.arrivals = Arrivals(self.store, self.fates.extend)
-        self.fetch = LaneFetch(lane, self.keep, lambda size_bytes: None)
+        self.fetch = LaneFetch(
+            lane,
+            self.keep,
+            FREELY,
+        )
 
     def keep(self, effects: Sequence[Effect], _size_bytes: int) -> None:
-        self.told += self.arrivals.keep(effects, lambda wanted: 1)
+        events, lie = self.arrivals.keep(effects, lambda wanted: 1)
+        self.told += events
+        if lie is not None:
+            raise lie
 
     def run(self, *wanted: Wanted) -> None:
         """Ask and fetch until the lane ends. Raises what ended it."""
@@ -118,7 +139,26 @@ def too_long(question: Question) -> Sequence[object]:
     return [GiveBlob(given.number, given.chunk_list, given.data + b"!")]
 
 
+def packed(data: bytes) -> bytes:
+    return bytes(lz4.block.compress(data, store_size=False))
+
+
+def lz4_whole(size_bytes: int, data: bytes) -> Answering:
+    listed = scan_bytes(SMALL).chunks.encoded
+    return lambda question: [GiveBlobLz4(question.number, listed, size_bytes, data)]
+
+
+BOMB = packed(bytes(100_000_000))
 LIES: list[Answering] = [
+    lz4_whole(100_000_000, BOMB),
+    lz4_whole(len(SMALL), BOMB),
+    lz4_whole(len(SMALL) - 1, packed(SMALL)),
+    lz4_whole(len(SMALL), packed(SMALL)[:-1]),
+    lz4_whole(len(SMALL), packed(SMALL[:-1])),
+    lz4_whole(len(SMALL), packed(SMALL[:-1] + b"!")),
+    lz4_whole(len(SMALL), b""),
+    lz4_whole(-1, packed(SMALL)),
+    lambda question: [GiveChunkLz4(question.number, 0, len(SMALL), packed(SMALL))],
     spoilt,
     another,
     too_long,
@@ -197,9 +237,24 @@ def test_whoever_serves_survives_random_questions(noise_bytes: bytes) -> None:
         theirs.sendall(noise_bytes)
         theirs.shutdown(socket.SHUT_WR)
         with pytest.raises((PhotonicError, OSError)):
-            serve(ours, store, lambda size, count: None, lambda size: size, lambda size: True)
+            serve(ours, store, FREE, SystemClock())
         ours.shutdown(socket.SHUT_WR)
         heard = b""
         while data := theirs.recv(limits.READ_BYTES):
             heard += data
     assert SMALL not in heard
+
+
+def test_what_was_stored_before_a_lie_is_told_with_it() -> None:
+    """Else whoever planned it would have it fetched again."""
+    found, store = scan_bytes(BIG), MemoryStore(World())
+    offsets = found.chunks.offsets
+    effects = [
+        ChunkCame(found.ref, found.chunks, index, BIG[offsets[index] : offsets[index + 1]])
+        for index in range(3)
+    ]
+    effects[1] = ChunkCame(found.ref, found.chunks, 1, bytes(len(effects[1].data)))
+    events, lie = Arrivals(store, lambda fates: None).keep(effects, lambda wanted: 1)
+    assert events == [said.Stored(found.ref.blob, 0)]
+    assert isinstance(lie, BlobCorrupt)
+    assert 2 in store.begin(found.ref, found.chunks).missing()

@@ -273,3 +273,26 @@ def test_a_frame_that_is_too_long_is_refused(head: bytes) -> None:
         theirs.sendall(head + b"more")
         with pytest.raises(FrameInvalid):
             FrameSource(ours).read()
+
+
+def test_a_stream_that_comes_another_way_counts_and_is_cut_like_a_lane(gate: Gate) -> None:
+    pairs = [socket.socketpair() for _ in range(limits.LANES_SERVED_PER_PEER_MAX + 1)]
+    for ours, theirs in pairs:
+        ours.settimeout(5)
+        gate.house.bring_in(FETCHER.node, theirs)
+    assert [ours.recv(100) for ours, _ in pairs] == [SECRET] * (len(pairs) - 1) + [b""]
+    gate.expect(FETCHER)
+    assert_refused_when_full(gate)
+    gate.house.shun(FETCHER.node)
+    for ours, _ in pairs:
+        assert ours.recv(100) == b""
+        ours.close()
+    for _ in pairs[1:]:
+        gate.cut.get(timeout=5)
+
+
+def assert_refused_when_full(gate: Gate) -> None:
+    served = gate.let_in.qsize()
+    with pytest.raises((StreamBroken, OSError)):
+        gate.connect(FETCHER)
+    assert gate.let_in.qsize() == served

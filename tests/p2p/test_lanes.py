@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -118,6 +119,38 @@ def test_a_lane_is_used_where_there_can_be_one(
     used: list[str] = []
     run_with_ticks(main)
     assert set(used) == {LANE_PROTOCOL}
+
+
+def test_lanes_come_in_at_the_port_that_is_set_or_the_one_behind_the_transports(
+    tmp_path: Path,
+) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        socket.create_server(("127.0.0.1", 0)) as s,
+    ):
+        busy, free = taken.getsockname()[1], s.getsockname()[1]
+        s.close()
+
+        async def main(nodes: TransferCluster) -> None:
+            async def port(name: str, listen: int, lane_port: int | None) -> int:
+                store = FileStore.open(tmp_path / name, World())
+                settings = LaneSettings(
+                    tmp_path / name, listen=f"/ip4/127.0.0.1/tcp/{listen}", port=lane_port
+                )
+                node = await nodes.start(name, store, lanes=settings)
+                assert node.lanes is not None
+                found = node.lanes.port
+                node.scope.cancel()
+                await node.ended.wait()
+                return found
+
+            assert await port("behind", free - 1, None) == free
+            assert await port("set", busy, free) == free
+            assert await port("any", free - 1, 0) not in (0, free)
+            # Taken by somebody else: lanes come in all the same.
+            assert await port("taken", 1, busy) not in (0, busy)
+
+        run_with_ticks(main)
 
 
 @pytest.mark.parametrize("whose", ["source", "sink"])

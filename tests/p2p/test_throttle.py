@@ -208,14 +208,17 @@ def test_on_a_metered_link_only_small_blobs_are_given() -> None:
     run(main)
 
 
-def test_what_another_process_moved_counts() -> None:
+def test_what_came_beside_what_was_waited_for_is_settled() -> None:
     async def main() -> None:
-        throttle = Throttle(LocalClock(), Bandwidth(out_bytes_s=MB))
-        await throttle.take(A, Direction.OUT, 200_000)
-        throttle.note(B, Direction.OUT, 500_000)
-        began_s = trio.current_time()
-        await throttle.take(A, Direction.OUT, 500_000)
-        assert trio.current_time() - began_s == pytest.approx(1.0, abs=0.1)
+        throttle = Throttle(LocalClock(), Bandwidth(in_bytes_s=MB))
+        throttle.settle(A, Direction.OUT, 10**12)  # without a limit nothing is counted
+        for beside, wanted_s in ((-50_000, 1 - 0.2), (50_000, 3 - 0.1)):
+            await trio.sleep(10)
+            began_s = trio.current_time()
+            for _ in range(20):
+                await throttle.take(A, Direction.IN, 100_000)
+                throttle.settle(A, Direction.IN, beside)
+            assert trio.current_time() - began_s == pytest.approx(wanted_s, abs=0.2)
 
     run(main)
 

@@ -116,6 +116,25 @@ def test_on_a_metered_link_originals_are_neither_asked_for_nor_given() -> None:
     run_with_ticks(main)
 
 
+def test_a_peer_that_gives_originals_again_is_asked_at_once() -> None:
+    async def main(nodes: TransferCluster) -> None:
+        source, sink = await pair(nodes, BIG[:1], source=Bandwidth(metered=True))
+        sink.transfers.hear_of(source.node, gives_originals=False)
+        (ref,) = refs(BIG[:1])
+        refusals = sink.transfers._jobs.refusals
+        for _ in range(10):  # now it would not be asked for minutes
+            refusals.note(ref.blob, source.node, anyio.current_time(), 1.0)
+        sink.want([ref], [source])
+        sink.transfers.hear_of(source.node, gives_originals=False)
+        assert ref.blob in refusals
+        source.transfers.throttle.replace(Bandwidth())
+        sink.transfers.hear_of(source.node, gives_originals=True)
+        await sink.wait_for_all()
+        assert_held(sink.store, BIG[:1])
+
+    run_with_ticks(main)
+
+
 def test_an_original_under_way_stops_when_the_link_becomes_metered() -> None:
     datas = [noise(60_000_000)]  # more than is asked for at one time
 

@@ -107,6 +107,8 @@ class LaneSettings:
 
     folder: Path
     address: str | None = "/ip4/127.0.0.1/tcp/1"
+    listen: str = "/ip4/127.0.0.1/tcp/0"
+    port: int | None = None
 
 
 class TransferCluster:
@@ -145,10 +147,11 @@ class TransferCluster:
                 transport,
                 identity,
                 lanes.folder,
-                ["/ip4/127.0.0.1/tcp/0"],
+                [lanes.listen],
                 World(),
                 lambda node: lanes.address,
                 lambda report: transfers.hear(report),  # noqa: PLW0108 - it comes next
+                lanes.port,
             )
         transfers = Transfers(
             transport, store, wants, world or World(), announce, pace, lanes=carried

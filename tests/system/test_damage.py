@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from photonic.errors import VerificationFailed
@@ -31,7 +33,23 @@ def holds(node: Daemon, photo: str, holder: str) -> bool:
     return bool({one["node"]: one["held"] for one in holders}[holder])
 
 
-def test_a_mobile_node_gets_back_the_chunk_of_its_own_photo_that_rotted(tmp_path: Path) -> None:
+def flip(path: Path) -> None:
+    """Change three bytes in the middle."""
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(b"rot")
+
+
+def cut_short(path: Path) -> None:
+    """Lose the last few bytes, as a file system may after a crash."""
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - 10)
+
+
+@pytest.mark.parametrize("damage", [flip, cut_short])
+def test_a_mobile_node_gets_back_the_chunk_of_its_own_photo_that_is_damaged(
+    tmp_path: Path, damage: Callable[[Path], None]
+) -> None:
     data = make_photo(tmp_path / "camera")
     with daemons(tmp_path / "a", tmp_path / "b") as (studio, field):
         field.role = "mobile"
@@ -50,15 +68,14 @@ def test_a_mobile_node_gets_back_the_chunk_of_its_own_photo_that_rotted(tmp_path
 
         path = stored(field, photo)
         path.chmod(0o600)
-        with path.open("r+b") as file:
-            file.seek(len(data) // 2)
-            file.write(b"rot")
+        damage(path)
+        size_bytes = path.stat().st_size
         told = photonic(field.home, "verify", "name:a", check=False)
         assert told.returncode == VerificationFailed.exit_status
         assert f"damaged: a.jpg  {photo}" in told.stdout
         assert not holds(field, photo, me)
         assert not path.exists()
-        assert (field.home / "blobs" / "damaged" / photo).stat().st_size == len(data)
+        assert (field.home / "blobs" / "damaged" / photo).stat().st_size == size_bytes
         doctor = {check["name"]: check for check in field.get("/doctor")["items"]}
         assert "1 are damaged" in doctor["stored files"]["detail"]
         assert doctor["blobs.damaged"]["ok"] is False

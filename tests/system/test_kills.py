@@ -12,6 +12,18 @@ from photonic import limits
 from photonic.blobs.chunks import ChunkList, scan
 from photonic.ids import digest
 from simulations.daemons import Daemon, daemons, join, photonic
+from tests.system.kill_story import Story, told
+
+# What the holder gives is limited, so that a busy machine moves the kills about, but not what is
+# under way when they come: what waits in a slow fetcher's sockets is lost with it.
+RATE = 50_000_000
+SHORT = Story(files=8, size_bytes=25_000_000, kills=6, seed=1, out_bytes_s=RATE)
+LONG = Story(files=80, size_bytes=25_000_000, kills=24, seed=1, out_bytes_s=RATE)
+STORY = LONG if os.environ.get("PHOTONIC_LONG") else SHORT  # `tox -e long`
+FLOWS_S_MAX, MEMORY_MB_MAX = 10.0, 300.0
+HEADERS = 0.005  # of the bytes, on the wire: what a transfer without a kill has on top
+LOST_BYTES_MAX = 2 * (limits.BIG_CHUNK_BYTES_MAX + limits.LANE_BUFFER_BYTES)  # by one kill
+TWICE_MAX = 0.02
 
 COUNT, SIZE_BYTES = 24, 12_000_000
 STREAMS = limits.STREAMS_PER_PEER_MAX
@@ -78,3 +90,20 @@ def test_a_kill_in_the_middle_costs_nothing_but_the_chunks_under_way(
             hashlib.sha256(fetcher.bytes(f"/photos/{photo}/original")).digest()
             for photo in fetcher.photos()
         } == {hashlib.sha256(path.read_bytes()).digest() for path in folder.iterdir()}
+
+
+@pytest.mark.root
+def test_many_kills_at_any_moment_cost_little_time_and_hardly_a_byte(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with told(STORY, tmp_path) as ending:
+        if STORY is LONG:
+            with capsys.disabled():
+                print("", ending.words(STORY), sep="\n", end="")
+        assert (ending.lost, ending.damaged, ending.left_over) == (0, [], [])
+        assert [kill for kill in ending.kills if kill.flows_s >= FLOWS_S_MAX] == []
+        lost_bytes = ending.given_bytes - (1 + HEADERS) * STORY.bytes
+        assert lost_bytes <= STORY.kills * LOST_BYTES_MAX
+        if STORY is LONG:
+            assert lost_bytes < TWICE_MAX * STORY.bytes
+        assert {name: mb for name, mb in ending.peaks_mb.items() if mb >= MEMORY_MB_MAX} == {}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from simulations.daemons import Daemon, daemons, photonic
+from simulations.daemons import Daemon, daemons, join, photonic
 from tests.cameras import make_camera_files
 
 
@@ -137,3 +137,37 @@ def test_a_full_disk_is_told_nothing_is_lost_and_it_goes_on_when_there_is_room(
         node.wait_until(
             lambda: "blobs.store-full" not in {p["code"] for p in node.status()["problems"]}
         )
+
+
+def test_a_transfer_pauses_while_the_disk_is_full_and_goes_on_when_there_is_room(
+    tmp_path: Path, small_disk: Path
+) -> None:
+    count, size_bytes = 8, 10_000_000
+    folder = tmp_path / "card"
+    folder.mkdir()
+    for number in range(count):
+        (folder / f"IMG_{number}.CR3").write_bytes(os.urandom(size_bytes))
+    with daemons(tmp_path / "a", small_disk / "b") as (holder, fetcher):
+        holder.start()
+        photonic(holder.home, "import", str(folder), check=False)
+        join(holder, fetcher)
+        fetcher.start("--peer", holder.listen[0])
+
+        def is_full() -> bool:
+            return "blobs.store-full" in {p["code"] for p in fetcher.status()["problems"]}
+
+        fetcher.wait_until(is_full, 60)
+        told = photonic(fetcher.home, "status").stdout
+        assert "error," in told
+        assert "problem: " in told and "are free" in told
+        # What was begun has its room, and comes to its end.
+        fetcher.wait_until(lambda: fetcher.status()["holdings"]["held"] > 0, 30)
+        assert fetcher.status()["holdings"]["held"] < count
+        assert fetcher.metrics()["photonic_bytes_in_total"] < count * size_bytes
+        subprocess.run(["mount", "-o", "remount,size=200m", str(small_disk)], check=True)
+        fetcher.wait_until(lambda: fetcher.status()["holdings"]["held"] == count, 60)
+        fetcher.wait_until(lambda: not is_full(), 30)
+        assert fetcher.status()["node"]["state"] != "error"
+        assert fetcher.metrics()["photonic_bytes_in_total"] <= count * size_bytes, "stored twice"
+        originals = {fetcher.bytes(f"/photos/{photo}/original") for photo in fetcher.photos()}
+        assert originals == {path.read_bytes() for path in folder.iterdir()}
