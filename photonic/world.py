@@ -80,7 +80,10 @@ class Files(Protocol):
         ...
 
     def sync(self, path: Path) -> None:
-        """Make what was written into `path` durable; its name must be so already."""
+        """Make what was written into `path` durable; its name must be so already.
+
+        Of a folder: the names in it.
+        """
         ...
 
     def cut(self, path: Path, size_bytes: int) -> None:
@@ -189,7 +192,7 @@ class SystemFiles:
             os.close(handle)
 
     def sync(self, path: Path) -> None:
-        handle = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fsync(handle)
         finally:

@@ -33,7 +33,6 @@ from photonic.errors import (
     BlobMissing,
     FileUnsettled,
     PhotonicError,
-    StoreFull,
 )
 from photonic.ids import BlobId
 from photonic.photos import BlobRef
@@ -132,7 +131,10 @@ class FileStore:
 
     def discard(self, blob: BlobId) -> None:
         """Drop a blob for good; absent is fine. Whoever calls has told others that it goes."""
-        self._world.files.remove(self._shelf.final(blob))  # first: a crash leaves no stray bytes
+        found = self._ledger.find(blob)
+        if found is None or found[1] is None:
+            self._ledger.retract(blob)  # a crash leaves no stray file, and none that seems lost
+        self._world.files.remove(self._shelf.final(blob))
         if not self._shelf.packs.drop(blob):
             self._ledger.forget(blob)
         self.drop_partial(blob)
@@ -234,7 +236,7 @@ class FileStore:
                 self._world.files.write_at(partial.path, 0, data)
             partial.vouch(found.ref.blob)
             return partial.finish()
-        except StoreFull:
+        except (PhotonicError, OSError):
             self._world.files.remove(partial.path)
             raise
 
@@ -247,7 +249,7 @@ class FileStore:
         partial = self._stage(path)
         try:
             return partial.finish()
-        except StoreFull:
+        except (PhotonicError, OSError):
             self._world.files.remove(partial.path)
             raise
 

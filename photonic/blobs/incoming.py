@@ -9,8 +9,8 @@ and that another held blob shares.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -56,6 +56,8 @@ class Incoming:
         self._chunk_list, self._reader = chunk_list, reader
         self._lock = threading.Lock()
         self._open: dict[BlobId, AnyPartial] = {}
+        self._beginning: set[BlobId] = set()  # a thread is filling it, and nobody else may touch it
+        self._has_begun = threading.Condition(self._lock)
 
     def check_room(self, size_bytes: int) -> None:
         with self._lock:
@@ -64,24 +66,51 @@ class Incoming:
 
     def begin(self, ref: BlobRef, chunks: ChunkList) -> Partial:
         check_list(ref, chunks)
+        found, is_small = Scan(ref, chunks), ref.size_bytes <= limits.PACKED_BLOB_BYTES_MAX
+        if is_small and (held := self._held_small(found)) is not None:
+            return held
+        with self._alone_at(ref.blob) as opened:
+            if opened is None:
+                return self._begin_small(found) if is_small else self._begin_file(found)
+            if opened.ref == ref:
+                return opened
+            raise StoreBusy(f"{ref.blob.hex()} is on its way in, cut in another way")
+
+    @contextmanager
+    def _alone_at(self, blob: BlobId) -> Iterator[AnyPartial | None]:
+        """Wait until no other thread begins this blob, and keep them waiting; yields what is open.
+
+        Else one would fill the file of another, or remove it, after that one has looked at it.
+        """
         with self._lock:
-            if ref.blob in self._open:
-                return self._open[ref.blob]
-        if ref.size_bytes <= limits.PACKED_BLOB_BYTES_MAX:
-            return self._begin_small(Scan(ref, chunks))
+            self._has_begun.wait_for(lambda: blob not in self._beginning)
+            self._beginning.add(blob)
+            opened = self._open.get(blob)
+        try:
+            yield opened
+        finally:
+            with self._lock:
+                self._beginning.discard(blob)
+                self._has_begun.notify_all()
+
+    def _begin_file(self, found: Scan) -> FilePartial:
+        ref = found.ref
         if not self._shelf.claims.take(ref.blob):
             raise StoreBusy(f"another process is at {ref.blob.hex()}")
         is_kept = False
         try:
-            partial = self.file(Scan(ref, chunks), self._shelf.incoming(ref.blob))
-            if self._held_of(ref) is not None:
+            partial = self.file(found, self._shelf.incoming(ref.blob))
+            is_there = self._shelf.final(ref.blob).exists()
+            if is_there and (self._held_of(ref) is not None or self._shelf.take_up(found)):
+                # If it is dropped before this one is finished, the file is not this one's.
                 partial.vouch(ref.blob)
+                partial.drop()
                 return partial
             self._fill(partial)
             with self._lock:
-                kept = self._open.setdefault(ref.blob, partial)
-                is_kept = kept is partial
-            return kept
+                self._open[ref.blob] = partial
+            is_kept = True
+            return partial
         finally:
             if not is_kept:
                 self._shelf.claims.release(ref.blob)
@@ -101,16 +130,20 @@ class Incoming:
         if partial.missing_bytes:
             fill(partial, self._shelf.ledger.kin(chunks), self._chunk_list, self._reader)
 
-    def _begin_small(self, found: Scan) -> Partial:
+    def _held_small(self, found: Scan) -> SmallPartial | None:
         if self._shelf.find(found.ref.blob) is not None:
-            with self._reader(found.ref.blob) as file:
+            with suppress(BlobMissing), self._reader(found.ref.blob) as file:
                 return self.small(found, Origin.RECEIVED, file.read())
+        return None
+
+    def _begin_small(self, found: Scan) -> SmallPartial:
         self.check_room(found.ref.size_bytes)
         begun = self.small(found, Origin.RECEIVED)
         if begun.is_repair:
             self._aside.salvage(begun)
         with self._lock:
-            return self._open.setdefault(found.ref.blob, begun)
+            self._open[found.ref.blob] = begun
+        return begun
 
     def receive(self, ref: BlobRef, chunks: ChunkList, data: bytes) -> Partial:
         """Stage a blob that came as a whole in a file of its own, which nobody goes on with."""
@@ -183,7 +216,8 @@ class Incoming:
                     if held is not None:
                         results[one.ref.blob] = held
                     elif isinstance(one, SmallPartial):
-                        small.setdefault(one.origin, []).append((one, one.whole()))
+                        whole = one.whole()
+                        small.setdefault(one.origin, []).append((one, whole))
                         continue
                     else:
                         one.check_whole()
@@ -192,6 +226,8 @@ class Incoming:
                 except BlobDamaged as error:
                     results[one.ref.blob] = error  # what is right of it is still there
                     self._let_go(one.ref.blob, one)
+                    if one.origin is Origin.LOCAL and isinstance(one, FilePartial):
+                        self._world.files.remove(one.path)
                     continue
                 except BlobMissing as error:
                     results[one.ref.blob] = error  # it was dropped: its file is another's now
@@ -211,14 +247,25 @@ class Incoming:
     ) -> dict[BlobId, Held | PhotonicError]:
         try:
             done = commit()
-        except StoreFull as error:
-            for one in alike:  # whoever adopts a local file may try again, and removes it himself
-                if isinstance(one, FilePartial) and one.is_staged and one.origin is Origin.RECEIVED:
-                    self._discard(one)
+        except (PhotonicError, OSError) as error:
+            for one in alike:
+                if isinstance(one, FilePartial):
+                    self._failed(one)
+            if not isinstance(error, StoreFull):
+                raise
             return dict.fromkeys((one.ref.blob for one in alike), error)
         for one in alike:
             self._discard(one)
         return {held.ref.blob: held for held in done}
+
+    def _failed(self, one: FilePartial) -> None:
+        """Let a partial that did not become held be finished once more, if it still can be."""
+        if one.is_staged and one.origin is Origin.RECEIVED:
+            self._discard(one)  # nobody goes on with it: it comes again
+        elif one.path.exists():
+            one.doubt()
+        else:  # it has its final name: whoever begins it looks whether that is all it needs
+            self._let_go(one.ref.blob, one)
 
     # --- partials ----------------------------------------------------------------------------
 
@@ -229,30 +276,32 @@ class Incoming:
 
     def drop(self, blob: BlobId) -> None:
         """Forget a partial and free its room; absent is fine, and one of another process stays."""
-        with self._lock:
-            opened = self._open.get(blob)
-        if opened is None:
-            self._remove_partial(blob)
-        else:
-            with opened.finishing:
-                self._discard(opened)
+        with self._alone_at(blob) as opened:
+            if opened is None:
+                self._remove_partial(blob, is_alone=True)
+            else:
+                with opened.finishing:
+                    self._discard(opened)
 
     def _discard(self, one: AnyPartial) -> None:
         """Remove what is left of a partial that ended."""
-        if isinstance(one, FilePartial):
-            one.drop()
-            if one.is_staged:
-                self._world.files.remove(one.path)
-                return
+        one.drop()
+        if isinstance(one, FilePartial) and one.is_staged:
+            self._world.files.remove(one.path)
+            return
         if one.origin is Origin.RECEIVED and (isinstance(one, FilePartial) or one.is_repair):
             self._remove_partial(one.ref.blob, one)
         self._let_go(one.ref.blob, one)
 
-    def _remove_partial(self, blob: BlobId, one: AnyPartial | None = None) -> None:
+    def _remove_partial(
+        self, blob: BlobId, one: AnyPartial | None = None, *, is_alone: bool = False
+    ) -> None:
         """Remove the files of a partial, unless there is another than this one at work."""
         if self._shelf.claims.take(blob):
             with self._lock:
-                if self._open.get(blob) in (None, one):
+                opened = self._open.get(blob)
+                is_nobodys = opened is None and (is_alone or blob not in self._beginning)
+                if is_nobodys or (opened is not None and opened is one):
                     self._world.files.remove(self._shelf.incoming_note(blob))
                     self._world.files.remove(self._shelf.incoming(blob))
                     self._world.files.remove(self._shelf.incoming_list(blob))
@@ -265,8 +314,8 @@ class Incoming:
             if opened is None or opened is not (one or opened):
                 return
             del self._open[blob]
+        opened.drop()
         if isinstance(opened, FilePartial):
-            opened.drop()
             self._shelf.claims.release(blob)
 
     def file(

@@ -46,6 +46,7 @@ _INDEXES = (
     """CREATE TABLE IF NOT EXISTS anchors
        (chunk INTEGER, source INTEGER, PRIMARY KEY (chunk, source)) WITHOUT ROWID""",
 )
+_RETRACTED = "dropped"  # beside the origins of what is held or intended
 _PAGE_ROWS = 1_000
 T = TypeVar("T")
 
@@ -231,6 +232,27 @@ class Ledger:
             )
         return None if not rows or rows[0][2] is None else Place(*rows[0][2:])
 
+    def retract(self, blob: BlobId) -> None:
+        """Note, durably, that the file of a blob is about to go: it is not held any more."""
+        with self._transaction() as db:
+            statement = "UPDATE blobs SET verified_at_ms = NULL, origin = ? WHERE blob = ?"
+            db.execute(statement, (_RETRACTED, blob))
+
+    def retracted(self) -> list[BlobId]:
+        """Return the blobs whose files a crash may have left behind when they were to go."""
+        statement = "SELECT blob FROM blobs WHERE verified_at_ms IS NULL AND origin = ?"
+        rows = self._read(statement, _RETRACTED)
+        return [BlobId(blob) for (blob,) in rows]
+
+    def sync(self) -> None:
+        """Make durable whatever can be read here; for whoever is alone.
+
+        A process that was killed while it committed may have left what is to be seen, and not yet
+        on the disk: nobody may be told of it before it is.
+        """
+        with self._guarded(self._writing, self._writer) as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     def held(self, blob: BlobId) -> Held | None:
         """Return what is entered of a held blob; an intended one is not held."""
         found = self.find(blob)
@@ -286,7 +308,8 @@ class Ledger:
         """Return the blobs that a crash left between intended and held."""
         rows = self._read(
             "SELECT blob, size_bytes, chunks_id, origin, chunks FROM blobs"
-            " WHERE verified_at_ms IS NULL"
+            " WHERE verified_at_ms IS NULL AND origin != ?",
+            _RETRACTED,
         )
         return [
             (Scan(BlobRef(BlobId(blob), size, chunks_id), ChunkList.decode(chunks)), Origin(origin))

@@ -52,6 +52,11 @@ class Entry(NamedTuple):
     data: bytes
 
 
+def pack_path(folder: Path, pack: int) -> Path:
+    """Return the file of a pack."""
+    return folder / f"{pack:016x}.pack"
+
+
 def _head(kind: bytes, size_bytes: int, blob: bytes) -> bytes:
     fields = _FIELDS.pack(kind, size_bytes, blob)
     return fields + _SUM.pack(zlib.crc32(fields))
@@ -119,7 +124,7 @@ class Packs:
         self._dropped_bytes: dict[int, int] = {}
 
     def path(self, pack: int) -> Path:
-        return self._folder / f"{pack:016x}.pack"
+        return pack_path(self._folder, pack)
 
     def numbers(self) -> list[int]:
         """Return all packs, ascending."""

@@ -33,12 +33,12 @@ from photonic.blobs.packs import Packs, entries
 from photonic.blobs.partial import FilePartial
 from photonic.blobs.small import SmallPartial
 from photonic.blobs.store import Held, Origin
-from photonic.blobs.verify import hash_file
+from photonic.blobs.verify import forget_cached, hash_file
 from photonic.errors import BlobCorrupt, BlobMissing, LedgerDamaged, StoreFull
 from photonic.ids import BlobId, digest
 from photonic.world import World
 
-LEDGER = "ledger.sqlite3"
+LEDGER, PACKS = "ledger.sqlite3", "packs"
 _HEX = re.compile(r"[0-9a-f]{64}")
 _TOKEN_BYTES = 16
 _LOOKS_MAX = 3  # for a packed blob that is somewhere else each time
@@ -58,7 +58,7 @@ class Shelf:
         cannot be read; anybody else gets LedgerDamaged."""
         self.root, self._world = root, world
         self._asides = root / "damaged"
-        for name in ("blobs", "partial", "packs", "damaged"):
+        for name in ("blobs", "partial", PACKS, "damaged"):
             (root / name).mkdir(parents=True, exist_ok=True)
         self.claims = Claims(root / "claims")
         self._incomplete = root / "ledger.incomplete"
@@ -77,7 +77,7 @@ class Shelf:
                     (root / f"{path.name}{suffix}").replace(root / f"{aside}{suffix}")
             self.ledger = Ledger(path)
         self.packs = Packs(
-            root / "packs", self.ledger, self.claims, world, lambda: not self.needs_rebuild
+            root / PACKS, self.ledger, self.claims, world, lambda: not self.needs_rebuild
         )
 
     def close(self) -> None:
@@ -227,14 +227,15 @@ class Shelf:
 
     def settle(self) -> None:
         """Finish or undo what a crash interrupted; run it before anything else, and alone."""
+        self.ledger.sync()
+        for blob in self.ledger.retracted():
+            self._world.files.remove(self.final(blob))
+            self.ledger.forget(blob)
         for found, origin in self.ledger.intended():
-            path = self.final(found.ref.blob)
-            if not path.exists():
-                self.ledger.forget(found.ref.blob)
-            elif hash_file(path) == found.ref.blob:
-                self.ledger.record([found], origin, self._world.clock.now_ms())
+            if self.final(found.ref.blob).exists():
+                self.take_up(found, origin)
             else:
-                self.put_aside(path, found.ref.blob)
+                self.ledger.forget(found.ref.blob)
         for path in (self.root / "partial").iterdir():
             name = path.name[:64]
             is_held = _HEX.fullmatch(name) and self.ledger.held(BlobId(bytes.fromhex(name)))
@@ -243,6 +244,21 @@ class Shelf:
         for path in (self.root / "packs").glob(".*.tmp"):
             self._world.files.remove(path)
         self.packs.compact_all()
+
+    def take_up(self, found: Scan, origin: Origin = Origin.RECEIVED) -> bool:
+        """Hold what has its final name and is not entered as held, unless its bytes are wrong.
+
+        Whoever gave it the name may have died before that was durable.
+        """
+        path = self.final(found.ref.blob)
+        forget_cached(path)
+        if hash_file(path) != found.ref.blob:
+            self.put_aside(path, found.ref.blob)
+            return False
+        for part in (path, path.parent, path.parent.parent, self.root / "blobs"):
+            self._world.files.sync(part)
+        self.ledger.record([found], origin, self._world.clock.now_ms())
+        return True
 
     def put_aside(self, path: Path, blob: BlobId) -> Path:
         """Take a file that is not what its name says out of the held ones; return where it is."""

@@ -12,7 +12,7 @@ from photonic.blobs.chunks import ChunkList
 from photonic.blobs.partial import Room
 from photonic.blobs.store import Held, Origin
 from photonic.blobs.verify import check_chunk
-from photonic.errors import BlobCorrupt
+from photonic.errors import BlobCorrupt, BlobMissing
 from photonic.ids import digest
 from photonic.photos import BlobRef
 
@@ -35,6 +35,7 @@ class SmallPartial:
         self.finishing = threading.Lock()
         self._pieces: dict[int, bytes] = {}
         self.missing_bytes = ref.size_bytes
+        self._is_dropped = False
         self.is_repair = False  # of a damaged blob, of which files are left to be removed
 
     def missing(self) -> tuple[int, ...]:
@@ -59,8 +60,18 @@ class SmallPartial:
             if len(piece) == chunk.size_bytes and digest(piece) == chunk.hash:
                 self._take(index, piece)
 
+    def drop(self) -> None:
+        """Never become a blob."""
+        self._is_dropped = True
+
     def whole(self) -> bytes:
-        """Return the blob. Raises ValueError while chunks are missing, BlobCorrupt if it lies."""
+        """Return the blob.
+
+        Raises ValueError while chunks are missing, BlobCorrupt if it lies, and BlobMissing after
+        `drop`.
+        """
+        if self._is_dropped:
+            raise BlobMissing(self.ref.blob)
         if missing := self.missing():
             raise ValueError(f"{len(missing)} chunks of the blob are missing")
         data = b"".join(self._pieces[index] for index in range(len(self.chunks)))

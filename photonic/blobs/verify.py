@@ -144,6 +144,15 @@ def _read_at(handle: int, offset_bytes: int, size_bytes: int) -> bytes:
     return b"".join(parts)
 
 
+def forget_cached(path: Path) -> None:
+    """Let the next read of a file come from the disk, as far as it is there. Raises OSError."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        _forget_cached(handle)
+    finally:
+        os.close(handle)
+
+
 def _forget_cached(handle: int) -> None:
     """Take a file's pages out of the page cache, where there is one."""
     with suppress(OSError, AttributeError):

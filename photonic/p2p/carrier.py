@@ -109,10 +109,14 @@ class Carrier:
                     self._begin(order)
                 case said.Expect(peer, ticket, certificate, within_s):
                     self._gate.expect(peer, ticket, certificate, within_s)
-                case said.Dial(lane=0, peer=peer):
-                    self._gate.reach_out(peer, partial(self._dial, order))
+                case said.Dial(lane=0, peer=peer, ticket=ticket):
+                    self._gate.reach_out(
+                        peer, partial(self._dial, order), partial(self._went, ticket)
+                    )
                 case said.Serve(peer):
                     self._gate.bring_in(peer, _adopted(self._mailbox.adopted()))
+                case said.Echo(number):
+                    self._mailbox.tell(said.Echoed(number))
                 case said.Limit(bandwidth):
                     self._throttle.replace(bandwidth)
                 case said.Shun(peer):
@@ -165,6 +169,9 @@ class Carrier:
 
     def _tell(self, lane: int, events: Sequence[said.Event], bytes_in: int = 0) -> None:
         self._mailbox.tell(said.Came(lane, tuple(events), bytes_in))
+
+    def _went(self, ticket: bytes, reason: str) -> None:
+        self._mailbox.tell(said.Went(ticket, reason))
 
     # --- giving ------------------------------------------------------------------------------
 

@@ -92,29 +92,42 @@ class Gatehouse:
             return
         threading.Thread(target=self._host, args=(peer, stream), name="stream", daemon=True).start()
 
-    def reach_out(self, peer: bytes, connect: Callable[[], Socket]) -> None:
-        """Serve a member over a lane that is opened from here, unless it is shunned meanwhile."""
+    def reach_out(
+        self, peer: bytes, connect: Callable[[], Socket], went: Callable[[str], object]
+    ) -> None:
+        """Serve a member over a lane that is opened from here, unless it is shunned meanwhile.
+
+        `went` hears why that failed, on another thread, or nothing ("") when the lane stands.
+        """
         if not self._handshakes.acquire(blocking=False):
+            went("too many lanes are being opened")
             return
         token = object()
         with self._lock:
             self._reaching[token] = peer
         threading.Thread(
-            target=self._reach, args=(peer, connect, token), name="lane", daemon=True
+            target=self._reach, args=(peer, connect, token, went), name="lane", daemon=True
         ).start()
 
-    def _reach(self, peer: bytes, connect: Callable[[], Socket], token: object) -> None:
-        lane: Socket | None = None
+    def _reach(
+        self,
+        peer: bytes,
+        connect: Callable[[], Socket],
+        token: object,
+        went: Callable[[str], object],
+    ) -> None:
+        lane, reason = None, "too many lanes"
         try:
             lane = connect()
         except (OSError, PhotonicError) as error:
-            log.info("a peer that asked for it could not be reached: %s", error)
+            reason = str(error) or type(error).__name__
         finally:
             self._handshakes.release()
             with self._lock:
                 is_member = self._reaching.pop(token, None) is not None
                 # In one step: whoever is shunned from here on is cut.
                 is_in = lane is not None and is_member and self._has_room(lane, peer)
+        went("" if is_in else reason)
         if lane is not None and is_in:
             self._host(peer, lane)
         elif lane is not None:

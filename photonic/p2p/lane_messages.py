@@ -52,12 +52,12 @@ class AskCome(msgspec.Struct, tag="come?", frozen=True, array_like=True):
     port: int
 
 
-class Coming(msgspec.Struct, tag="coming", frozen=True, array_like=True):
-    """I try."""
+class Visiting(msgspec.Struct, tag="visiting", frozen=True, array_like=True):
+    """I am there."""
 
 
 LaneQuestion = AskLane | AskCome
-LaneAnswer = OfferLane | NoLane | Coming
+LaneAnswer = OfferLane | NoLane | Visiting
 
 
 # --- a node to its carrier -----------------------------------------------------------------------
@@ -155,7 +155,13 @@ class Limit(msgspec.Struct, tag="limit", frozen=True):
     bandwidth: Bandwidth
 
 
-Order = Begin | Expect | Await | Dial | Adopt | Serve | Ask | Hang | Shun | Limit
+class Echo(msgspec.Struct, tag="echo", frozen=True):
+    """Say so when everything that was ordered before this is done."""
+
+    number: int
+
+
+Order = Begin | Expect | Await | Dial | Adopt | Serve | Ask | Hang | Shun | Limit | Echo
 
 
 # --- a carrier to its node -----------------------------------------------------------------------
@@ -255,6 +261,13 @@ class Settled(msgspec.Struct, tag="settled", frozen=True):
     fates: tuple[Fate, ...]
 
 
+class Went(msgspec.Struct, tag="went", frozen=True):
+    """How it went to open a lane to answer over; no reason: it stands."""
+
+    ticket: bytes
+    reason: str = ""
+
+
 class Gave(msgspec.Struct, tag="gave", frozen=True):
     """What was served to a peer since the last time."""
 
@@ -269,4 +282,10 @@ class TurnedAway(msgspec.Struct, tag="turned-away", frozen=True):
     reason: str
 
 
-Report = Listening | Opened | Ended | Came | Settled | Gave | TurnedAway
+class Echoed(msgspec.Struct, tag="echoed", frozen=True):
+    """Everything that was ordered before this `Echo` is done."""
+
+    number: int
+
+
+Report = Listening | Opened | Ended | Came | Settled | Went | Gave | TurnedAway | Echoed

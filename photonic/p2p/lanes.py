@@ -37,6 +37,14 @@ log = logging.getLogger(__name__)
 _PORT_MAX = 65_535
 
 
+class _Visit:
+    """An attempt to open a lane to answer over."""
+
+    def __init__(self) -> None:
+        self.is_over = trio.Event()
+        self.reason = "it took too long"  # why there is no lane; empty: there is one
+
+
 class Lanes:
     """All lanes of one node. `run` owns every task; see the module."""
 
@@ -67,17 +75,24 @@ class Lanes:
         self._begin = said.Begin(str(store), *self._credentials, hosts, port)
         self._carriage: Carriage | None = None
         self._became_ready = trio.Event()
+        self._echoes: dict[int, trio.Event] = {}  # by the number that was asked for
         self._streams: dict[int, LaneStream] = {}
         self._numbers = 0
         self._bandwidth = Bandwidth()
         self._no_lane_until_s: dict[NodeId, float] = {}
         self._no_visit_until_s: dict[NodeId, float] = {}
+        self._visits: dict[bytes, _Visit] = {}  # by their tickets
         self._comes: set[NodeId] = set()  # peers that cannot be got to, and come when asked
 
     @property
     def is_ready(self) -> bool:
         """Whether there is a carrier that takes orders."""
         return self._carriage is not None and self._carriage.is_ready
+
+    @property
+    def is_used(self) -> bool:
+        """Whether something is fetched over a lane, or may be at once."""
+        return bool(self._streams)
 
     @property
     def port(self) -> int:
@@ -124,6 +139,13 @@ class Lanes:
                 self._streams.pop(lane).note_end(report)
             case said.Came(lane) if lane in self._streams:
                 self._streams[lane].note(report)
+            case said.Went(ticket, reason):
+                if ticket in self._visits:
+                    self._visits[ticket].reason = reason
+                    self._visits[ticket].is_over.set()
+            case said.Echoed(number):
+                if number in self._echoes:
+                    self._echoes[number].set()
             case _:
                 self._report(report)
 
@@ -139,8 +161,12 @@ class Lanes:
                 )
                 check_certificate(ask.certificate, stream.peer)
                 await self._wait_ready()
-                offer = self._offer if isinstance(ask, said.AskLane) else self._come
-                await stream.send(wire.frame(wire.encode(offer(stream.peer, ask))))  # type: ignore[arg-type]
+                if isinstance(ask, said.AskLane):
+                    answer = self._offer(stream.peer, ask)
+                else:
+                    answer = await self._visit(stream.peer, ask)
+                await self._wait_done()
+                await stream.send(wire.frame(wire.encode(answer)))
             except (StreamBroken, FrameInvalid) as error:
                 log.info("%s got no lane: %s", peer_id(stream.peer), error)
         await stream.close()
@@ -154,20 +180,42 @@ class Lanes:
         self.order(said.Expect(peer, ticket, ask.certificate, limits.LANE_TICKET_S))
         return said.OfferLane(ticket, self._carriage.port, self._credentials.certificate)
 
-    def _come(self, peer: NodeId, ask: said.AskCome) -> said.LaneAnswer:
+    async def _visit(self, peer: NodeId, ask: said.AskCome) -> said.LaneAnswer:
         """Go to a peer that cannot come here; only to where it is known to be."""
-        address = self._address_of(peer)
-        if not self.is_ready or address is None or not 0 < ask.port <= _PORT_MAX:
+        address, ticket = self._address_of(peer), ask.ticket
+        is_possible = 0 < ask.port <= _PORT_MAX and len(ticket) == TICKET_BYTES
+        if not self.is_ready or address is None or not is_possible or ticket in self._visits:
             return said.NoLane("this node cannot get there either")
         host = parse_endpoint(address).host
-        self.order(said.Dial(0, peer, host, ask.port, ask.ticket, ask.certificate))
-        return said.Coming()
+        visit = self._visits[ticket] = _Visit()
+        self.order(said.Dial(0, peer, host, ask.port, ticket, ask.certificate))
+        try:
+            with trio.move_on_after(limits.LANE_COME_S):
+                await visit.is_over.wait()
+        finally:
+            del self._visits[ticket]
+        return said.NoLane(visit.reason) if visit.reason else said.Visiting()
 
     async def _wait_ready(self) -> None:
         """Wait for a carrier that was just started, within bounds: a peer that hears of none goes
         the slower way, and stays there for a while."""
         with trio.move_on_after(limits.CARRIER_START_S):
             await self._became_ready.wait()
+
+    async def _wait_done(self) -> None:
+        """Wait until the carrier has done what it was told so far, within bounds: a peer may come
+        only when it is expected there."""
+        if not self.is_ready:
+            return
+        self._numbers += 1
+        number, done = self._numbers, trio.Event()
+        self._echoes[number] = done
+        self.order(said.Echo(number))
+        try:
+            with trio.move_on_after(limits.CARRIER_START_S):
+                await done.wait()
+        finally:
+            del self._echoes[number]
 
     async def give(self, stream: Stream) -> None:
         """Have the carrier answer a blob stream over libp2p, until either side ends it."""
@@ -206,9 +254,11 @@ class Lanes:
         if address is None or now_s < self._no_lane_until_s.get(node, 0.0):
             return False
         answer = await self._ask(node, said.AskLane(self._credentials.certificate))
-        reason, certificate = "", "" if isinstance(answer, said.Coming) else answer.certificate
+        reason, certificate = "", "" if isinstance(answer, said.Visiting) else answer.certificate
         if certificate:
             check_certificate(certificate, node)
+        if isinstance(answer, said.OfferLane) and not 0 < answer.port <= _PORT_MAX:
+            raise FrameInvalid(f"a peer listens at port {answer.port}, which cannot be")
         if isinstance(answer, said.OfferLane) and node not in self._comes:
             host = parse_endpoint(address).host
             self.order(
@@ -234,8 +284,10 @@ class Lanes:
             return False
         ticket, own = self._world.entropy.token(TICKET_BYTES), self._credentials.certificate
         self.order(said.Await(stream.number, stream.node, ticket, certificate, limits.LANE_COME_S))
+        await self._wait_done()
+        await self._wait_done()
         answer = await self._ask(stream.node, said.AskCome(own, ticket, self.port))
-        if not isinstance(answer, said.Coming):
+        if not isinstance(answer, said.Visiting):
             self.order(said.Hang(stream.number))
         return await self._stands(stream)
 
@@ -267,6 +319,9 @@ class Lanes:
     async def _bridge(self, stream: LaneStream) -> None:
         """Fetch over a libp2p stream, whose bytes go through a socket to the carrier."""
         control = await self._transport.open(stream.node, BLOB_PROTOCOL)
+        if not self.is_ready:
+            await control.close()
+            raise StreamBroken("the process that moves files is not there")
         ours, theirs = socket.socketpair()
         self.order(said.Adopt(stream.number, stream.node), theirs)
         try:

@@ -86,15 +86,10 @@ class Transfers:
         self._lanes = lanes
         self._trouble = Trouble(announce, pace.disk_recheck_s)
         self._wanting = Wanting(
-            wants,
-            store,
-            self._jobs,
-            self._trouble,
+            wants, store, self._jobs, self._trouble,
             lambda: self._holders.reachable(),  # noqa: PLW0108 - it comes next
-            self._threads,
-            pace.disk_recheck_s,
-            resumes=lanes is None,  # else the carrier does
-        )
+            self._threads, pace.disk_recheck_s, resumes=lanes is None,  # else the carrier does
+        )  # fmt: skip
         self._is_paused = False
         self._link = LinkPace()
         self._carried: list[said.Fate] = []  # what the carrier did with whole blobs

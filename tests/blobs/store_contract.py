@@ -215,9 +215,12 @@ class StoreContract:
             store.begin(found.ref, scan_bytes(BIG[1:]).chunks)
         assert store.partials() == ()
 
-    def test_a_chunk_list_that_lies_is_found_out_at_the_end(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("size_bytes", [1_000, 1_500_000])
+    def test_a_chunk_list_that_lies_is_found_out_at_the_end(
+        self, tmp_path: Path, size_bytes: int
+    ) -> None:
         store = self.make(tmp_path)
-        other = noise(1_500_000, 5)
+        other = noise(size_bytes, 5)
         chunks = ChunkList((Chunk(digest(other), len(other)),))
         liar = BlobRef(BlobId(digest(BIG)), len(other), chunks.id)
         partial = store.begin(liar, chunks)

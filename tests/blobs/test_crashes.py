@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,12 +12,11 @@ from hypothesis import strategies as st
 from photonic import limits
 from photonic.blobs.chunks import scan_bytes
 from photonic.blobs.files import FileStore
-from photonic.blobs.ledger import Ledger
 from photonic.blobs.shelf import Shelf
 from photonic.blobs.store import Held, Partial
 from photonic.ids import BlobId, digest
 from photonic.world import World
-from tests.blobs.crashes import Crash, FailingDisk
+from tests.blobs.crashes import Crash, FailingDisk, wrap_ledger
 from tests.blobs.samples import SeededEntropy, jpeg, noise
 from tests.blobs.store_contract import pieces
 
@@ -63,20 +61,6 @@ def check_final_names(root: Path) -> None:
     for path in (root / "blobs").rglob("*"):
         if path.is_file():
             assert digest(path.read_bytes()) == bytes.fromhex(path.name)
-
-
-def wrap_ledger(patch: pytest.MonkeyPatch, disk: FailingDisk) -> None:
-    """Let the machine stop right before and right after each of the ledger's commits, too."""
-    for name in ("intend", "record", "forget", "move"):
-        real = getattr(Ledger, name)
-
-        def wrapped(self: Ledger, *args: Any, _real: Any = real) -> Any:
-            disk.step()
-            result = _real(self, *args)
-            disk.step()
-            return result
-
-        patch.setattr(Ledger, name, wrapped)
 
 
 def steps_of_a_life() -> int:

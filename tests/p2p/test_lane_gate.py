@@ -306,3 +306,53 @@ def assert_refused_when_full(gate: Gate) -> None:
     with pytest.raises((StreamBroken, OSError)):
         gate.connect(FETCHER)
     assert gate.let_in.qsize() == served
+
+
+def test_a_lane_that_a_peer_was_asked_to_open_is_handed_over_once(gate: Gate) -> None:
+    came: queue.Queue[Socket] = queue.Queue()
+    certificate = SHOWN[FETCHER.node].certificate
+    gate.house.expect(FETCHER.node, TICKET, certificate, 30.0, came.put)
+    assert_refused(gate, OTHER)
+    with gate.connect(FETCHER) as lane, came.get(timeout=5) as handed:
+        handed.sendall(b"a question")
+        assert lane.recv(100) == b"a question", "it is the one who let it in that asks"
+        assert_refused(gate, FETCHER)
+    assert gate.let_in.empty() and came.empty()
+
+
+def test_a_peer_that_asks_for_it_is_reached_and_answered(gate: Gate) -> None:
+    ours, theirs = socket.socketpair()
+    went: queue.Queue[str] = queue.Queue()
+    gate.house.reach_out(FETCHER.node, lambda: theirs, went.put)
+    with ours:
+        assert ours.recv(100) == SECRET
+        assert went.get(timeout=5) == ""
+        gate.house.shun(FETCHER.node)
+        assert ours.recv(100) == b""
+    gate.cut.get(timeout=5)
+
+
+def test_a_peer_that_is_shunned_while_it_is_reached_gets_nothing(gate: Gate) -> None:
+    ours, theirs = socket.socketpair()
+
+    def connect() -> Socket:
+        gate.house.shun(FETCHER.node)
+        return theirs
+
+    went: queue.Queue[str] = queue.Queue()
+    gate.house.reach_out(FETCHER.node, connect, went.put)
+    with ours:
+        assert ours.recv(100) == b""
+    assert gate.let_in.empty()
+    assert went.get(timeout=5)
+
+
+def test_a_peer_that_cannot_be_reached_costs_nothing_and_that_is_told(gate: Gate) -> None:
+    def connect() -> Socket:
+        raise ConnectionRefusedError("nobody there")
+
+    for _ in range(limits.HANDSHAKES_PENDING_MAX + 1):
+        went: queue.Queue[str] = queue.Queue()
+        gate.house.reach_out(FETCHER.node, connect, went.put)
+        assert went.get(timeout=5) == "nobody there"
+    assert not gate.house._lanes

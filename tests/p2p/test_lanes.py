@@ -6,15 +6,20 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import trio
+from hypothesis import given
+from hypothesis import strategies as st
 
-from photonic import limits
+from photonic import limits, wire
 from photonic.blobs.files import FileStore
+from photonic.errors import FrameInvalid
 from photonic.ids import BlobId, NodeId, digest
-from photonic.p2p.lane_messages import LANE_PROTOCOL
+from photonic.p2p.lane_certificates import check_certificate
+from photonic.p2p.lane_messages import LANE_PROTOCOL, LaneQuestion, OfferLane
 from photonic.p2p.messages import BLOB_PROTOCOL
 from photonic.p2p.rates import Bandwidth
 from photonic.p2p.transport import Stream
@@ -42,11 +47,12 @@ async def start(
     name: str,
     datas: list[bytes],
     address: str | None = "/ip4/127.0.0.1/tcp/1",
+    listen: str = "/ip4/127.0.0.1/tcp/0",
 ) -> TransferNode:
     store = FileStore.open(folder / name, World())
     for data in datas:
         store.put(data)
-    return await nodes.start(name, store, lanes=LaneSettings(folder / name, address))
+    return await nodes.start(name, store, lanes=LaneSettings(folder / name, address, listen))
 
 
 def watch(
@@ -93,7 +99,7 @@ def test_where_there_is_no_lane_a_stream_carries_the_blobs(
         if why == "an older photonic":
             source = await nodes.start("source", filled(EVERYTHING))
         else:
-            source = await start(nodes, tmp_path, "source", EVERYTHING)
+            source = await start(nodes, tmp_path, "source", EVERYTHING, address)
         sink = await start(nodes, tmp_path, "sink", [], address)
         watch(sink, monkeypatch, used.append)
         await nodes.join(source, sink)
@@ -119,6 +125,71 @@ def test_a_lane_is_used_where_there_can_be_one(
     used: list[str] = []
     run_with_ticks(main)
     assert set(used) == {LANE_PROTOCOL}
+
+
+@pytest.mark.parametrize("why", ["it listens nowhere", "it cannot be reached"])
+def test_a_holder_that_cannot_be_reached_comes_itself(
+    tmp_path: Path, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is behind a NAT, and the one who fetches is not."""
+    listen = "" if why == "it listens nowhere" else "/ip4/127.0.0.1/tcp/0"
+    used: list[str] = []
+
+    async def main(nodes: TransferCluster) -> None:
+        source = await start(nodes, tmp_path, "source", EVERYTHING, listen=listen)
+        sink = await start(nodes, tmp_path, "sink", [], "/ip4/127.255.255.254/tcp/1")
+        watch(sink, monkeypatch, used.append)
+        watch(source, monkeypatch, used.append)
+        await nodes.join(source, sink)
+        sink.want(refs(EVERYTHING), [source])
+        await sink.wait_for_all()
+        assert_held(sink.store, EVERYTHING)
+        await source.wait_for(lambda: source.transfers.counters.bytes_out > sum(map(len, BIG)))
+        # Both lanes of the peer, and the next one, too: it is known now how it is reached.
+        assert set(used) == {LANE_PROTOCOL}
+        assert sink.transfers.counters.retries == 0
+        # It is no member any more: the lane that it opened is cut as any other is.
+        assert source.lanes is not None and sink.lanes is not None
+        source.lanes.shun(sink.node)
+        await sink.wait_for(lambda: not sink.lanes.is_used)  # type: ignore[union-attr]
+
+    run_with_ticks(main)
+
+
+@pytest.mark.parametrize("port", [0, -1, 70_000])
+def test_a_peer_that_offers_what_cannot_be_is_a_liar(
+    tmp_path: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main(nodes: TransferCluster) -> None:
+        source = await start(nodes, tmp_path, "source", SMALL[:1])
+        sink = await start(nodes, tmp_path, "sink", [])
+        assert source.lanes is not None
+        own = source.lanes._credentials.certificate
+        offer = OfferLane(bytes(32), port, own)
+        monkeypatch.setattr(source.lanes, "_offer", lambda peer, ask: offer)
+        await nodes.join(source, sink)
+        sink.want(refs(SMALL[:1]), [source])
+        await sink.wait_for(lambda: sink.transfers.counters.chunks_corrupt > 0)
+        assert sink.lanes is not None and sink.lanes.is_ready
+
+    run_with_ticks(main)
+
+
+@given(
+    st.binary(max_size=200)
+    | st.builds(
+        lambda head, rest: wire.encode([head, *rest]),
+        st.sampled_from(["lane?", "come?"]),
+        st.lists(
+            st.binary(max_size=40) | st.integers(-(2**40), 2**40) | st.text(max_size=9), max_size=4
+        ),
+    )
+)
+def test_what_is_asked_about_lanes_is_understood_or_refused(said: bytes) -> None:
+    with suppress(FrameInvalid):
+        ask = wire.decode(said, LaneQuestion)  # type: ignore[var-annotated, arg-type]
+        check_certificate(ask.certificate, NodeId(bytes(32)))
+        raise AssertionError("nobody has that certificate")
 
 
 def test_lanes_come_in_at_the_port_that_is_set_or_the_one_behind_the_transports(

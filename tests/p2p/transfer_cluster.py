@@ -107,7 +107,7 @@ class LaneSettings:
 
     folder: Path
     address: str | None = "/ip4/127.0.0.1/tcp/1"
-    listen: str = "/ip4/127.0.0.1/tcp/0"
+    listen: str = "/ip4/127.0.0.1/tcp/0"  # empty: nowhere
     port: int | None = None
 
 
@@ -147,7 +147,7 @@ class TransferCluster:
                 transport,
                 identity,
                 lanes.folder,
-                [lanes.listen],
+                [lanes.listen] if lanes.listen else [],
                 World(),
                 lambda node: lanes.address,
                 lambda report: transfers.hear(report),  # noqa: PLW0108 - it comes next
