@@ -7,6 +7,7 @@ Nothing here reads a clock, a disk or a socket.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple, NewType
 
 import base58
@@ -72,6 +73,7 @@ def parse_hash(text: str) -> bytes:
     return raw
 
 
+@lru_cache(maxsize=4096)
 def peer_id(node: NodeId) -> str:
     """Return the libp2p peer ID of `node`, its text form everywhere outside."""
     return base58.b58encode(_PEER_ID_PREFIX + node).decode()

@@ -111,6 +111,7 @@ class Observatory:
         totals = await self.totals()
         facts = self.facts(totals.contested)
         wanted = totals.wanted if self._role.wants_originals else totals.held
+        moving = self._transfers.snapshot(limits.TRANSFERS_IN_STATUS_MAX)
         return StatusView(
             node=NodeView(
                 peer_id(self._me),
@@ -125,7 +126,7 @@ class Observatory:
             peers=facts.connected,
             holdings=HoldingsView(wanted, totals.held, totals.held_bytes),
             problems=[*self._problem_views(), *await self._removals_held()],
-            transfers=[view_of(t) for t in self._transfers.snapshot(limits.PAGE_ITEMS_MAX)],
+            transfers=[view_of(one) for one in moving],
             imports=self._intake.views(),
             listen=self.listen(),
             http=self.http,

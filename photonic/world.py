@@ -162,8 +162,8 @@ class SystemFiles:
             _sync_folder(folder)
 
     def publish_many(self, pairs: Sequence[tuple[Path, Path]], *, mode: int = 0o444) -> None:
-        def settle(pair: tuple[Path, Path]) -> None:
-            handle = os.open(pair[0], os.O_RDONLY)
+        def settle(path: str) -> None:
+            handle = os.open(path, os.O_RDONLY)
             try:
                 os.fchmod(handle, mode)
                 os.fsync(handle)
@@ -172,14 +172,14 @@ class SystemFiles:
 
         # Waits for the disk overlap (measured on ext4: 5,200 files/s against 2,500 in a row).
         with ThreadPoolExecutor(min(_SYNCS_AT_ONCE, max(1, len(pairs)))) as pool:
-            list(pool.map(settle, pairs))
-        folders: dict[Path, None] = {}
-        for temporary, final in pairs:
-            folders |= dict.fromkeys(_make_folder(final.parent))
-            temporary.replace(final)
-            folders |= dict.fromkeys((final.parent, temporary.parent))
-        for folder in folders:
-            _sync_folder(folder)
+            list(pool.map(settle, [str(temporary) for temporary, _ in pairs]))
+            finals = dict.fromkeys(final.parent for _, final in pairs)
+            changed = dict.fromkeys(temporary.parent for temporary, _ in pairs) | finals
+            for folder in finals:
+                changed |= dict.fromkeys(_make_folder(folder))
+            for temporary, final in pairs:
+                temporary.replace(final)
+            list(pool.map(_sync_folder, changed))
 
     def write_at(self, path: Path, offset_bytes: int, data: bytes | memoryview) -> None:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -50,7 +50,7 @@ class FileStore:
         self._incoming = Incoming(shelf, self._aside, world, self.chunk_list, self.reader)
         self._checkup = Checkup(shelf, self._aside, world, self._incoming.mend)
         self._lock = threading.Lock()
-        self._lists: dict[bytes, ChunkList] = {}  # by their ids; being served, most likely
+        self._lists: dict[BlobId, ChunkList] = {}  # of what is being served, most likely
 
     @classmethod
     def open(cls, root: Path, world: World) -> FileStore:
@@ -172,18 +172,17 @@ class FileStore:
             return file.read(-1 if size_bytes is None else size_bytes)
 
     def chunk_list(self, blob: BlobId) -> ChunkList:
-        held = self._ledger.held(blob)
-        if held is None:
-            raise BlobMissing(blob)
         with self._lock:
-            listed = self._lists.get(held.ref.chunks)
-        if listed is not None:
-            return listed
+            listed = self._lists.get(blob)
+        if listed is not None:  # a long one is not read again for each of its chunks
+            held = self._ledger.held(blob)
+            if held is not None and held.ref.chunks == listed.id:
+                return listed
         entry = self._ledger.entry(blob)
         if entry is None:
             raise BlobMissing(blob)
         with self._lock:
-            self._lists[entry[0].ref.chunks] = entry[1]
+            self._lists[blob] = entry[1]
             while len(self._lists) > limits.CHUNK_LISTS_CACHED_MAX:
                 del self._lists[next(iter(self._lists))]
         return entry[1]
@@ -231,7 +230,7 @@ class FileStore:
         self.check_room(len(data))
         if found.ref.size_bytes <= limits.PACKED_BLOB_BYTES_MAX:
             return self._incoming.small(found, Origin.LOCAL, data).finish()
-        partial = self._incoming.file(found, self._shelf.copy_path(), Origin.LOCAL)
+        partial = self._incoming.file(found, self._shelf.copy_path(), Origin.LOCAL, is_staged=True)
         try:
             with self._shelf.naming_full(len(data)):
                 self._world.files.write_at(partial.path, 0, data)
@@ -269,12 +268,15 @@ class FileStore:
         except Exception:
             self._world.files.remove(copy)
             raise
-        partial = self._incoming.file(found, copy, Origin.LOCAL)
+        partial = self._incoming.file(found, copy, Origin.LOCAL, is_staged=True)
         partial.vouch(found.ref.blob)
         return partial
 
     def begin(self, ref: BlobRef, chunks: ChunkList) -> Partial:
         return self._incoming.begin(ref, chunks)
+
+    def receive(self, ref: BlobRef, chunks: ChunkList, data: bytes) -> Partial:
+        return self._incoming.receive(ref, chunks, data)
 
     def resume(self, ref: BlobRef) -> Partial | None:
         return self._incoming.resume(ref)

@@ -23,7 +23,7 @@ from photonic.blobs.reuse import fill
 from photonic.blobs.shelf import Shelf
 from photonic.blobs.small import SmallPartial
 from photonic.blobs.store import Held, Origin, Partial
-from photonic.blobs.verify import check_list
+from photonic.blobs.verify import check_chunk, check_list
 from photonic.errors import (
     BlobCorrupt,
     BlobDamaged,
@@ -33,7 +33,7 @@ from photonic.errors import (
     StoreBusy,
     StoreFull,
 )
-from photonic.ids import BlobId
+from photonic.ids import BlobId, digest
 from photonic.photos import BlobRef
 from photonic.world import World
 
@@ -145,6 +145,25 @@ class Incoming:
             self._open[found.ref.blob] = begun
         return begun
 
+    def receive(self, ref: BlobRef, chunks: ChunkList, data: bytes) -> Partial:
+        """Stage a blob that came as a whole in a file of its own, which nobody goes on with."""
+        check_list(ref, chunks)
+        is_begun = self._shelf.incoming(ref.blob).exists()
+        if ref.size_bytes <= limits.PACKED_BLOB_BYTES_MAX or is_begun:
+            partial = self.begin(ref, chunks)
+            for index in partial.missing():
+                partial.write(index, data[chunks.offsets[index] : chunks.offsets[index + 1]])
+            return partial
+        view = memoryview(data)
+        for index in range(len(chunks)):
+            check_chunk(ref, chunks, index, view[chunks.offsets[index] : chunks.offsets[index + 1]])
+        self.check_room(len(data))
+        staged = self.file(Scan(ref, chunks), self._shelf.copy_path(), is_staged=True)
+        with self._shelf.naming_full(len(data)):
+            self._world.files.write_at(staged.path, 0, data)
+        staged.vouch(BlobId(digest(data)))
+        return staged
+
     def mend(self, ref: BlobRef, chunks: ChunkList) -> Partial:
         """Begin a partial that is finished at once, or left to whoever will fetch what it lacks."""
         with self._lock:
@@ -241,7 +260,9 @@ class Incoming:
 
     def _failed(self, one: FilePartial) -> None:
         """Let a partial that did not become held be finished once more, if it still can be."""
-        if one.path.exists():
+        if one.is_staged and one.origin is Origin.RECEIVED:
+            self._discard(one)  # nobody goes on with it: it comes again
+        elif one.path.exists():
             one.doubt()
         else:  # it has its final name: whoever begins it looks whether that is all it needs
             self._let_go(one.ref.blob, one)
@@ -265,8 +286,9 @@ class Incoming:
     def _discard(self, one: AnyPartial) -> None:
         """Remove what is left of a partial that ended."""
         one.drop()
-        if isinstance(one, FilePartial) and one.origin is Origin.LOCAL:
+        if isinstance(one, FilePartial) and one.is_staged:
             self._world.files.remove(one.path)
+            return
         if one.origin is Origin.RECEIVED and (isinstance(one, FilePartial) or one.is_repair):
             self._remove_partial(one.ref.blob, one)
         self._let_go(one.ref.blob, one)
@@ -296,9 +318,17 @@ class Incoming:
         if isinstance(opened, FilePartial):
             self._shelf.claims.release(blob)
 
-    def file(self, found: Scan, path: Path, origin: Origin = Origin.RECEIVED) -> FilePartial:
+    def file(
+        self,
+        found: Scan,
+        path: Path,
+        origin: Origin = Origin.RECEIVED,
+        *,
+        is_staged: bool = False,
+    ) -> FilePartial:
+        """Make a partial; a staged one is a file that no other process knows of."""
         shelf, files = self._shelf, self._world.files
-        note = shelf.incoming_note(found.ref.blob) if origin is Origin.RECEIVED else None
+        note = None if is_staged else shelf.incoming_note(found.ref.blob)
         return FilePartial(
             found.ref, found.chunks, path, origin, files, shelf, self._finish_one, note
         )

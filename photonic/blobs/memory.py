@@ -205,6 +205,12 @@ class MemoryStore:
                     self._reuse(partial)
             return partial
 
+    def receive(self, ref: BlobRef, chunks: ChunkList, data: bytes) -> Partial:
+        partial = self.begin(ref, chunks)
+        for index in partial.missing():
+            partial.write(index, data[chunks.offsets[index] : chunks.offsets[index + 1]])
+        return partial
+
     def _reuse(self, partial: MemoryPartial) -> None:
         """Take over the chunks that another blob has, as files.FileStore does."""
         for index, chunk in enumerate(partial.chunks.chunks):

@@ -62,6 +62,7 @@ class FilePartial:
         self._is_dropped, self._writers = False, 0
         self._is_idle = threading.Condition(self._lock)
         self._note, self._unnoted_bytes, self._is_noting = note, 0, False
+        self.is_staged = note is None  # a file that nobody else knows of, and nobody goes on with
         self._is_believed = False  # some chunks are there only because a note says so
         self._is_doubted = False  # an fsync failed: what memory has may not be on the disk
 

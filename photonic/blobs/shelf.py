@@ -1,9 +1,10 @@
 """The folders of a blob store, and the order of steps that makes final names trustworthy.
 
-    ROOT/blobs/ab/cd/<64 hex digits>   held blobs, mode 0444
+    ROOT/blobs/ab/<64 hex digits>      held blobs, mode 0444
     ROOT/partial/<64 hex digits>       on its way in; beside it `.list`, its chunk list,
                                        and `.have`, what is there of it (notes.py)
-    ROOT/partial/<token>.copy          a local file being adopted; worthless after a crash
+    ROOT/partial/<token>.copy          a file that nobody goes on with after a crash: a local one
+                                       that is adopted, or one that came as a whole
     ROOT/packs/<16 hex digits>.pack    small held blobs, many in one file (packs.py)
     ROOT/damaged/<64 hex digits>       what failed a later verification: kept, not held
     ROOT/ledger.sqlite3                what is held; made again by `rebuild`
@@ -46,7 +47,7 @@ _LOOKS_MAX = 3  # for a packed blob that is somewhere else each time
 def final_path(root: Path, blob: BlobId) -> Path:
     """Return where a held blob lies."""
     name = blob.hex()
-    return root / "blobs" / name[:2] / name[2:4] / name
+    return root.joinpath("blobs", name[:2], name)
 
 
 class Shelf:
@@ -56,6 +57,7 @@ class Shelf:
         """Use `root`. Whoever owns it makes it if it is missing, and puts a ledger aside that
         cannot be read; anybody else gets LedgerDamaged."""
         self.root, self._world = root, world
+        self._asides = root / "damaged"
         for name in ("blobs", "partial", PACKS, "damaged"):
             (root / name).mkdir(parents=True, exist_ok=True)
         self.claims = Claims(root / "claims")
@@ -107,7 +109,7 @@ class Shelf:
         return self.root / "partial" / f"{blob.hex()}.have"
 
     def aside(self, blob: BlobId) -> Path:
-        return self.root / "damaged" / blob.hex()
+        return self._asides / blob.hex()
 
     def copy_path(self) -> Path:
         """Return a new name for a local file that is being adopted."""
@@ -207,8 +209,9 @@ class Shelf:
             self._world.files.publish_many(pairs, mode=0o444)
         now_ms = self._world.clock.now_ms()
         self.ledger.record(scans, origin, now_ms)
-        for partial in batch:  # what was damaged is repaired
-            self._world.files.remove(self.aside(partial.ref.blob))
+        if any(self._asides.iterdir()):
+            for partial in batch:  # what was damaged is repaired
+                self._world.files.remove(self.aside(partial.ref.blob))
         return [Held(partial.ref, now_ms, origin) for partial in batch]
 
     def commit_small(self, batch: Sequence[tuple[SmallPartial, bytes]]) -> list[Held]:

@@ -183,6 +183,14 @@ class BlobStore(Protocol):
         """
         ...
 
+    def receive(self, ref: BlobRef, chunks: ChunkList, data: bytes) -> Partial:
+        """Verify a blob that came as a whole; return a partial of it that lacks nothing.
+
+        It is to be given to `finish_many`, and is gone if that fails. Raises as `begin` and
+        `Partial.write` do.
+        """
+        ...
+
     def resume(self, ref: BlobRef) -> Partial | None:
         """Return the partial that an earlier run left, needing no peer; None if there is none."""
         ...

@@ -59,6 +59,7 @@ class Documents:
         """`updates` gives all updates of a document, `new_client_id` a number never used before."""
         self._updates, self._new_client_id, self._max = updates, new_client_id, bytes_max
         self._loaded: OrderedDict[Place, _Loaded] = OrderedDict()
+        self._bytes = 0  # of all that are loaded
         # Client ids live as long as this process (invariant I4: to use one again after losing what
         # was written under it would make replicas diverge silently), so that a document does not
         # collect one for each time that it was loaded.
@@ -72,6 +73,7 @@ class Documents:
         if loaded is None:
             client = self._overwriters.setdefault(place, self._new_client_id())
             loaded = self._loaded[place] = _Loaded(self._updates(number, document), client)
+            self._bytes += loaded.bytes
             self.trim(frozenset((place,)))  # others can be loaded again, with what is staged
         self._loaded.move_to_end(place)
         return loaded.replica
@@ -97,7 +99,7 @@ class Documents:
     def overwrite(self, number: int, document: int, entries: Mapping[str, bytes]) -> bytes:
         """Return an update that writes entries, whether their keys are there or not."""
         update = self.get(number, document).insert(entries)
-        self._loaded[number, document].bytes += len(update)
+        self._grew(self._loaded[number, document], len(update))
         return update
 
     def note(self, number: int, document: int, update: Update) -> None:
@@ -105,21 +107,28 @@ class Documents:
         loaded = self._loaded.get((number, document))
         if loaded is not None:
             loaded.replica.absorb(update)
-            loaded.bytes += len(update.data)
+            self._grew(loaded, len(update.data))
+
+    def _grew(self, loaded: _Loaded, size_bytes: int) -> None:
+        loaded.bytes += size_bytes
+        self._bytes += size_bytes
 
     def trim(self, pinned: frozenset[Place]) -> None:
         """Let go of what is over the bound, but for the root and the pinned (uncommitted) ones."""
-        total = sum(loaded.bytes for loaded in self._loaded.values())
+        if self._bytes <= self._max:
+            return
         for place in list(self._loaded):
-            if total <= self._max:
+            if self._bytes <= self._max:
                 return
             if place[0] != ROOT and place not in pinned:
-                total -= self._loaded.pop(place).bytes
+                self._bytes -= self._loaded.pop(place).bytes
 
     def forget(self, number: int, document: int) -> None:
         """Throw a document's memory away; the next use loads it from the journal.
 
         What was written into it may be lost, so its client ids are not used again.
         """
-        for known in (self._loaded, self._writers, self._overwriters):
+        loaded = self._loaded.pop((number, document), None)
+        self._bytes -= loaded.bytes if loaded is not None else 0
+        for known in (self._writers, self._overwriters):
             known.pop((number, document), None)

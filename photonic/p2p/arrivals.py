@@ -15,7 +15,7 @@ from photonic import limits
 from photonic.blobs.store import BlobStore, Held, Partial
 from photonic.errors import BlobCorrupt, PhotonicError, StoreFull
 from photonic.p2p import lane_messages as said
-from photonic.p2p.exchange import Answered, ChunkCame, Effect, ListCame, Refused, Wanted
+from photonic.p2p.exchange import Answered, ChunkCame, Effect, ListCame, Refused, Wanted, WholeCame
 from photonic.photos import BlobRef
 
 
@@ -56,9 +56,12 @@ class Arrivals:
                     return events, lie
         return events, None
 
-    def _store_one(self, effect: ListCame | ChunkCame) -> list[said.Event]:
+    def _store_one(self, effect: ListCame | ChunkCame | WholeCame) -> list[said.Event]:
         ref, is_big = effect.ref, effect.ref.size_bytes > limits.SMALL_BLOB_BYTES
         try:
+            if isinstance(effect, WholeCame):
+                self._complete.put(self._store.receive(ref, effect.chunks, effect.data))
+                return []  # it lands soon, or it does not
             partial = self._store.begin(ref, effect.chunks)
             if isinstance(effect, ChunkCame):
                 partial.write(effect.index, effect.data)
@@ -68,7 +71,7 @@ class Arrivals:
         except (PhotonicError, OSError) as error:
             return [said.Unstored(ref.blob, fault_of(error))]
         if not is_big:
-            return []  # it lands soon, or it does not
+            return []
         if isinstance(effect, ChunkCame):
             return [said.Stored(ref.blob, effect.index)]
         return [_begun(partial)]

@@ -13,7 +13,7 @@ what to ask of whom (planner.py), timeouts (fetching.py), proof that the answere
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
@@ -86,6 +86,21 @@ class ChunkCame:
 
 
 @dataclass(frozen=True, slots=True)
+class WholeCame:
+    """All bytes of a small blob, with the right chunk list. Their hashes are not checked yet."""
+
+    ref: BlobRef
+    chunks: ChunkList
+    data: bytes
+
+    def pieces(self) -> Iterator[tuple[int, memoryview]]:
+        """Yield the chunks, each with its index."""
+        view, offsets = memoryview(self.data), self.chunks.offsets
+        for index in range(len(self.chunks)):
+            yield index, view[offsets[index] : offsets[index + 1]]
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """The peer does not hold the blob, or (`is_busy`) not for us now. Nothing more comes."""
 
@@ -100,7 +115,7 @@ class Answered:
     wanted: Wanted
 
 
-Effect = ListCame | ChunkCame | Refused | Answered
+Effect = ListCame | ChunkCame | WholeCame | Refused | Answered
 
 
 class Arriving(Protocol):
@@ -152,6 +167,11 @@ class Asker:
         """Return what was asked and is not completely answered, oldest first."""
         return tuple(asked.wanted for asked in self._open)
 
+    @property
+    def is_owed(self) -> bool:
+        """Whether something was asked and is not completely answered."""
+        return bool(self._open)
+
     def ask(self, wanted: Wanted, bytes_s: int | None = None) -> Question:
         """Return the question to send. At most `limits.REQUESTS_PIPELINED_MAX` may be open.
 
@@ -185,12 +205,12 @@ class Asker:
                 return [ListCame(ref, _decoded(ref, raw)), Answered(wanted)]
             case GiveBlob(_, raw, data), WholeWanted(ref) as wanted:
                 self._open.popleft()
-                return [*_whole(ref, _decoded(ref, raw), data), Answered(wanted)]
+                return [_whole(ref, _decoded(ref, raw), data), Answered(wanted)]
             case GiveBlobLz4(_, raw, size_bytes, packed), WholeWanted(ref) as wanted:
                 self._open.popleft()
                 _check_size(ref, ref.size_bytes, size_bytes)
                 data = decompressed(packed, size_bytes)
-                return [*_whole(ref, _decoded(ref, raw), data), Answered(wanted)]
+                return [_whole(ref, _decoded(ref, raw), data), Answered(wanted)]
             case GiveChunk(_, index, data), ChunksWanted() as wanted:
                 _check_turn(asked, wanted, index, len(data))
                 return self._chunk(asked, wanted, index, data)
@@ -227,14 +247,9 @@ def _decoded(ref: BlobRef, raw: bytes) -> ChunkList:
     return chunks
 
 
-def _whole(ref: BlobRef, chunks: ChunkList, data: bytes) -> list[Effect]:
+def _whole(ref: BlobRef, chunks: ChunkList, data: bytes) -> WholeCame:
     _check_size(ref, ref.size_bytes, len(data))
-    view, offsets = memoryview(data), chunks.offsets
-    pieces = [
-        ChunkCame(ref, chunks, index, view[offsets[index] : offsets[index + 1]])
-        for index in range(len(chunks))
-    ]
-    return [ListCame(ref, chunks), *pieces]
+    return WholeCame(ref, chunks, data)
 
 
 class Giver:

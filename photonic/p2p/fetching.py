@@ -29,6 +29,7 @@ from photonic.p2p.exchange import (
     ListCame,
     Refused,
     Wanted,
+    WholeCame,
     cost_bytes,
 )
 from photonic.p2p.rates import Direction
@@ -260,6 +261,11 @@ def store_effects(
             partial = store.begin(effect.ref, effect.chunks)
             if isinstance(effect, ListCame):
                 outcomes.append(Began(effect.ref, partial))
+            elif isinstance(effect, WholeCame):
+                outcomes.append(Began(effect.ref, partial))
+                for index, data in effect.pieces():
+                    partial.write(index, data)
+                    outcomes.append(Stored(effect.ref, index, len(data)))
             else:
                 partial.write(effect.index, effect.data)
                 outcomes.append(Stored(effect.ref, effect.index, len(effect.data)))

@@ -24,7 +24,7 @@ from photonic.errors import (
     PhotonicError,
     StreamBroken,
 )
-from photonic.ids import NodeId, peer_id
+from photonic.ids import BlobId, NodeId, peer_id
 from photonic.p2p.bandwidth import keep_parallel, open_needs
 from photonic.p2p.endgame import Owed, endgame
 from photonic.p2p.exchange import ChunksWanted, Wanted, cost_bytes
@@ -105,6 +105,19 @@ class _Peer:
         )
 
 
+def bringer(streams: Sequence[Fetching], blob: BlobId) -> Fetching:
+    """Return the stream to ask for more of a blob: the one that brings it, or the least busy.
+
+    What comes over one stream comes in order, and what comes in order need not be read again to
+    know that the whole is right. But no stream starves for it.
+    """
+    least = min(streams, key=lambda s: (s.in_flight_bytes, len(s.questions)))
+    if least.in_flight_bytes < limits.LANE_STARVED_BYTES:
+        return least
+    last = (s for s in streams if s.questions and s.questions[-1][0].ref.blob == blob)
+    return next(last, least)
+
+
 class Holders:
     """All peers of one engine. Its methods run on the event loop's thread."""
 
@@ -157,7 +170,8 @@ class Holders:
     def hand_out(self, jobs: Jobs) -> None:
         """Ask whoever has room for questions, in the order of the jobs."""
         now_s = anyio.current_time()
-        budgets = self._budgets()
+        questions = self._width.streams * limits.REQUESTS_PIPELINED_MAX
+        budgets = {n: b for n, b in self._budgets().items() if b.is_worth_planning(questions)}
         free_bytes = limits.FETCH_BYTES_IN_FLIGHT_MAX - self.in_flight_bytes
         bandwidth = self._throttle.bandwidth
         parallel = bandwidth.parallel
@@ -197,12 +211,12 @@ class Holders:
             self._stream_for(assignment).ask(assignment.wanted)
 
     def _stream_for(self, assignment: Assignment) -> Fetching:
-        """Return the least busy stream to the peer, or a new one while there may be more."""
+        """Return the stream to ask on: a new one while there may be more and none is idle."""
         peer = self._peers[assignment.node]
         idlest = min(peer.streams, key=lambda s: len(s.questions), default=None)
         may_open = len(peer.streams) < self._width.streams
         if idlest is not None and not (idlest.questions and may_open):
-            return min(peer.streams, key=lambda s: (s.in_flight_bytes, len(s.questions)))
+            return bringer(peer.streams, assignment.wanted.ref.blob)
         fetch = self._new_stream(assignment.node)
         peer.streams.append(fetch)
         self._tasks.start_soon(self._fetch, fetch)

@@ -1,20 +1,20 @@
-"""The fetching end of a lane: one thread asks and reads, another verifies and writes.
+"""The fetching end of a lane: one thread asks, reads, and stores what it read.
 
-Blocking. The reader keeps reading while the writer waits for the disk, as far as
-`limits.LANE_AHEAD_MESSAGES` reaches. What passes the exchange has the right place and size; its
-hash is judged by the store's door. Both threads end together, with what ended the first of them.
+Blocking. What comes while it writes waits in the socket's buffers, and another lane reads on: a
+thread of its own for the writing cost more than it brought (both wait for the interpreter's lock).
+What passes the exchange has the right place and size; its hash is judged by the store's door.
+However a lane ends, what was read of it by then is stored.
 """
 
 from __future__ import annotations
 
 import os
-import queue
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from photonic import limits, wire
-from photonic.errors import PhotonicError, StreamBroken
+from photonic.errors import StreamBroken
 from photonic.p2p.blob_messages import Answer
 from photonic.p2p.exchange import Asker, Effect, Wanted
 from photonic.p2p.lane_sockets import FrameSource, Socket, is_readable
@@ -32,17 +32,13 @@ class LaneFetch:
         keep: Callable[[Sequence[Effect], int], None],
         allowance: Allowance,
     ) -> None:
-        """`keep` stores what came, of so many bytes, on a thread of its own."""
+        """`keep` stores what came, of so many bytes."""
         self._lane, self._keep_some, self._allowance = lane, keep, allowance
         self._asker, self._turnstile = Asker(), Turnstile(allowance, self._wake)
-        self._came: queue.Queue[tuple[list[Effect], int] | None] = queue.Queue(
-            limits.LANE_AHEAD_MESSAGES
-        )
         self._woken, self._waker = os.pipe()
         os.set_blocking(self._waker, False)
         self._waking = threading.Lock()  # else a late one might write into whatever came after
         self._is_over = False
-        self._error: BaseException | None = None
 
     def ask(self, wanted: Sequence[Wanted]) -> None:
         """Ask these next; never waits."""
@@ -59,29 +55,21 @@ class LaneFetch:
             os.write(self._waker, _WAKE)
 
     def run(self) -> None:
-        """Fetch until stopped. Raises StreamBroken, OSError, FrameInvalid, BlobCorrupt."""
-        keeper = threading.Thread(target=self._keep, name="keeping")
-        keeper.start()
+        """Fetch until stopped. Raises StreamBroken, OSError, FrameInvalid, PhotonicError."""
         try:
             self._read()
-        except BaseException as error:  # noqa: BLE001 - raised when both threads have ended
-            self._error = self._error or error
         finally:
             self._turnstile.close()
-            self._came.put(None)
-            keeper.join()
             with self._waking:
                 os.close(self._waker)
                 self._waker = -1
             os.close(self._woken)
-        if self._error is not None:
-            raise self._error
 
     def _read(self) -> None:
         source = FrameSource(self._lane)
-        while not self._is_over and self._error is None:
+        while not self._is_over:
             self._send_questions()
-            is_owed = bool(self._asker.unanswered())
+            is_owed = self._asker.is_owed
             wait_s = limits.FETCH_STALL_S if is_owed else limits.LANE_IDLE_S
             has_answer, is_woken = is_readable(self._lane, wait_s, self._woken)
             if is_woken:
@@ -96,7 +84,7 @@ class LaneFetch:
                 source.read()
                 self._take_in(source)
         with suppress(StreamBroken, OSError):  # stopped: what came by then is not asked for again
-            while self._error is None and is_readable(self._lane, 0.0)[0]:
+            while is_readable(self._lane, 0.0)[0]:
                 source.read()
                 self._take_in(source)
 
@@ -112,33 +100,12 @@ class LaneFetch:
     def _take_in(self, source: FrameSource) -> None:
         effects: list[Effect] = []
         size_bytes = 0
-        while source.has_frame():
-            body = source.take()
-            size_bytes += len(body)
-            effects += self._asker.handle(wire.decode(body, Answer))  # type: ignore[arg-type]
-        self._turnstile.came(effects, size_bytes)
-        if effects:
-            self._came.put((effects, size_bytes))
-
-    def _keep(self) -> None:
-        """Store what came, to the last of it: how a lane ended says nothing about what it brought.
-
-        After an error of the store's door nothing more is stored, and the reader ends.
-        """
-        is_over = is_refused = False
-        while not is_over:
-            effects: list[Effect] = []
-            size_bytes = 0
-            while not is_over and (not effects or not self._came.empty()):
-                some = self._came.get()
-                is_over = some is None
-                if some is not None:
-                    effects += some[0]
-                    size_bytes += some[1]
-            if is_refused or not effects:
-                continue
-            try:
+        try:
+            while source.has_frame():
+                body = source.take()
+                size_bytes += len(body)
+                effects += self._asker.handle(wire.decode(body, Answer))  # type: ignore[arg-type]
+        finally:  # whatever is wrong with one answer, those before it were right
+            self._turnstile.came(effects, size_bytes)
+            if effects:
                 self._keep_some(effects, size_bytes)
-            except (PhotonicError, OSError) as error:
-                is_refused, self._error = True, error
-                self._wake()

@@ -85,6 +85,16 @@ class Budget:
     score: Score = NEW
     batch_bytes: int = limits.REQUEST_BYTES_MAX  # in one question, or one chunk
 
+    def is_worth_planning(self, questions_max: int) -> bool:
+        """Whether there is so much room that it is worth looking for what to ask.
+
+        Each arrival makes a little room; to plan for each would cost more than what is asked.
+        """
+        window_bytes = self.free_bytes + self.in_flight_bytes
+        has_bytes = limits.PLAN_ROOM_SHARE * self.free_bytes >= window_bytes
+        has_questions = limits.PLAN_ROOM_SHARE * self.free_questions >= questions_max
+        return not self.in_flight_bytes or (has_bytes and has_questions)
+
     def has_room(self, now_s: float) -> bool:
         """Whether the peer may be asked anything now."""
         if self.free_questions <= 0 or self.free_bytes <= 0:

@@ -86,15 +86,10 @@ class Transfers:
         self._lanes = lanes
         self._trouble = Trouble(announce, pace.disk_recheck_s)
         self._wanting = Wanting(
-            wants,
-            store,
-            self._jobs,
-            self._trouble,
+            wants, store, self._jobs, self._trouble,
             lambda: self._holders.reachable(),  # noqa: PLW0108 - it comes next
-            self._threads,
-            pace.disk_recheck_s,
-            resumes=lanes is None,  # else the carrier does
-        )
+            self._threads, pace.disk_recheck_s, resumes=lanes is None,  # else the carrier does
+        )  # fmt: skip
         self._is_paused = False
         self._link = LinkPace()
         self._carried: list[said.Fate] = []  # what the carrier did with whole blobs
@@ -116,6 +111,7 @@ class Transfers:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._holders.run)
             tasks.start_soon(self._landing.run)
+            tasks.start_soon(self._wanting.telling.run)
             tasks.start_soon(self._landing.run)  # a big file's fsync holds up no small ones
             task_status.started()
             while True:
@@ -128,13 +124,13 @@ class Transfers:
                     await self._look_at_wants()
                 await self._look_at_disk()
                 self._holders.leave_slow_streams(self._jobs)
-                await self._note_carried()
+                self._note_carried()
                 self._look_at_link()
                 if self._may_ask():
                     await self._hand_out()
 
     def _may_ask(self) -> bool:
-        is_shut = self._is_paused or self._trouble.is_disk_shut
+        is_shut = self._is_paused or self._trouble.is_disk_shut or self._wanting.telling.is_full
         return not is_shut and (self._lanes is None or self._lanes.is_ready)
 
     async def _look_at_wants(self) -> None:
@@ -248,7 +244,7 @@ class Transfers:
                 self.counters.lanes_refused += 1
                 log.info("somebody was not let in to a lane: %s", reason)
 
-    async def _note_carried(self) -> None:
+    def _note_carried(self) -> None:
         """Take in which blobs the carrier landed, and which it could not."""
         events, self._carried = self._carried, []
         jobs = {event.blob: self._jobs.get(BlobId(event.blob)) for event in events}
@@ -258,7 +254,7 @@ class Transfers:
             if isinstance(event, said.Landed) and (job := jobs[event.blob]) is not None
         ]
         self.counters.blobs_received += len(landed)
-        await self._wanting.tell_arrived(landed)
+        self._wanting.telling.add(landed)
         for event in events:
             job = jobs[event.blob]
             if job is None:
@@ -338,7 +334,7 @@ class Transfers:
         """Hear which blobs are held now, and which are not, and why."""
         held = [partial.ref for partial, result in outcomes if isinstance(result, Held)]
         self.counters.blobs_received += len(held)
-        await self._wanting.tell_arrived(held)
+        self._wanting.telling.add(held)
         for partial, result in outcomes:
             job = self._jobs.get(partial.ref.blob)
             if job is None:

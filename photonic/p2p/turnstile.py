@@ -14,7 +14,15 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from photonic import limits
-from photonic.p2p.exchange import Answered, ChunkCame, Effect, Refused, Wanted, cost_bytes
+from photonic.p2p.exchange import (
+    Answered,
+    ChunkCame,
+    Effect,
+    Refused,
+    Wanted,
+    WholeCame,
+    cost_bytes,
+)
 
 
 class Allowance(NamedTuple):
@@ -88,7 +96,7 @@ class Turnstile:
         """Set the guesses right, by what came in so many bytes."""
         more_bytes = size_bytes
         for effect in effects:
-            if isinstance(effect, ChunkCame):
+            if isinstance(effect, ChunkCame | WholeCame):
                 self._plain_bytes += len(effect.data)
             elif isinstance(effect, Answered | Refused):  # they come in the order of the questions
                 more_bytes -= self._guessed_bytes.popleft()

@@ -21,6 +21,7 @@ from photonic.ids import BlobId, NodeId
 from photonic.p2p.jobs import Job, Jobs
 from photonic.p2p.planner import Position, Want, WantPage, WantsAsked
 from photonic.p2p.rounds import Rounds
+from photonic.p2p.telling import Telling
 from photonic.p2p.trouble import Trouble
 from photonic.photos import BlobRef
 
@@ -66,6 +67,7 @@ class Wanting:
         self._reachable, self._threads = reachable, threads
         self._pause_s, self._resumes = pause_s, resumes
         self.rounds = Rounds()
+        self.telling = Telling(self.tell_arrived)
         self.previews_first = False
 
     def put_previews_first(self, is_slow: bool) -> None:
@@ -107,7 +109,11 @@ class Wanting:
         self, page: WantPage, begin: Position, reachable: frozenset[NodeId]
     ) -> list[Job]:
         now_s = anyio.current_time()
-        wants = [want for want in page.wants if not self._is_resting(want, reachable, now_s)]
+        wants = [
+            want
+            for want in page.wants
+            if want.ref.blob not in self.telling and not self._is_resting(want, reachable, now_s)
+        ]
         fresh = [want.ref for want in wants if self._jobs.get(want.ref.blob) is None]
         held, looked_up = await anyio.to_thread.run_sync(
             self._look_up, fresh, limiter=self._threads

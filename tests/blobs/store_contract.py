@@ -264,6 +264,46 @@ class StoreContract:
         assert partial.finish() == held
         assert store.partials() == ()
 
+    @pytest.mark.parametrize("size_bytes", [0, 1_000, 70_000, 300_000])
+    def test_a_blob_that_comes_as_a_whole_is_held_when_it_is_finished(
+        self, tmp_path: Path, size_bytes: int
+    ) -> None:
+        store, data = self.make(tmp_path), noise(size_bytes)
+        found = scan_bytes(data)
+        one, two = (store.receive(found.ref, found.chunks, data) for _ in range(2))
+        assert not store.has(found.ref.blob)
+        assert one.missing_bytes == two.missing_bytes == 0
+        (first,), (second,) = store.finish_many([one]), store.finish_many([two])
+        assert isinstance(first, Held)
+        assert first == second
+        assert first.origin is Origin.RECEIVED
+        assert store.read(found.ref.blob) == data
+        assert not store.partials()
+
+    def test_a_whole_that_is_wrong_is_refused_before_anything_is_kept(self, tmp_path: Path) -> None:
+        store, data = self.make(tmp_path), noise(300_000)
+        found, other = scan_bytes(data), scan_bytes(noise(300_000, 1))
+        with pytest.raises(BlobCorrupt):
+            store.receive(found.ref, found.chunks, data[:-1] + b"\0")
+        with pytest.raises(BlobCorrupt):
+            store.receive(found.ref, other.chunks, data)
+        lying = BlobRef(ABSENT, len(data), found.ref.chunks)
+        (refused,) = store.finish_many([store.receive(lying, found.chunks, data)])
+        assert isinstance(refused, BlobCorrupt)
+        assert not store.has(ABSENT)
+        assert not store.has(found.ref.blob)
+        assert not list(store.refs())
+
+    def test_a_whole_completes_what_is_begun(self, tmp_path: Path) -> None:
+        store, data = self.make(tmp_path), noise(900_000)
+        found = scan_bytes(data)
+        begun = store.begin(found.ref, found.chunks)
+        begun.write(0, pieces(data, found)[0])
+        partial = store.receive(found.ref, found.chunks, data)
+        assert isinstance(store.finish_many([partial])[0], Held)
+        assert store.read(found.ref.blob) == data
+        assert not store.partials()
+
     def test_verifying_moves_the_time(self, tmp_path: Path) -> None:
         store = self.make(tmp_path)
         held = store.put(BIG)

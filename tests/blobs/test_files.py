@@ -41,7 +41,7 @@ def test_a_blob_is_one_plain_read_only_file(tmp_path: Path) -> None:
     store = FileStore.open(tmp_path, World())
     blob = store.put(BIG).ref.blob
     name = blob.hex()
-    path = tmp_path / "blobs" / name[:2] / name[2:4] / name
+    path = tmp_path / "blobs" / name[:2] / name
     assert store.path(blob) == path
     assert path.read_bytes() == BIG
     assert path.stat().st_mode & 0o777 == 0o444

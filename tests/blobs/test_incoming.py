@@ -49,7 +49,7 @@ def write_all(store: FileStore) -> None:
 
 def final(folder: Path) -> Path:
     name = FOUND.ref.blob.hex()
-    return folder / "blobs" / name[:2] / name[2:4] / name
+    return folder / "blobs" / name[:2] / name
 
 
 def test_a_blob_that_is_cut_in_two_ways_is_not_written_by_both(tmp_path: Path) -> None:

@@ -191,7 +191,7 @@ def test_a_ledger_of_the_version_before_learns_what_it_lacks(tmp_path: Path) -> 
     db.close()
     for one, data in ((found, OLD), (small, b"small")):
         name = one.ref.blob.hex()
-        file = tmp_path / "blobs" / name[:2] / name[2:4] / name
+        file = tmp_path / "blobs" / name[:2] / name
         file.parent.mkdir(parents=True)
         file.write_bytes(data)
 

@@ -31,7 +31,7 @@ from photonic.p2p.blob_messages import (
     Question,
 )
 from photonic.p2p.compression import Compressor, Speed, decompressed, is_compressed, pays
-from photonic.p2p.exchange import Asker, ChunkCame, ChunksWanted, WholeWanted
+from photonic.p2p.exchange import Asker, ChunkCame, ChunksWanted, WholeCame, WholeWanted
 from photonic.world import World
 from tests.blobs.samples import jpeg, noise, tiff
 from tests.p2p.transfer_cluster import decode_answer
@@ -103,7 +103,12 @@ def test_what_shrinks_goes_compressed_over_a_slow_wire_and_comes_out_as_it_was(d
     answers = answered(data, question, compressor(SLOW_BYTES_S))
     assert all(isinstance(answer, GiveBlobLz4 | GiveChunkLz4) for answer in answers)
     assert size_of(answers) < 0.7 * len(data)
-    came = [e for answer in answers for e in asker.handle(answer) if isinstance(e, ChunkCame)]
+    came = [
+        e
+        for answer in answers
+        for e in asker.handle(answer)
+        if isinstance(e, ChunkCame | WholeCame)
+    ]
     assert b"".join(effect.data for effect in came) == data
 
 

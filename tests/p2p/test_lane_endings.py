@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import pytest
 
 from photonic import limits, wire
-from photonic.errors import StreamBroken
-from photonic.p2p.blob_messages import Question
+from photonic.errors import FrameInvalid, StreamBroken
+from photonic.p2p.blob_messages import AskBlob, Missing, Question
 from photonic.p2p.exchange import Effect
 from photonic.p2p.lane_messages import Answered
 from tests.p2p.test_lane_faults import SMALL, Fetcher, honest, whole
@@ -20,25 +20,21 @@ COUNT = 6
 WITHIN_S = 10.0
 
 
-class Watched(socket.socket):
-    """A socket that gives an answer at a time, and says when its end was read."""
+class Slow(socket.socket):
+    """A socket that gives an answer at a time."""
 
     def __init__(self, inner: socket.socket) -> None:
         super().__init__(fileno=inner.detach())
-        self.end_was_read = threading.Event()
 
     def recv_into(self, window: memoryview) -> int:  # type: ignore[override]
-        count = super().recv_into(window[: len(SMALL)])
-        if not count:
-            self.end_was_read.set()
-        return count
+        return super().recv_into(window[: len(SMALL)])
 
 
 @contextmanager
-def answered(*, hangs_up: bool) -> Iterator[tuple[Watched, threading.Event]]:
+def answered(*, hangs_up: bool) -> Iterator[tuple[Slow, threading.Event]]:
     """Give a lane whose peer answers COUNT questions at once, and an event: all is on its way."""
     near, theirs = socket.socketpair()
-    ours, sent, over = Watched(near), threading.Event(), threading.Event()
+    ours, sent, over = Slow(near), threading.Event(), threading.Event()
 
     def answer() -> None:
         reader, frames = wire.FrameReader(), list[bytes]()
@@ -62,44 +58,44 @@ def answered(*, hangs_up: bool) -> Iterator[tuple[Watched, threading.Event]]:
         thread.join()
 
 
-class Patient(Fetcher):
-    """Keeps nothing before something has happened."""
-
-    def wait(self) -> None:
-        """Wait for it; done once."""
-
-    def keep(self, effects: Sequence[Effect], size_bytes: int) -> None:
-        self.wait()
-        super().keep(effects, size_bytes)
-
-    @property
-    def answers(self) -> int:
-        return sum(isinstance(event, Answered) for event in self.told)
+def answers(fetcher: Fetcher) -> int:
+    return sum(isinstance(event, Answered) for event in fetcher.told)
 
 
 def test_what_was_read_before_the_end_is_kept() -> None:
     with answered(hangs_up=True) as (lane, _):
-        fetcher = Patient(lane)
-        fetcher.wait = lambda: assert_set(lane.end_was_read)  # type: ignore[method-assign]
+        fetcher = Fetcher(lane)
         with pytest.raises(StreamBroken):
             fetcher.run(*[whole(SMALL) for _ in range(COUNT)])
-    assert fetcher.answers == COUNT
+    assert answers(fetcher) == COUNT
 
 
-def test_what_was_here_unread_when_it_was_stopped_is_kept(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(limits, "LANE_AHEAD_MESSAGES", 1)  # else there is nothing unread
-    with answered(hangs_up=False) as (lane, sent):
-        fetcher = Patient(lane)
+def test_what_was_read_before_a_lie_is_kept() -> None:
+    near, theirs = socket.socketpair()
+    with near, theirs:
+        fetcher = Fetcher(near)
+        ref = whole(SMALL).ref
+        right = [said for n in (1, 2) for said in honest(AskBlob(n, ref.blob, ref.chunks))]
+        lie = Missing(17)
+        theirs.sendall(b"".join(wire.frame(wire.encode(said)) for said in [*right, lie]))
+        with pytest.raises(FrameInvalid):
+            fetcher.run(*[whole(SMALL) for _ in range(COUNT)])
+    assert answers(fetcher) == 2
 
-        def stop() -> None:
+
+def test_what_was_here_unread_when_it_was_stopped_is_kept() -> None:
+    class Stopped(Fetcher):
+        """Stops when the first answer is here, and all of them are on their way."""
+
+        def keep(self, effects: Sequence[Effect], size_bytes: int) -> None:
             assert_set(sent)
-            fetcher.fetch.stop()
+            self.fetch.stop()
+            super().keep(effects, size_bytes)
 
-        fetcher.wait = stop  # type: ignore[method-assign]
+    with answered(hangs_up=False) as (lane, sent):
+        fetcher = Stopped(lane)
         fetcher.run(*[whole(SMALL) for _ in range(COUNT)])
-    assert fetcher.answers == COUNT
+    assert answers(fetcher) == COUNT
 
 
 def assert_set(event: threading.Event) -> None:

@@ -263,3 +263,16 @@ def test_wants_are_ordered_and_each_blob_is_there_once() -> None:
     one = Want(BlobRef(BlobId(bytes(32)), 1, bytes(32)), "a", (2, "b"), frozenset())
     other = replace(one, ref=BlobRef(BlobId(b"\1" * 32), 1, bytes(32)), priority=(1, "z"))
     assert in_order([one, other, replace(one, priority=(3, ""))]) == [other, one]
+
+
+@given(st.integers(0, 100), st.integers(0, 100), st.integers(0, 256))
+def test_a_peer_is_not_planned_for_until_it_has_some_room(
+    free: int, in_flight: int, questions: int
+) -> None:
+    budget = Budget(free, questions, in_flight)
+    is_worth = budget.is_worth_planning(256)
+    if not in_flight:
+        assert is_worth, "a peer that brings nothing is asked, however little it may be"
+    else:
+        share = 1 / limits.PLAN_ROOM_SHARE
+        assert is_worth == (free >= share * (free + in_flight) and questions >= share * 256)

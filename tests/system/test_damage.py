@@ -24,7 +24,7 @@ def make_photo(folder: Path) -> bytes:
 
 
 def stored(node: Daemon, photo: str) -> Path:
-    return node.home / "blobs" / "blobs" / photo[:2] / photo[2:4] / photo
+    return node.home / "blobs" / "blobs" / photo[:2] / photo
 
 
 def holds(node: Daemon, photo: str, holder: str) -> bool:
