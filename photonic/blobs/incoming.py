@@ -159,8 +159,12 @@ class Incoming:
             check_chunk(ref, chunks, index, view[chunks.offsets[index] : chunks.offsets[index + 1]])
         self.check_room(len(data))
         staged = self.file(Scan(ref, chunks), self._shelf.copy_path(), is_staged=True)
-        with self._shelf.naming_full(len(data)):
-            self._world.files.write_at(staged.path, 0, data)
+        try:
+            with self._shelf.naming_full(len(data)):
+                self._world.files.write_at(staged.path, 0, data)
+        except (PhotonicError, OSError):
+            self._world.files.remove(staged.path)
+            raise
         staged.vouch(BlobId(digest(data)))
         return staged
 
@@ -260,8 +264,8 @@ class Incoming:
 
     def _failed(self, one: FilePartial) -> None:
         """Let a partial that did not become held be finished once more, if it still can be."""
-        if one.is_staged and one.origin is Origin.RECEIVED:
-            self._discard(one)  # nobody goes on with it: it comes again
+        if one.is_staged:
+            self._discard(one)  # nobody goes on with it, and the disk may be full: it comes again
         elif one.path.exists():
             one.doubt()
         else:  # it has its final name: whoever begins it looks whether that is all it needs

@@ -9,6 +9,7 @@
     ROOT/damaged/<64 hex digits>       what failed a later verification: kept, not held
     ROOT/ledger.sqlite3                what is held; made again by `rebuild`
     ROOT/ledger.incomplete             there until that is done
+    ROOT/blobs.flat                    there once no blob lies deeper, as an older photonic had it
     ROOT/claims                        locked by the processes that use the store (claims.py)
 
 The order: bytes verified, intent in the ledger, fsync of the file, rename, fsync of the folder,
@@ -61,7 +62,7 @@ class Shelf:
         for name in ("blobs", "partial", PACKS, "damaged"):
             (root / name).mkdir(parents=True, exist_ok=True)
         self.claims = Claims(root / "claims")
-        self._incomplete = root / "ledger.incomplete"
+        self._incomplete, self._flat = root / "ledger.incomplete", root / "blobs.flat"
         path = root / LEDGER
         if owns and not path.exists() and self._has_blobs():
             world.files.write_durable(self._incomplete, b"")
@@ -228,6 +229,7 @@ class Shelf:
     def settle(self) -> None:
         """Finish or undo what a crash interrupted; run it before anything else, and alone."""
         self.ledger.sync()
+        self._bring_up()
         for blob in self.ledger.retracted():
             self._world.files.remove(self.final(blob))
             self.ledger.forget(blob)
@@ -245,6 +247,19 @@ class Shelf:
             self._world.files.remove(path)
         self.packs.compact_all()
 
+    def _bring_up(self) -> None:
+        """Give files that an older photonic kept one folder deeper (blobs/ab/cd) their places."""
+        if self._flat.exists():
+            return
+        for folder in sorted((self.root / "blobs").glob("[0-9a-f][0-9a-f]/[0-9a-f][0-9a-f]")):
+            names = [path for path in folder.iterdir() if _HEX.fullmatch(path.name)]
+            pairs = [(path, self.final(BlobId(bytes.fromhex(path.name)))) for path in names]
+            if pairs:
+                self._world.files.publish_many(pairs, mode=0o444)
+            with suppress(OSError):  # something else is in it
+                folder.rmdir()
+        self._world.files.write_durable(self._flat, b"")
+
     def take_up(self, found: Scan, origin: Origin = Origin.RECEIVED) -> bool:
         """Hold what has its final name and is not entered as held, unless its bytes are wrong.
 
@@ -255,7 +270,7 @@ class Shelf:
         if hash_file(path) != found.ref.blob:
             self.put_aside(path, found.ref.blob)
             return False
-        for part in (path, path.parent, path.parent.parent, self.root / "blobs"):
+        for part in (path, path.parent, self.root / "blobs"):
             self._world.files.sync(part)
         self.ledger.record([found], origin, self._world.clock.now_ms())
         return True

@@ -101,6 +101,8 @@ class Story:
         self.ever_rotten: set[BlobId] = set()
         self.stored: dict[BlobId, set[int]] = {}  # chunks of partials that a kill leaves there
         self.owner, self.carrier = self._open(), self._attach()
+        for number in (0, 2, 3, 4):
+            self._told(self.owner.put(DATA[number]))
 
     def _open(self) -> FileStore:
         self.lives += 1
@@ -245,6 +247,7 @@ class Story:
         verdicts = self.owner.verify_many([ref.blob for ref in self.owner.refs()])
         assert [verdict for verdict in verdicts if verdict.error] == []
         assert {damage.blob for damage in self.owner.damaged()} <= self.ever_rotten
+        self.promised |= held  # whoever asks now is told so
 
     def end(self) -> None:
         """Let everything come, and the ledger be lost: all of it is there again."""

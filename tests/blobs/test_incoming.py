@@ -256,6 +256,21 @@ def test_what_got_its_name_before_a_batch_failed_is_not_fetched_again(tmp_path: 
     assert store.partials() == ()
 
 
+def test_a_copy_that_cannot_be_held_takes_no_room(tmp_path: Path) -> None:
+    disk = HalfFull()
+    store = FileStore.open(tmp_path / "store", World(files=disk))
+    staged = []
+    for seed in range(3):
+        source = tmp_path / str(seed)
+        source.write_bytes(noise(200_000, seed))
+        staged.append(store.stage(source))
+    disk.is_full = True
+    assert all(isinstance(result, StoreFull) for result in store.finish_many(staged))
+    assert list((tmp_path / "store" / "partial").iterdir()) == []
+    disk.is_full = False
+    assert [store.adopt(tmp_path / str(seed)).ref for seed in range(3)] == [p.ref for p in staged]
+
+
 def test_a_final_name_that_nobody_vouches_for_is_looked_at(tmp_path: Path) -> None:
     """For instance when the ledger was lost, and is being made again."""
     store = FileStore.open(tmp_path, World())

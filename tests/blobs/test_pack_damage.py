@@ -20,9 +20,9 @@ from photonic.errors import BlobDamaged, BlobMissing
 from photonic.ids import digest
 from photonic.world import SystemFiles, World
 from tests.blobs.damage import Fault, failing_reads, faults
+from tests.blobs.packing import SMALL, name, open_with, pack_files, receive
 from tests.blobs.samples import jpeg, noise
 from tests.blobs.store_contract import pieces
-from tests.blobs.test_packs import SMALL, name, open_with, pack_files, receive
 
 
 class NoNewFiles(SystemFiles):

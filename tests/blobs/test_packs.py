@@ -19,38 +19,10 @@ from photonic.blobs.ledger import Place
 from photonic.blobs.packs import HEAD_BYTES, Packs, entries
 from photonic.blobs.store import Origin
 from photonic.errors import BlobMissing, StoreFull
-from photonic.ids import BlobId, digest
+from photonic.ids import digest
 from photonic.world import SystemFiles, World
+from tests.blobs.packing import SMALL, name, open_with, pack_files, receive
 from tests.blobs.samples import noise
-from tests.blobs.store_contract import pieces
-
-SMALL = [noise(3_000 + 500 * seed, seed) for seed in range(20)]
-
-
-def open_with(folder: Path, datas: list[bytes] = SMALL) -> FileStore:
-    store = FileStore.open(folder, World())
-    receive(store, datas)
-    return store
-
-
-def receive(store: FileStore, datas: list[bytes]) -> None:
-    """Take blobs in as one batch."""
-    begun = []
-    for data in datas:
-        found = scan_bytes(data)
-        partial = store.begin(found.ref, found.chunks)
-        for index, piece in enumerate(pieces(data, found)):
-            partial.write(index, piece)
-        begun.append(partial)
-    store.finish_many(begun)
-
-
-def pack_files(folder: Path) -> list[Path]:
-    return sorted((folder / "packs").glob("*.pack"))
-
-
-def name(data: bytes) -> BlobId:
-    return BlobId(digest(data))
 
 
 def test_small_blobs_are_one_file_and_bigger_ones_are_their_own(tmp_path: Path) -> None:

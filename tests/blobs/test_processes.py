@@ -217,6 +217,37 @@ def test_two_processes_land_the_same_and_different_blobs_at_once(tmp_path: Path)
     check_store(tmp_path, {*shared, *own[0], *own[1]})
 
 
+HOLDER = """
+import sys
+from pathlib import Path
+from photonic.blobs.files import FileStore
+from photonic.world import World
+store = FileStore.open(Path(sys.argv[1]), World())
+store.put(b"held")
+print("held", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_what_a_killed_process_left_to_be_seen_is_made_durable_first(tmp_path: Path) -> None:
+    """What it was committing may be in the ledger's log, and not on the disk yet."""
+    victim = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+    )
+    assert victim.stdout is not None
+    assert victim.stdout.readline() == b"held\n"
+    victim.kill()
+    victim.communicate(timeout=60)
+    log = tmp_path / "ledger.sqlite3-wal"
+    assert log.stat().st_size
+    store = FileStore.open(tmp_path, World())
+    assert log.stat().st_size == 0
+    assert [ref.size_bytes for ref in store.refs()] == [4]
+
+
 def test_a_process_that_is_killed_leaves_its_blobs_to_the_others(tmp_path: Path) -> None:
     owner = FileStore.open(tmp_path, World())
     seeds = list(range(60))

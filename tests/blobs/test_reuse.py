@@ -175,7 +175,7 @@ def test_a_list_is_found_by_one_with_another_begin(
 
 
 def test_a_ledger_of_the_version_before_learns_what_it_lacks(tmp_path: Path) -> None:
-    """A store of version 1: no packs, no anchors, and small blobs in files of their own."""
+    """A store of version 1: no packs, no anchors, all blobs in files, which lie a folder deeper."""
     path, found, small = tmp_path / "ledger.sqlite3", scan_bytes(OLD), scan_bytes(b"small")
     with sqlite3.connect(path) as db:
         db.execute(
@@ -191,12 +191,13 @@ def test_a_ledger_of_the_version_before_learns_what_it_lacks(tmp_path: Path) -> 
     db.close()
     for one, data in ((found, OLD), (small, b"small")):
         name = one.ref.blob.hex()
-        file = tmp_path / "blobs" / name[:2] / name
+        file = tmp_path / "blobs" / name[:2] / name[2:4] / name
         file.parent.mkdir(parents=True)
         file.write_bytes(data)
 
     store = FileStore.open(tmp_path, World())
     assert list(store.refs()) == sorted((found.ref, small.ref), key=lambda ref: ref.blob)
+    assert not file.parent.exists()
     assert store.read(small.ref.blob) == b"small"
     assert store.path(small.ref.blob).read_bytes() == b"small"
     assert store.verify(small.ref.blob).ref == small.ref
