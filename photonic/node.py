@@ -15,7 +15,6 @@ import anyio
 import msgspec
 import trio
 from anyio.abc import TaskGroup
-from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from photonic.acquaintances import Acquaintances
@@ -55,10 +54,11 @@ from photonic.p2p.libp2p_transport import Libp2pTransport
 from photonic.p2p.messages import BLOB_PROTOCOL, CATALOG_PROTOCOL, ENROL_PROTOCOL, Hello
 from photonic.p2p.peers import PeerBook
 from photonic.p2p.rates import Bandwidth
+from photonic.p2p.reaching import Ways
 from photonic.p2p.sessions import Sessions
 from photonic.p2p.throttle import Throttle
 from photonic.p2p.transfers import Transfers
-from photonic.p2p.transport import PeerDown, PeerUp
+from photonic.p2p.transport import PeerEvent
 from photonic.pauses import Pauses
 from photonic.policies import Policies
 from photonic.problems import Problems
@@ -68,10 +68,7 @@ from photonic.scrubber import Scrubber
 from photonic.supervise import keep_running
 from photonic.trash import Trash
 from photonic.verifications import Verifications
-from photonic.views import (
-    LibraryView,
-    StatusView,
-)
+from photonic.views import LibraryView, StatusView
 from photonic.world import World
 
 # Serves a node over HTTP until cancelled, and reports its URL when it does.
@@ -110,9 +107,15 @@ class Node(Answers):
             layout.blobs,
             settings.listen,
             world,
-            lambda node: self.book.get(node).address,
-            lambda report: self.transfers.hear(report),  # noqa: PLW0108 - it comes next
+            lambda node: self.ways.lane_address(node),  # noqa: PLW0108 - it comes next
+            lambda report: self.ways.hear(report),  # noqa: PLW0108
         )
+        self.ways = Ways(
+            self.transport, self.book, self.lanes, self.admissions.gate,
+            self.acquaintances.name_of, world, self._relays,
+            lambda report: self.transfers.hear(report),  # noqa: PLW0108
+            lambda node: self.transfers.move(node),  # noqa: PLW0108
+        )  # fmt: skip
         self.transfers = Transfers(
             self.transport,
             self.store,
@@ -125,7 +128,10 @@ class Node(Answers):
         self.sessions = Sessions(
             self.transport, keeper.call, self.book, world, self._hello, self._on_peer_news
         )
-        self.connector = Connector(self.transport, self.book, self.admissions.members, world)
+        self.connector = Connector(
+            self.transport, self.book, self.admissions.members, world,
+            self.ways.attempts, self.ways.networks, self.ways.circuits.relays,
+        )  # fmt: skip
         self.discovery = Discovery(
             self.identity.node, self.transport.addresses, self.acquaintances.found
         )
@@ -144,8 +150,13 @@ class Node(Answers):
         return Observatory(
             self.settings, self.role, self.identity.node, self.library, self.admissions,
             self.transport, self.book, self.sessions, self.connector, self.transfers, self.intake,
-            self.problems, self.world, self.scrubber,
+            self.problems, self.world, self.scrubber, self.ways,
         )  # fmt: skip
+
+    def _relays(self) -> bool:
+        """Whether this node brings others together, now."""
+        is_on = {"on": True, "off": False}.get(self.settings.relay, self.role.is_always_on)
+        return is_on and not self.throttle.bandwidth.metered
 
     def _make_services(self) -> None:
         """Make what answers for photos."""
@@ -247,13 +258,14 @@ class Node(Answers):
 
     async def run(self, face: Face, ready: Callable[[StatusView], None], stop: trio.Event) -> None:
         """Serve until `stop`, or until this node joined another library (`next_record`)."""
+        guests = {ENROL_PROTOCOL: self.admissions.serve}
         handlers = {
             CATALOG_PROTOCOL: self.sessions.serve,
             BLOB_PROTOCOL: self.transfers.serve,
             LANE_PROTOCOL: self.lanes.serve,
-            ENROL_PROTOCOL: self.admissions.serve,
+            **self.ways.handlers,
+            **guests,
         }
-        guests = {ENROL_PROTOCOL: self.admissions.serve}
         try:
             async with anyio.create_task_group() as tasks:
                 await tasks.start(self.library.run)
@@ -289,7 +301,7 @@ class Node(Answers):
             "connecting with peers": self.connector.run,
             "the process that moves files": self.lanes.run,
             "transfers": partial(self.transfers.run, task_status=anyio.TASK_STATUS_IGNORED),
-            "telling peers": self._keep_telling,
+            "telling peers": partial(self.observatory.keep_telling, self.acquaintances.save),
             "postponed imports": self.intake.keep_retrying,
             "the trash": self.trash.run,
             "looking after stored files": self.scrubber.run,
@@ -321,11 +333,11 @@ class Node(Answers):
 
     # --- peers -------------------------------------------------------------------------------
 
-    def _on_peer(self, event: PeerUp | PeerDown) -> None:
+    def _on_peer(self, event: PeerEvent) -> None:
         self.sessions.note(event)
-        if isinstance(event, PeerDown):
-            self.lanes.shun(event.node)  # gone, or cut off for it is no member any more
+        self.ways.note(event)
         self.events.announce(self.observatory.peer_event(event))
+        self.connector.wake()
         self.transfers.wake()
 
     def _on_found(self) -> None:
@@ -336,6 +348,9 @@ class Node(Answers):
         self.observatory.note_change()
         self.transfers.wake()
 
+    async def _hello(self) -> Hello:
+        return await self.observatory.hello()
+
     def _on_commit(self, committed: Committed) -> None:
         self.sessions.announce(committed.announcements)
         if committed.roster_changed:
@@ -344,23 +359,6 @@ class Node(Answers):
         self.observatory.note_change()
         if committed.subjects or committed.blobs - self.library.arriving:
             self.transfers.wake()  # what was fetched here is no reason to look for more
-
-    async def _hello(self) -> Hello:
-        return await self.observatory.hello()
-
-    async def _keep_telling(self) -> None:
-        """Tell peers, and save where they are, whenever something about this node changed."""
-        kept, told = b"", None
-        while True:
-            await self.observatory.wait_changed()
-            hello = await self.observatory.hello()
-            if told is None or replace(told, free_bytes=hello.free_bytes) != hello:
-                self.sessions.say_hello(hello)
-                told = hello
-            dump = self.book.dump()
-            if dump != kept:
-                await trio.to_thread.run_sync(self.acquaintances.save, dump)
-                kept = dump
 
     # --- another library ---------------------------------------------------------------------
 

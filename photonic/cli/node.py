@@ -82,6 +82,10 @@ def run(
     no_discovery: Annotated[
         bool, typer.Option("--no-discovery", help="Do not look for nodes on the local network.")
     ] = False,
+    relay: Annotated[
+        str | None,
+        typer.Option("--relay", help="on, off or auto: bring others together through this node."),
+    ] = None,
     workers: Annotated[
         int | None, typer.Option("--workers", help="Processes that read photos.")
     ] = None,
@@ -115,7 +119,7 @@ def run(
     flags = {
         "home": invocation.home, "role": role, "name": name, "library_name": library_name,
         "http": http, "listen": listen, "peers": peers, "watch": watch, "join": join,
-        "discovery": False if no_discovery else None, "workers": workers,
+        "discovery": False if no_discovery else None, "relay": relay, "workers": workers,
         "min_copies": min_copies, "trash_days": trash_days,
         "scrub_days": scrub_days, "scrub_mb_s": scrub_mb_s,
         "limit_in": limit_in, "limit_out": limit_out, "limit_schedule": limit_schedule,

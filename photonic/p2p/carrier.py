@@ -31,6 +31,7 @@ from photonic.p2p.lane_serving import serve
 from photonic.p2p.lane_sockets import LaneTls, Socket
 from photonic.p2p.mailbox import Mailbox
 from photonic.p2p.rates import Direction
+from photonic.p2p.splice import Splicer, come, meet
 from photonic.p2p.throttle import Throttle
 from photonic.photos import BlobRef
 from photonic.world import World
@@ -102,6 +103,8 @@ class Carrier:
                     self._begin(order)
                 case said.Expect(peer, ticket, certificate, within_s):
                     self._gate.expect(peer, ticket, certificate, within_s)
+                case said.Pair() | said.Meet():
+                    self._bring_together(order)
                 case said.Dial():
                     self._start(order, partial(self._dial, order))
                 case said.Adopt():
@@ -114,14 +117,18 @@ class Carrier:
                 case said.Limit(bandwidth):
                     self._throttle.replace(bandwidth)
                 case said.Shun(peer):
-                    self._gate.shun(peer)
-                    for lane in [lane for lane in self._lanes.values() if lane.peer == peer]:
-                        lane.stop()
+                    self._shun(peer)
+
+    def _shun(self, peer: bytes) -> None:
+        self._gate.shun(peer)
+        for lane in [lane for lane in self._lanes.copy().values() if lane.peer == peer]:
+            lane.stop()
 
     def _begin(self, order: said.Begin) -> None:
         self._store = FileStore.attach(Path(order.root), self._world)
         self._tls = LaneTls(order.certificate, order.key)
-        self._gate = Gatehouse(self._tls, self._world.clock, self._serve)
+        self._splicer = Splicer(self._world.clock, self._throttle, self._mailbox.tell)
+        self._gate = Gatehouse(self._tls, self._world.clock, self._serve, self._splicer)
         self._arrivals = Arrivals(
             self._store, lambda fates: self._mailbox.tell(said.Settled(tuple(fates)))
         )
@@ -149,10 +156,29 @@ class Carrier:
 
         serve(lane, self._store, gave, take, self._throttle.may_give)
 
+    def _bring_together(self, order: said.Pair | said.Meet) -> None:
+        if isinstance(order, said.Pair):
+            self._splicer.expect(order)
+        else:
+            threading.Thread(target=self._meet, args=(order,), name="meeting", daemon=True).start()
+
+    def _meet(self, order: said.Meet) -> None:
+        """Go to a relay, where a member comes to with a lane."""
+        try:
+            raw = meet((order.host, order.port), order.ticket)
+        except (OSError, PhotonicError) as error:
+            log.info("nobody came through a relay: %s", error)
+            return
+        self._gate.let_in(raw)
+
     # --- fetching ----------------------------------------------------------------------------
 
     def _dial(self, order: said.Dial) -> Socket:
-        return self._tls.connect((order.host, order.port), order.certificate, order.ticket)
+        address = (order.host, order.port)
+        if not order.relay_ticket:
+            return self._tls.connect(address, order.certificate, order.ticket)
+        through = partial(come, ticket=order.relay_ticket)
+        return self._tls.connect(address, order.certificate, order.ticket, through)
 
     def _start(self, order: said.Dial | said.Adopt, connect: partial[Socket]) -> None:
         lane = _Lane(order.lane, order.peer)

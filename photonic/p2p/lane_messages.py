@@ -73,6 +73,24 @@ class Dial(msgspec.Struct, tag="dial", frozen=True):
     port: int
     ticket: bytes
     certificate: str
+    relay_ticket: bytes = b""  # then a relay is there, and the peer behind it
+
+
+class Pair(msgspec.Struct, tag="pair", frozen=True):
+    """Two members will come, soon, each with its ticket: join them."""
+
+    pair: int
+    peers: tuple[bytes, bytes]
+    tickets: tuple[bytes, bytes]
+    within_s: float
+
+
+class Meet(msgspec.Struct, tag="meet", frozen=True):
+    """Go to a relay with this ticket: behind it is a member that comes with a lane."""
+
+    host: str
+    port: int
+    ticket: bytes
 
 
 class Adopt(msgspec.Struct, tag="adopt", frozen=True):
@@ -121,7 +139,7 @@ class Limit(msgspec.Struct, tag="limit", frozen=True):
     bandwidth: Bandwidth
 
 
-Order = Begin | Expect | Dial | Adopt | Ask | Hang | Shun | Limit
+Order = Begin | Expect | Dial | Pair | Meet | Adopt | Ask | Hang | Shun | Limit
 
 
 # --- a carrier to its node -----------------------------------------------------------------------
@@ -229,4 +247,23 @@ class Gave(msgspec.Struct, tag="gave", frozen=True):
     chunks: int
 
 
-Report = Listening | Opened | Ended | Came | Settled | Gave
+class Joined(msgspec.Struct, tag="joined", frozen=True):
+    """Both ends of a pair are here."""
+
+    pair: int
+
+
+class Relayed(msgspec.Struct, tag="relayed", frozen=True):
+    """So much more went through, one way or the other."""
+
+    pair: int
+    size_bytes: int
+
+
+class Parted(msgspec.Struct, tag="parted", frozen=True):
+    """A pair is over."""
+
+    pair: int
+
+
+Report = Listening | Opened | Ended | Came | Settled | Gave | Joined | Relayed | Parted

@@ -11,13 +11,14 @@ import logging
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import trio
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 
 from photonic import limits, wire
-from photonic.errors import FrameInvalid, StreamBroken
+from photonic.errors import FrameInvalid, RelayRefused, StreamBroken
 from photonic.identity import Identity
 from photonic.ids import NodeId, peer_id
 from photonic.p2p import lane_messages as said
@@ -36,6 +37,26 @@ log = logging.getLogger(__name__)
 _PORT_MAX = 65_535
 
 
+class Leg(NamedTuple):
+    """Where to meet a peer that cannot be reached itself: at a relay, with a ticket."""
+
+    host: str
+    port: int
+    ticket: bytes
+
+
+class Detours(Protocol):
+    """The ways to peers through others."""
+
+    def is_needed(self, node: NodeId) -> bool:
+        """Whether the peer is reached through a relay, and not otherwise."""
+        ...
+
+    async def leg(self, node: NodeId) -> Leg:
+        """Bring a lane's other end to a relay. Raises RelayRefused, StreamBroken."""
+        ...
+
+
 class Lanes:
     """All lanes of one node. `run` owns every task; see the module."""
 
@@ -48,12 +69,14 @@ class Lanes:
         world: World,
         address_of: Callable[[NodeId], str | None],
         report: Callable[[said.Report], None],
+        detours: Detours | None = None,
     ) -> None:
         """`listen` are the transport's multiaddresses; lanes come in at the port behind the first.
 
         `address_of` is where a peer was reached; `report` hears what concerns no lane that is
-        fetched over.
+        fetched over. `detours` are there for peers that have no such place.
         """
+        self.detours = detours
         self._transport, self._world = transport, world
         self._address_of, self._report = address_of, report
         self._credentials = make_credentials(identity)
@@ -71,6 +94,11 @@ class Lanes:
     def is_ready(self) -> bool:
         """Whether there is a carrier that takes orders."""
         return self._carriage is not None and self._carriage.is_ready
+
+    @property
+    def port(self) -> int:
+        """Where lanes come in; 0: nowhere."""
+        return self._carriage.port if self._carriage is not None else 0
 
     @property
     def pid(self) -> int | None:
@@ -131,11 +159,18 @@ class Lanes:
     def _offer(self, peer: NodeId, ask: said.AskLane) -> said.LaneAnswer:
         if self._carriage is None or not self._carriage.is_ready:
             return said.NoLane("the process that moves files is not there")
-        if not self._carriage.port:
+        if not self._carriage.port and not self._needs_detour(peer):
             return said.NoLane("this node listens nowhere")
         ticket = self._world.entropy.token(TICKET_BYTES)
         self.order(said.Expect(peer, ticket, ask.certificate, limits.LANE_TICKET_S))
         return said.OfferLane(ticket, self._carriage.port, self._credentials.certificate)
+
+    def _needs_detour(self, peer: NodeId) -> bool:
+        return self.detours is not None and self.detours.is_needed(peer)
+
+    def try_again(self, node: NodeId) -> None:
+        """Open lanes with a peer where there was none to be had: it is reached on another way."""
+        self._no_lane_until_s.pop(node, None)
 
     # --- the fetching side -------------------------------------------------------------------
 
@@ -168,7 +203,7 @@ class Lanes:
         """Ask a peer for a lane; None if there is none to be had now."""
         address = self._address_of(node)
         is_refused = trio.current_time() < self._no_lane_until_s.get(node, 0.0)
-        if address is None or is_refused:
+        if is_refused or (address is None and not self._needs_detour(node)):
             return None
         answer: said.LaneAnswer = said.NoLane("it did not answer in time")
         try:
@@ -186,15 +221,25 @@ class Lanes:
                     await stream.close()
             if isinstance(answer, said.OfferLane):
                 check_certificate(answer.certificate, node)
-                return said.Dial(
-                    number, node, parse_endpoint(address).host, answer.port, answer.ticket,
-                    answer.certificate,
-                )  # fmt: skip
-        except StreamBroken as error:  # an older photonic does not speak of lanes
+                return await self._dial(node, number, answer, address)
+        except (StreamBroken, RelayRefused) as error:  # an older photonic does not speak of lanes
             answer = said.NoLane(error.message)
         log.info("%s gives no lane: %s", peer_id(node), answer.reason)
         self._no_lane_until_s[node] = trio.current_time() + limits.LANE_RETRY_S
         return None
+
+    async def _dial(
+        self, node: NodeId, number: int, offer: said.OfferLane, address: str | None
+    ) -> said.Dial:
+        """Return how to come to a lane that was offered. Raises RelayRefused, StreamBroken."""
+        if self._needs_detour(node) and self.detours is not None:
+            there = await self.detours.leg(node)
+        else:
+            assert address is not None, "else nobody was asked"
+            there = Leg(parse_endpoint(address).host, offer.port, b"")
+        return said.Dial(
+            number, node, there.host, there.port, offer.ticket, offer.certificate, there.ticket
+        )
 
     async def _bridge(self, stream: LaneStream) -> None:
         """Fetch over a libp2p stream, whose bytes go through a socket to the carrier."""

@@ -173,7 +173,7 @@ class MemoryNode(MemoryPhotos):
                 state="monitoring",
                 mode="roaming",
                 addresses=["/ip4/127.0.0.1/tcp/4311"],
-                link="stream",
+                link="direct",
                 latency_ms=1.5,
                 capacity_bytes=None,
                 free_bytes=None,
