@@ -53,6 +53,11 @@ _LimitParallel = Annotated[
     int | None, typer.Option("--limit-parallel", help="Files fetched at one time.")
 ]
 
+_Relay = Annotated[
+    str | None,
+    typer.Option("--relay", help="on, off or auto: bring others together through this node."),
+]
+
 _COLLECT_AFTER = 20_000  # new containers
 STOPPED_HARD = 1
 
@@ -82,10 +87,7 @@ def run(
     no_discovery: Annotated[
         bool, typer.Option("--no-discovery", help="Do not look for nodes on the local network.")
     ] = False,
-    relay: Annotated[
-        str | None,
-        typer.Option("--relay", help="on, off or auto: bring others together through this node."),
-    ] = None,
+    relay: _Relay = None,
     workers: Annotated[
         int | None, typer.Option("--workers", help="Processes that read photos.")
     ] = None,
@@ -123,8 +125,7 @@ def run(
         "min_copies": min_copies, "trash_days": trash_days,
         "scrub_days": scrub_days, "scrub_mb_s": scrub_mb_s,
         "limit_in": limit_in, "limit_out": limit_out, "limit_schedule": limit_schedule,
-        "limit_parallel": limit_parallel,
-        "log_level": log_level, "log_format": log_format,
+        "limit_parallel": limit_parallel, "log_level": log_level, "log_format": log_format,
     }  # fmt: skip
     settings = load_settings(flags)
     make_home(settings.home)
