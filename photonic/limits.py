@@ -29,6 +29,7 @@ RELAY_IDLE_S = 60.0  # a pair without a byte this long is cut
 RELAY_BUFFER_BYTES = 256 * KIB  # of a pair, each way
 RELAY_TOLD_S = 1.0  # between two words of what went through
 RELAY_INVITED_MAX = 8  # at one time, of invitations that this node follows
+PUNCH_S, PUNCH_RETRY_S = 5.0, 0.1  # for two to meet through their NATs; between attempts
 RELAY_HOSTS_MAX = 4  # of a relay, that are tried
 SYNC_INTERVAL_S = 30.0
 SYNC_AFTER_DROP_S = 0.5

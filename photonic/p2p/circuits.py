@@ -8,7 +8,7 @@ same manner. A peer that is reached like this is tried on better ways meanwhile 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 
 import trio
 
@@ -50,10 +50,11 @@ class Circuits:
         gate: Gate,
         name_of: Callable[[NodeId], str | None],
         order: Callable[[said.Order], None],
+        punch: Callable[[NodeId, Invite], Awaitable[None]],
     ) -> None:
-        """`order` tells the carrier something."""
+        """`order` tells the carrier something; `punch` follows an invitation to do that."""
         self._transport, self._book, self._gate = transport, book, gate
-        self._name_of, self._order = name_of, order
+        self._name_of, self._order, self._punch = name_of, order, punch
         self._hosts: dict[NodeId, str] = {}  # where relays were reached
         self._following = 0
 
@@ -79,7 +80,7 @@ class Circuits:
         reasons: list[str] = []
         for relay in self.relays(peer.node):
             try:
-                leg = await self._ask(relay, peer.node, Purpose.CONNECT)
+                leg = await self.ask(relay, peer.node, Purpose.CONNECT)
                 socket = await self._come(relay, leg.port, leg.ticket)
                 footing = Footing(Way.RELAYED, circuit(relay), relay)
                 await self._transport.adopt(peer.node, socket, footing, is_dialler=True)
@@ -101,11 +102,12 @@ class Circuits:
         if footing is None or footing.via is None:
             raise RelayRefused("no relay stands between us any more")
         try:
-            return await self._ask(footing.via, node, Purpose.LANE)
+            return await self.ask(footing.via, node, Purpose.LANE)
         except (PeerUnreachable, FrameInvalid) as error:
             raise RelayRefused(error.message) from error
 
-    async def _ask(self, relay: NodeId, node: NodeId, purpose: Purpose) -> Leg:
+    async def ask(self, relay: NodeId, node: NodeId, purpose: Purpose) -> Leg:
+        """Ask a relay for a peer. Raises PeerUnreachable, StreamBroken, FrameInvalid."""
         answer = await ask_once(
             self._transport,
             relay,
@@ -116,7 +118,11 @@ class Circuits:
         )
         if isinstance(answer, NotIntroduced):
             raise RelayRefused(answer.reason)
-        return Leg(self._hosts_of(relay)[0], answer.port, answer.ticket)
+        return Leg(self.host_of(relay), answer.port, answer.ticket)
+
+    def host_of(self, relay: NodeId) -> str:
+        """Return where a relay was met, or may be. Raises RelayRefused."""
+        return self._hosts_of(relay)[0]
 
     def _hosts_of(self, relay: NodeId) -> tuple[str, ...]:
         """Return where a relay may be met, the likeliest first: there is at least one.
@@ -191,7 +197,10 @@ class Circuits:
 
     async def _follow(self, relay: NodeId, invite: Invite) -> None:
         if invite.purpose is Purpose.LANE:
-            self._order(said.Meet(self._hosts_of(relay)[0], invite.port, invite.ticket))
+            self._order(said.Meet(self.host_of(relay), invite.port, invite.ticket))
+            return
+        if invite.purpose is Purpose.PUNCH:
+            await self._punch(relay, invite)
             return
         socket = await self._come(relay, invite.port, invite.ticket)
         footing = Footing(Way.RELAYED, circuit(relay), relay)

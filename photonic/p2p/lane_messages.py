@@ -83,6 +83,7 @@ class Pair(msgspec.Struct, tag="pair", frozen=True):
     peers: tuple[bytes, bytes]
     tickets: tuple[bytes, bytes]
     within_s: float
+    shows: bool = False  # tell each from where both come
 
 
 class Meet(msgspec.Struct, tag="meet", frozen=True):

@@ -15,6 +15,7 @@ from photonic.p2p.circuits import RELAYS, Circuits
 from photonic.p2p.connector import Reaching, worth_dialling
 from photonic.p2p.lanes import Lanes
 from photonic.p2p.peers import Peer, PeerBook
+from photonic.p2p.punch import Puncher
 from photonic.p2p.reach import Attempt, why_not_better
 from photonic.p2p.relay import Relay
 from photonic.p2p.relay_messages import INVITED_PROTOCOL, RELAY_PROTOCOL
@@ -49,7 +50,11 @@ class Ways:
         says of anything else; `move`, that a peer is reached on a better way."""
         self._transport, self._book, self._lanes, self._world = transport, book, lanes, world
         self._relays, self._report, self._move = relays, report, move
-        self.circuits = Circuits(transport, book, gate, name_of, lanes.order)
+        self.circuits = Circuits(
+            transport, book, gate, name_of, lanes.order,
+            lambda relay, invite: self._puncher.follow(relay, invite),  # noqa: PLW0108
+        )  # fmt: skip
+        self._puncher = Puncher(transport, self.circuits)
         self.relay = Relay(transport, lanes, gate, world, relays)
         lanes.detours = self.circuits
         self._networks: tuple[Network, ...] = ()
@@ -61,7 +66,11 @@ class Ways:
 
     @property
     def attempts(self) -> Mapping[Attempt, Reaching]:
-        return {Attempt.DIAL: self._dial, Attempt.RELAY: self.circuits.reach}
+        return {
+            Attempt.DIAL: self._dial,
+            Attempt.RELAY: self.circuits.reach,
+            Attempt.PUNCH: self._puncher.reach,
+        }
 
     @property
     def capabilities(self) -> tuple[str, ...]:

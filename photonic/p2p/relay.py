@@ -27,6 +27,7 @@ from photonic.p2p.relay_messages import (
     Introduction,
     Invite,
     NotIntroduced,
+    Purpose,
     Reply,
 )
 from photonic.p2p.transport import Admission, Gate, ReachingTransport, Stream
@@ -112,7 +113,7 @@ class Relay:
         if reason:
             return NotIntroduced(reason)
         ours, theirs = (self._world.entropy.token(said.TICKET_BYTES) for _ in range(2))
-        self._expect((asker, peer), (ours, theirs))
+        self._expect((asker, peer), (ours, theirs), shows=ask.purpose is Purpose.PUNCH)
         reason = await self._invite(peer, Invite(asker, ask.purpose, theirs, self._lanes.port))
         return NotIntroduced(reason) if reason else Introduced(ours, self._lanes.port)
 
@@ -144,11 +145,13 @@ class Relay:
             if pair.carrier == carrier and (pair.is_joined or pair.until_s > now_s)
         }
 
-    def _expect(self, peers: tuple[NodeId, NodeId], tickets: tuple[bytes, bytes]) -> None:
+    def _expect(
+        self, peers: tuple[NodeId, NodeId], tickets: tuple[bytes, bytes], *, shows: bool
+    ) -> None:
         self._numbers += 1
         until_s = self._world.clock.monotonic_s() + limits.RELAY_TICKET_S
         self._pairs[self._numbers] = _Pair(peers, until_s, self._lanes.pid)
-        self._lanes.order(said.Pair(self._numbers, peers, tickets, limits.RELAY_TICKET_S))
+        self._lanes.order(said.Pair(self._numbers, peers, tickets, limits.RELAY_TICKET_S, shows))
 
     async def _invite(self, peer: NodeId, invite: Invite) -> str:
         """Ask the other one to come; return why it does not."""

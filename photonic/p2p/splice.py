@@ -12,6 +12,7 @@ A pair ends when both ends have ended, when either breaks, when nothing came for
 from __future__ import annotations
 
 import fcntl
+import ipaddress
 import logging
 import os
 import select
@@ -23,7 +24,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from photonic import limits
 from photonic.errors import StreamBroken
@@ -37,8 +38,37 @@ log = logging.getLogger(__name__)
 
 GREETING = b"photonic-relay/1\n"  # its first byte is no TLS handshake's
 TOGETHER = b"\x01"
+SIGHTING_BYTES_MAX = 255
 _SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ of fcntl.h
+_PORT_MAX = 65_535
 _LOOK_S = 5.0  # between looks whether a pair that is still is idle
+
+
+class Sighting(NamedTuple):
+    """From where the two ends of a pair came, as a relay saw it: host and port of each."""
+
+    own: tuple[str, int]
+    other: tuple[str, int]
+
+    def encode(self) -> bytes:
+        return " ".join(map(str, (*self.own, *self.other))).encode()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Sighting:
+        """Raises ConnectionResetError: a relay that says nonsense is as good as none."""
+        try:
+            own, own_port, other, other_port = data.decode("ascii").split(" ")
+            for host in (own, other):
+                ipaddress.ip_address(host)
+            return cls((own, _port(own_port)), (other, _port(other_port)))
+        except ValueError as error:
+            raise ConnectionResetError("a relay told of no addresses") from error
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= _PORT_MAX:
+        raise ValueError("no port")
+    return int(text)
 
 
 def greeting(ticket: bytes) -> bytes:
@@ -170,6 +200,7 @@ class _Pair:
     number: int
     peers: tuple[bytes, bytes]
     until_s: float  # for both to come
+    shows: bool = False  # tells the ends from where they come
     ends: dict[int, socket.socket] = field(default_factory=dict)
     together: threading.Event = field(default_factory=threading.Event)
     moved_s: float = 0.0
@@ -205,7 +236,7 @@ class Splicer:
     def expect(self, order: said.Pair) -> None:
         """Let two ends come, each with its ticket. What is too much is not expected at all."""
         now_s = self._clock.monotonic_s()
-        pair = _Pair(order.pair, order.peers, now_s + order.within_s)
+        pair = _Pair(order.pair, order.peers, now_s + order.within_s, order.shows)
         with self._lock:
             self._forget_late(now_s)
             counts = Counter(peer for other in self._pairs for peer in other.peers)
@@ -238,7 +269,7 @@ class Splicer:
         with raw:
             with self._lock:
                 pair, index = self._tickets.pop(ticket, (None, 0))
-                if pair is None or pair.until_s <= self._clock.monotonic_s():
+                if pair is None:
                     return
                 pair.ends[index] = raw.dup()  # for the other thread, which may outlive this one
                 is_second = len(pair.ends) == 2
@@ -260,8 +291,10 @@ class Splicer:
         pair.moved_s = self._clock.monotonic_s()
         self._tell(said.Joined(pair.number))
         try:
-            for end in pair.ends.values():
-                end.sendall(TOGETHER)
+            seen = {index: end.getpeername()[:2] for index, end in pair.ends.items()}
+            for index, end in pair.ends.items():
+                shown = Sighting(seen[index], seen[1 - index]).encode() if pair.shows else b""
+                end.sendall(TOGETHER + bytes([len(shown)] * pair.shows) + shown)
         finally:
             pair.together.set()
 

@@ -38,13 +38,20 @@ def three(work: Path, world: Homes) -> Iterator[tuple[OurNode, OurNode, OurNode]
 
 
 @pytest.mark.parametrize("nat", Nat, ids=lambda nat: nat.name.lower())
-def test_nodes_behind_nats_meet_through_a_member_and_originals_come(
-    tmp_path: Path, nat: Nat
-) -> None:
+def test_nodes_behind_nats_meet_and_originals_come(tmp_path: Path, nat: Nat) -> None:
+    """Through a member at first; directly where the NATs let a hole be punched."""
     with homes(nat) as world, three(tmp_path, world) as (relay, _, two):
         wait_for(lambda: peer(two, "one")["link"] != "none", WITHIN_S)
         wait_for(lambda: two.status()["holdings"]["held"] == PHOTOS, WITHIN_S)
         assert relay.status()["holdings"]["held"] == 0
+        if nat is Nat.PRESERVING:
+            wait_for(lambda: peer(two, "one")["link"] == "punched", WITHIN_S)
+            assert peer(two, "one")["address"].startswith("/ip4/203.0.113.1")
+            return
+        wait_for(lambda: "NAT changes ports" in peer(two, "one")["why_not_better"], WITHIN_S)
         told = peer(two, "one")
-        if told["link"] == "relayed":
-            assert told["via"] == "relay"
+        assert told["link"] == "relayed"
+        assert told["via"] == "relay"
+        assert "direct: 192.168.1.2:" in told["why_not_better"]
+        said = two.run("peers")
+        assert "relayed through relay" in said
