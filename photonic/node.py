@@ -141,7 +141,10 @@ class Node(Answers):
         self.tasks = self._make_tasks()
         self._make_services()
         self.observatory = self._make_observatory()
-        NodeMeasures(self.metrics, self.library.query, self.transfers, self.problems, self.scrubber)
+        NodeMeasures(
+            self.metrics, self.library.query, self.transfers, self.problems, self.scrubber,
+            self.ways.relay,
+        )  # fmt: skip
         self._ended = trio.Event()
         self.http_address = settings.http  # with the port that was chosen, once it serves
         self.next_record: LibraryRecord | None = None  # set when the node goes on as another member

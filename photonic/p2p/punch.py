@@ -34,6 +34,7 @@ from photonic.p2p.ways import Footing, Way
 log = logging.getLogger(__name__)
 
 _GO = b"!"
+_EVERYWHERE = {sockets.AF_INET: "0.0.0.0", sockets.AF_INET6: "::"}  # noqa: S104 - no listener
 _SAME, _OTHER = b"=", b"~"  # whether a NAT kept the port
 # What a connection ends with that came too early, or that a NAT refused: worth another one.
 _PASSING = {errno.ECONNREFUSED, errno.ECONNRESET, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL}
@@ -164,7 +165,7 @@ async def _connected(host: str, port: int, own_port: int) -> trio.socket.SocketT
         for name in ("SO_REUSEADDR", "SO_REUSEPORT"):
             with suppress(AttributeError):
                 socket.setsockopt(sockets.SOL_SOCKET, getattr(sockets, name), 1)
-        await socket.bind(("::" if family == sockets.AF_INET6 else "0.0.0.0", own_port))  # noqa: S104
+        await socket.bind((_EVERYWHERE[family], own_port))
         await socket.connect((host, port))
     except BaseException:
         socket.close()

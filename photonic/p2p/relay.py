@@ -74,9 +74,8 @@ class Relay:
 
     @property
     def pairs(self) -> int:
-        """How many pairs go through here now."""
-        self._forget_late()
-        return sum(pair.is_joined for pair in self._pairs.values())
+        """How many pairs go through here now. May be asked on any thread."""
+        return sum(pair.is_joined for pair in tuple(self._pairs.values()))
 
     def hear(self, report: said.Report) -> None:
         """Hear what the carrier says of pairs. Never waits."""

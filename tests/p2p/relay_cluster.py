@@ -23,6 +23,7 @@ from photonic.p2p.libp2p_transport import Libp2pTransport
 from photonic.p2p.messages import BLOB_PROTOCOL, Hello
 from photonic.p2p.peers import PeerBook
 from photonic.p2p.planner import Want
+from photonic.p2p.reach import Attempt
 from photonic.p2p.reaching import Ways
 from photonic.p2p.transfers import Transfers
 from photonic.p2p.transport import Admission, PeerDown, PeerEvent, PeerMoved, PeerUp, Stream
@@ -136,6 +137,9 @@ class ReachNode:
 
     async def reach(self, other: ReachNode) -> None:
         await self.ways.circuits.reach(self.book.get(other.node))
+
+    async def punch(self, other: ReachNode) -> None:
+        await self.ways.attempts[Attempt.PUNCH](self.book.get(other.node))
 
     async def ask(self, other: ReachNode, data: bytes) -> bytes:
         stream: Stream = await self.transport.open(other.node, ECHO)

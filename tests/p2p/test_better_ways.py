@@ -77,7 +77,7 @@ def test_an_open_stream_is_not_cut_when_a_better_way_stands(
             while trio.current_time() < until_s:
                 await stream.send(b"still here")
                 assert await stream.receive(100) == b"still here"
-            assert relay.ways.relay.pairs == 1
+            assert relay.ways.relay.pairs >= 1
             await stream.close()
             await relay.wait_for(lambda: relay.ways.relay.pairs == 0)
             assert one.way(two) is Way.LAN
