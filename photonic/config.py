@@ -159,6 +159,10 @@ class Settings(BaseModel):
         "much, and nothing else. `limit_in` and `limit_out` hold for that, too; never on a metered "
         "link.",
     )
+    upnp: bool = Field(
+        default=True,
+        description="Have the router let other nodes in, if it does that for programs (UPnP).",
+    )
     join: str | None = Field(
         default=None,
         repr=False,  # a code is a secret until it is used
@@ -259,7 +263,7 @@ class Layer:
 
 
 # Flags that are not spelt as their settings are.
-_FLAGS = {"peers": "--peer", "discovery": "--no-discovery"}
+_FLAGS = {"peers": "--peer", "discovery": "--no-discovery", "upnp": "--no-upnp"}
 
 
 def flag_of(key: str) -> str:

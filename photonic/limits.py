@@ -31,6 +31,9 @@ RELAY_TOLD_S = 1.0  # between two words of what went through
 RELAY_INVITED_MAX = 8  # at one time, of invitations that this node follows
 PUNCH_S, PUNCH_RETRY_S = 5.0, 0.1  # for two to meet through their NATs; between attempts
 RELAY_HOSTS_MAX = 4  # of a relay, that are tried
+PORTMAP_LEASE_S, PORTMAP_RENEW_S = 3_600.0, 1_200.0  # of a port that a router opened
+PORTMAP_RETRY_S = 900.0  # between attempts where none does
+PORTMAP_WAIT_S, PORTMAP_STOP_S = 20.0, 2.0  # for a router; the same when the node stops
 SYNC_INTERVAL_S = 30.0
 SYNC_AFTER_DROP_S = 0.5
 SYNC_WINDOW = 12  # documents asked for at one time
@@ -325,6 +328,7 @@ assert 4 * SYNC_WINDOW < OUTBOX_ANSWERS_MAX, "no honest round fills an outbox"
 assert UPDATE_BYTES_MAX < OUTBOX_BYTES_MAX
 assert RECONNECT_MIN_S < RECONNECT_MAX_S
 assert BETTER_MIN_S < BETTER_MAX_S
+assert 2 * PORTMAP_RENEW_S < PORTMAP_LEASE_S, "one renewal may fail"
 assert RELAY_PAIRS_PER_PEER_MAX <= RELAY_PAIRS_MAX
 assert HEARTBEAT_INTERVAL_S + HEARTBEAT_TIMEOUT_S < RELAY_IDLE_S, "a connection is never idle"
 assert LANE_IDLE_S < RELAY_IDLE_S, "a lane ends by itself, and is not cut"

@@ -115,6 +115,7 @@ class Node(Answers):
             self.acquaintances.name_of, world, self._relays,
             lambda report: self.transfers.hear(report),  # noqa: PLW0108
             lambda node: self.transfers.move(node),  # noqa: PLW0108
+            lambda: self.observatory.note_change(),  # noqa: PLW0108
         )  # fmt: skip
         self.transfers = Transfers(
             self.transport,
@@ -141,10 +142,8 @@ class Node(Answers):
         self.tasks = self._make_tasks()
         self._make_services()
         self.observatory = self._make_observatory()
-        NodeMeasures(
-            self.metrics, self.library.query, self.transfers, self.problems, self.scrubber,
-            self.ways.relay,
-        )  # fmt: skip
+        parts = (self.transfers, self.problems, self.scrubber, self.ways.relay)
+        NodeMeasures(self.metrics, self.library.query, *parts)
         self._ended = trio.Event()
         self.http_address = settings.http  # with the port that was chosen, once it serves
         self.next_record: LibraryRecord | None = None  # set when the node goes on as another member
@@ -314,6 +313,8 @@ class Node(Answers):
             services["discovery"] = partial(
                 self.discovery.run, task_status=anyio.TASK_STATUS_IGNORED
             )
+        if self.settings.upnp:
+            services["ports that the router opens"] = self.ways.portmap.run
         for folder in self.settings.watch:
             services[f"watching {folder}"] = partial(self.intake.watch, Path(folder))
         for name, service in services.items():

@@ -43,6 +43,7 @@ IMPORTERS = {
         "photonic/p2p/lane_certificates.py",
     },
     "zeroconf": {"photonic/p2p/discovery.py"},
+    "miniupnpc": {"photonic/p2p/gateway.py"},
     "watchfiles": {"photonic/ingest/watch.py"},
     "pyexiv2": {"photonic/ingest/metadata.py"},
     "sqlmodel": {"photonic/crdt/index.py", "photonic/crdt/tables.py"},

@@ -53,9 +53,14 @@ _LimitParallel = Annotated[
     int | None, typer.Option("--limit-parallel", help="Files fetched at one time.")
 ]
 
+_Workers = Annotated[int | None, typer.Option("--workers", help="Processes that read photos.")]
 _Relay = Annotated[
     str | None,
     typer.Option("--relay", help="on, off or auto: bring others together through this node."),
+]
+
+_NoUpnp = Annotated[
+    bool, typer.Option("--no-upnp", help="Do not have the router let other nodes in.")
 ]
 
 _COLLECT_AFTER = 20_000  # new containers
@@ -88,9 +93,8 @@ def run(
         bool, typer.Option("--no-discovery", help="Do not look for nodes on the local network.")
     ] = False,
     relay: _Relay = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", help="Processes that read photos.")
-    ] = None,
+    no_upnp: _NoUpnp = False,
+    workers: _Workers = None,
     min_copies: Annotated[
         int | None, typer.Option("--min-copies", help="Nodes that a photo is safe on.")
     ] = None,
@@ -122,8 +126,8 @@ def run(
         "home": invocation.home, "role": role, "name": name, "library_name": library_name,
         "http": http, "listen": listen, "peers": peers, "watch": watch, "join": join,
         "discovery": False if no_discovery else None, "relay": relay, "workers": workers,
-        "min_copies": min_copies, "trash_days": trash_days,
-        "scrub_days": scrub_days, "scrub_mb_s": scrub_mb_s,
+        "upnp": False if no_upnp else None, "scrub_mb_s": scrub_mb_s,
+        "min_copies": min_copies, "trash_days": trash_days, "scrub_days": scrub_days,
         "limit_in": limit_in, "limit_out": limit_out, "limit_schedule": limit_schedule,
         "limit_parallel": limit_parallel, "log_level": log_level, "log_format": log_format,
     }  # fmt: skip

@@ -75,6 +75,7 @@ class Libp2pTransport:
         self._dialling: dict[NodeId, trio.Lock] = {}
         self._muxers: dict[Link, LinkMuxer] = {}
         self._bound: tuple[Endpoint, ...] = ()
+        self.outside: tuple[str, ...] = ()
         self._speakers: dict[Admission, Multiselect] = {}
         self._links: Links
         self._nursery: trio.Nursery
@@ -112,7 +113,8 @@ class Libp2pTransport:
                     self._links.drop_all()  # releases every blocked reader and writer
 
     def addresses(self) -> tuple[str, ...]:
-        return advertised(self._bound)
+        found = dict.fromkeys((*advertised(self._bound), *self.outside))
+        return tuple(found)[: limits.ADDRESSES_PER_PEER_MAX]
 
     def connected(self) -> frozenset[NodeId]:
         return self._links.nodes()

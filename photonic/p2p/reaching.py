@@ -15,6 +15,7 @@ from photonic.p2p.circuits import RELAYS, Circuits
 from photonic.p2p.connector import Reaching, worth_dialling
 from photonic.p2p.lanes import Lanes
 from photonic.p2p.peers import Peer, PeerBook
+from photonic.p2p.portmap import PortMap
 from photonic.p2p.punch import Puncher
 from photonic.p2p.reach import Attempt, why_not_better
 from photonic.p2p.relay import Relay
@@ -45,11 +46,14 @@ class Ways:
         relays: Callable[[], bool],
         report: Callable[[said.Report], None],
         move: Callable[[NodeId], None],
+        on_change: Callable[[], None] = lambda: None,
     ) -> None:
         """`relays`: whether this node brings others together, now. `report` hears what the carrier
-        says of anything else; `move`, that a peer is reached on a better way."""
+        says of anything else; `move`, that a peer is reached on a better way; `on_change`, that
+        this node has other addresses."""
         self._transport, self._book, self._lanes, self._world = transport, book, lanes, world
         self._relays, self._report, self._move = relays, report, move
+        self._on_change = on_change
         self.circuits = Circuits(
             transport, book, gate, name_of, lanes.order,
             lambda relay, invite: self._puncher.follow(relay, invite),  # noqa: PLW0108
@@ -57,6 +61,7 @@ class Ways:
         self._puncher = Puncher(transport, self.circuits)
         self.relay = Relay(transport, lanes, gate, world, relays)
         lanes.detours = self.circuits
+        self.portmap = PortMap(transport.addresses, lambda: lanes.port, self._opened)
         self._networks: tuple[Network, ...] = ()
         self._looked_s = -limits.DISCOVERY_REFRESH_S
 
@@ -76,6 +81,10 @@ class Ways:
     def capabilities(self) -> tuple[str, ...]:
         """What this node can do for others that follows from no role."""
         return (RELAYS,) if self._relays() else ()
+
+    def _opened(self, addresses: tuple[str, ...]) -> None:
+        self._transport.outside = addresses
+        self._on_change()
 
     def networks(self) -> Sequence[Network]:
         """Return the networks that this machine is on, as they were a moment ago."""

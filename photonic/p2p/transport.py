@@ -137,6 +137,8 @@ class Transport(Protocol):
 class ReachingTransport(Transport, Protocol):
     """A transport whose peers can be reached on several ways, of which the best one is used."""
 
+    outside: tuple[str, ...]  # addresses that a router leads here; `addresses` has them, too
+
     def footing(self, node: NodeId) -> Footing | None:
         """Return on what the peer's best connection stands."""
         ...
