@@ -291,6 +291,7 @@ class Observatory:
                 f"{status.peers} of {len(self._admissions.members()) - 1} are connected",
                 "" if status.peers else "Start the other nodes, or add an address with --peer.",
             ),
+            DoctorView("router", True, self._ways.portmap.state if self._settings.upnp else "off"),
             DoctorView(
                 "originals",
                 status.holdings.held >= status.holdings.wanted,
