@@ -46,8 +46,8 @@ class Aside:
     def put(self, blob: BlobId, chunks: ChunkList | None, packed: bytes = b"") -> Path:
         """Take a damaged or lost blob out of the held ones; return where what is left of it is.
 
-        `packed`: what is left of one that has no file of its own. Raises OSError if the disk takes no
-        changes: then nothing changed.
+        `packed`: what is left of one that has no file of its own. Raises OSError if the disk takes
+        no changes: then nothing changed.
         """
         final, aside = self._shelf.final(blob), self._shelf.aside(blob)
         if chunks is not None:

@@ -15,7 +15,7 @@ from photonic.p2p.memory_transport import MemoryNetwork
 from photonic.p2p.messages import CATALOG_PROTOCOL, Hello
 from photonic.p2p.peers import PeerBook
 from photonic.p2p.sessions import Sessions
-from photonic.p2p.transport import Admission, PeerDown, PeerUp, Stream
+from photonic.p2p.transport import Admission, PeerEvent, Stream
 from photonic.world import World
 from tests.crdt.replicas import Cluster, import_draft, photo
 
@@ -51,7 +51,7 @@ class Talker:
     async def write(self, *drafts: Draft) -> None:
         await self.call(lambda catalog: catalog.write(drafts))
 
-    def note(self, event: PeerUp | PeerDown) -> None:
+    def note(self, event: PeerEvent) -> None:
         self.sessions.note(event)
 
     async def wait_until(self, is_so: Callable[[], bool]) -> None:
