@@ -248,6 +248,13 @@ class Gave(msgspec.Struct, tag="gave", frozen=True):
     chunks: int
 
 
+class Awaited(msgspec.Struct, tag="awaited", frozen=True):
+    """Both ends of a pair may come; or they may not, for there are too many."""
+
+    pair: int
+    is_full: bool = False
+
+
 class Joined(msgspec.Struct, tag="joined", frozen=True):
     """Both ends of a pair are here."""
 
@@ -267,4 +274,4 @@ class Parted(msgspec.Struct, tag="parted", frozen=True):
     pair: int
 
 
-Report = Listening | Opened | Ended | Came | Settled | Gave | Joined | Relayed | Parted
+Report = Listening | Opened | Ended | Came | Settled | Gave | Awaited | Joined | Relayed | Parted
