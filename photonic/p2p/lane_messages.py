@@ -309,6 +309,13 @@ class Echoed(msgspec.Struct, tag="echoed", frozen=True):
     number: int
 
 
+class Awaited(msgspec.Struct, tag="awaited", frozen=True):
+    """Both ends of a pair may come; or they may not, for there are too many."""
+
+    pair: int
+    is_full: bool = False
+
+
 class Joined(msgspec.Struct, tag="joined", frozen=True):
     """Both ends of a pair are here."""
 
@@ -330,5 +337,5 @@ class Parted(msgspec.Struct, tag="parted", frozen=True):
 
 Report = (
     Listening | Opened | Ended | Came | Settled | Went | Gave | TurnedAway | Echoed
-    | Joined | Relayed | Parted
+    | Awaited | Joined | Relayed | Parted
 )  # fmt: skip

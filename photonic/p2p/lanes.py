@@ -92,7 +92,6 @@ class Lanes:
         return self._carriage is not None and self._carriage.is_ready
 
     @property
-    @property
     def is_used(self) -> bool:
         """Whether something is fetched over a lane, or may be at once."""
         return bool(self._streams)

@@ -114,7 +114,7 @@ class Ways:
 
     def hear(self, report: said.Report) -> None:
         """Hear what the carrier says, and pass on what is about something else. Never waits."""
-        if isinstance(report, said.Joined | said.Relayed | said.Parted):
+        if isinstance(report, said.Awaited | said.Joined | said.Relayed | said.Parted):
             self.relay.hear(report)
         else:
             self._report(report)

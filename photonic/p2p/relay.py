@@ -11,7 +11,9 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import trio
 
 from photonic import limits
 from photonic.errors import FrameInvalid, PeerUnreachable, StreamBroken
@@ -52,6 +54,7 @@ class _Pair:
     until_s: float  # for both to come
     carrier: int | None  # the process that has it
     is_joined: bool = False
+    awaited: trio.Event = field(default_factory=trio.Event)  # by the carrier
 
 
 class Relay:
@@ -80,6 +83,10 @@ class Relay:
     def hear(self, report: said.Report) -> None:
         """Hear what the carrier says of pairs. Never waits."""
         match report:
+            case said.Awaited(number, is_full) if number in self._pairs:
+                self._pairs[number].awaited.set()
+                if is_full:
+                    del self._pairs[number]
             case said.Joined(number) if number in self._pairs:
                 self._pairs[number].is_joined = True
                 self.counters.relayed_pairs += 1
@@ -112,7 +119,9 @@ class Relay:
         if reason:
             return NotIntroduced(reason)
         ours, theirs = (self._world.entropy.token(said.TICKET_BYTES) for _ in range(2))
-        self._expect((asker, peer), (ours, theirs), shows=ask.purpose is Purpose.PUNCH)
+        is_punched = ask.purpose is Purpose.PUNCH
+        if not await self._expect((asker, peer), (ours, theirs), shows=is_punched):
+            return NotIntroduced("it cannot take on another pair now")
         reason = await self._invite(peer, Invite(asker, ask.purpose, theirs, self._lanes.port))
         return NotIntroduced(reason) if reason else Introduced(ours, self._lanes.port)
 
@@ -144,13 +153,17 @@ class Relay:
             if pair.carrier == carrier and (pair.is_joined or pair.until_s > now_s)
         }
 
-    def _expect(
+    async def _expect(
         self, peers: tuple[NodeId, NodeId], tickets: tuple[bytes, bytes], *, shows: bool
-    ) -> None:
+    ) -> bool:
+        """Have the carrier let two come, and say whether it does: who is faster is turned away."""
         self._numbers += 1
-        until_s = self._world.clock.monotonic_s() + limits.RELAY_TICKET_S
-        self._pairs[self._numbers] = _Pair(peers, until_s, self._lanes.pid)
-        self._lanes.order(said.Pair(self._numbers, peers, tickets, limits.RELAY_TICKET_S, shows))
+        number, until_s = self._numbers, self._world.clock.monotonic_s() + limits.RELAY_TICKET_S
+        pair = self._pairs[number] = _Pair(peers, until_s, self._lanes.pid)
+        self._lanes.order(said.Pair(number, peers, tickets, limits.RELAY_TICKET_S, shows))
+        with trio.move_on_after(limits.HELLO_TIMEOUT_S):
+            await pair.awaited.wait()
+        return pair.awaited.is_set() and number in self._pairs
 
     async def _invite(self, peer: NodeId, invite: Invite) -> str:
         """Ask the other one to come; return why it does not."""

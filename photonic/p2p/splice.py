@@ -234,18 +234,22 @@ class Splicer:
         self._pairs: set[_Pair] = set()
 
     def expect(self, order: said.Pair) -> None:
-        """Let two ends come, each with its ticket. What is too much is not expected at all."""
+        """Let two ends come, each with its ticket, and say so; what is too much may not come."""
         now_s = self._clock.monotonic_s()
         pair = _Pair(order.pair, order.peers, now_s + order.within_s, order.shows)
         with self._lock:
             self._forget_late(now_s)
             counts = Counter(peer for other in self._pairs for peer in other.peers)
-            is_full = len(self._pairs) >= limits.RELAY_PAIRS_MAX
-            if is_full or max(counts[p] for p in order.peers) >= limits.RELAY_PAIRS_PER_PEER_MAX:
-                return
-            self._pairs.add(pair)
-            for index, ticket in enumerate(order.tickets):
-                self._tickets[ticket] = pair, index
+            most = max(counts[peer] for peer in order.peers)
+            is_full = (
+                len(self._pairs) >= limits.RELAY_PAIRS_MAX
+                or most >= limits.RELAY_PAIRS_PER_PEER_MAX
+            )
+            if not is_full:
+                self._pairs.add(pair)
+                for index, ticket in enumerate(order.tickets):
+                    self._tickets[ticket] = pair, index
+        self._tell(said.Awaited(order.pair, is_full))
 
     def _forget_late(self, now_s: float) -> None:
         for pair in [p for p in self._pairs if not p.ends and p.until_s <= now_s]:

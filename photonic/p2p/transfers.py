@@ -94,15 +94,9 @@ class Transfers:
         self._link = LinkPace()
         self._carried: list[said.Fate] = []  # what the carrier did with whole blobs
         self._holders = Holders(
-            transport,
-            world.entropy,
-            self.counters,
-            self._new_stream,
-            self._drive,
-            self._returned,
-            self.throttle,
-            Width() if lanes is None else LANES_WIDE,
-        )
+            transport, world.entropy, self.counters, self._new_stream, self._drive, self._returned,
+            self.throttle, Width() if lanes is None else LANES_WIDE,
+        )  # fmt: skip
         self._news = anyio.Event()
         self._meter = Meter(0.0)  # of all that comes in
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
+import trio
 
 from photonic import limits
 from photonic.errors import PeerUnreachable, RelayRefused, StreamBroken
+from photonic.p2p.lane_messages import Order, Pair
 from photonic.p2p.messages import BLOB_PROTOCOL
 from photonic.p2p.transport import Admission
 from photonic.p2p.ways import Way
@@ -148,5 +151,34 @@ def test_who_is_no_member_for_the_other_end_is_refused_in_the_handshake(tmp_path
                 await one.reach(two)
             assert one.way(two) is None
             assert two.way(one) is None
+
+    play(story)
+
+
+def test_nobody_is_sent_before_the_carrier_lets_them_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine the carrier hears of a ticket later than its owner."""
+
+    async def story() -> None:
+        relay, one, two = three(tmp_path)
+        async with running(relay, one, two), trio.open_nursery() as nursery:
+            ordering = relay.lanes.order
+
+            async def order_late(order: Order) -> None:
+                with trio.move_on_after(0.5):
+                    await trio.Event().wait()
+                ordering(order)
+
+            def order(order: Order, passed: socket.socket | None = None) -> None:
+                if isinstance(order, Pair):
+                    nursery.start_soon(order_late, order)
+                else:
+                    ordering(order, passed)
+
+            await connect(relay, one, two)
+            monkeypatch.setattr(relay.lanes, "order", order)
+            await one.reach(two)
+            assert await one.ask(two, b"here") == b"here"
 
     play(story)
