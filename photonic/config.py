@@ -44,6 +44,7 @@ from photonic.p2p.rates import Bandwidth, parse_rate, parse_schedule
 PREFIX = "PHOTONIC_"
 
 Role = Literal["mobile", "central", "archive"]
+Switch = Literal["on", "off", "auto"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 LogFormat = Literal["console", "json"]
 
@@ -64,6 +65,11 @@ def _check_name(value: str) -> str:
     if not value.strip() or any(not character.isprintable() for character in value):
         raise ValueError("a name has at least one visible character and no control characters")
     return value.strip()
+
+
+def _spell_switch(value: object) -> object:
+    """YAML takes on and off for booleans."""
+    return {True: "on", False: "off"}.get(value, value) if isinstance(value, bool) else value
 
 
 def _check_rate(value: str) -> str:
@@ -152,6 +158,17 @@ class Settings(BaseModel):
     )
     discovery: bool = Field(
         default=True, description="Find nodes of the library on the local network by themselves."
+    )
+    relay: Annotated[Switch, BeforeValidator(_spell_switch)] = Field(
+        default="auto",
+        description="Bring members together that cannot reach each other, through this node: on, "
+        "off, or auto: if its role is central or archive. It sees who speaks with whom and how "
+        "much, and nothing else. `limit_in` and `limit_out` hold for that, too; never on a metered "
+        "link.",
+    )
+    upnp: bool = Field(
+        default=True,
+        description="Have the router let other nodes in, if it does that for programs (UPnP).",
     )
     join: str | None = Field(
         default=None,
@@ -253,7 +270,7 @@ class Layer:
 
 
 # Flags that are not spelt as their settings are.
-_FLAGS = {"peers": "--peer", "discovery": "--no-discovery"}
+_FLAGS = {"peers": "--peer", "discovery": "--no-discovery", "upnp": "--no-upnp"}
 
 
 def flag_of(key: str) -> str:

@@ -280,6 +280,31 @@ class PeerUnreachable(PhotonicError):
     code, exit_status, http_status = "peers.unreachable", 40, 503
     fix = "Check that the other node runs and that one of its addresses can be reached from here."
 
+    def __init__(self, message: str, reason: str = "") -> None:
+        """`reason`: why, without whom; the message if it is not given."""
+        super().__init__(message)
+        self.reason = reason or message
+
+
+class RelayRefused(PeerUnreachable):
+    """A member that relays does not bring two nodes together, or not now."""
+
+    code, exit_status, http_status = "peers.relay-refused", 51, 503
+    fix = (
+        "It is tried again by itself. See that both nodes are connected with the one that relays,"
+        " and that `relay` is on there; if it is full, let another node relay, too."
+    )
+
+
+class PunchFailed(PeerUnreachable):
+    """Two nodes behind NATs did not come to reach each other directly."""
+
+    code, exit_status, http_status = "peers.punch-failed", 52, 503
+    fix = (
+        "Nothing is lost: the relay is used, and it is tried again. A NAT that changes ports never"
+        " lets it pass; forward the ports of `photonic status` to one of the nodes instead."
+    )
+
 
 class StreamBroken(PhotonicError):
     """A stream that ended in the middle of something."""

@@ -21,6 +21,19 @@ HANDSHAKE_TIMEOUT_S = 5.0
 DIAL_TIMEOUT_S = 8.0
 DIAL_STAGGER_S = 0.1
 RECONNECT_MIN_S, RECONNECT_MAX_S = 0.5, 60.0
+BETTER_FIRST_S, BETTER_MIN_S, BETTER_MAX_S = 2.0, 15.0, 600.0  # before a better way is tried
+DIAL_HEAD_START_S = 1.5  # of dialling, before a relay is asked or a hole is punched
+RELAY_PAIRS_MAX, RELAY_PAIRS_PER_PEER_MAX = 64, 8  # that go through this node; of each end
+RELAY_TICKET_S = 15.0  # for both ends to come
+RELAY_IDLE_S = 60.0  # a pair without a byte this long is cut
+RELAY_BUFFER_BYTES = 256 * KIB  # of a pair, each way
+RELAY_TOLD_S = 1.0  # between two words of what went through
+RELAY_INVITED_MAX = 8  # at one time, of invitations that this node follows
+PUNCH_S, PUNCH_RETRY_S = 5.0, 0.1  # for two to meet through their NATs; between attempts
+RELAY_HOSTS_MAX = 4  # of a relay, that are tried
+PORTMAP_LEASE_S, PORTMAP_RENEW_S = 3_600.0, 1_200.0  # of a port that a router opened
+PORTMAP_RETRY_S = 900.0  # between attempts where none does
+PORTMAP_WAIT_S, PORTMAP_STOP_S = 20.0, 2.0  # for a router; the same when the node stops
 SYNC_INTERVAL_S = 30.0
 SYNC_AFTER_DROP_S = 0.5
 SYNC_WINDOW = 12  # documents asked for at one time
@@ -334,6 +347,11 @@ assert ENTRIES_PER_MESSAGE_MAX * CHANGE_BYTES_MAX > UPDATE_PART_BYTES_MAX
 assert 4 * SYNC_WINDOW < OUTBOX_ANSWERS_MAX, "no honest round fills an outbox"
 assert UPDATE_BYTES_MAX < OUTBOX_BYTES_MAX
 assert RECONNECT_MIN_S < RECONNECT_MAX_S
+assert BETTER_MIN_S < BETTER_MAX_S
+assert 2 * PORTMAP_RENEW_S < PORTMAP_LEASE_S, "one renewal may fail"
+assert RELAY_PAIRS_PER_PEER_MAX <= RELAY_PAIRS_MAX
+assert HEARTBEAT_INTERVAL_S + HEARTBEAT_TIMEOUT_S < RELAY_IDLE_S, "a connection is never idle"
+assert LANE_IDLE_S < RELAY_IDLE_S, "a lane ends by itself, and is not cut"
 assert PEERS_MAX * CONNECTIONS_PER_PEER_MAX <= CONNECTIONS_MAX
 assert STREAM_WINDOW_BYTES * SERVED_STREAMS_PER_PEER_MAX < CONNECTION_UNREAD_BYTES_MAX
 assert STREAM_WINDOW_BYTES >= 256 * KIB, "the multiplexer's own first window"

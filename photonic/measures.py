@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 
 from photonic.crdt.projection import ORIGINAL_KIND
 from photonic.crdt.query import PhotoQuery
+from photonic.p2p.relay import Relay
 from photonic.p2p.transfers import Transfers
 from photonic.problems import Problems
 from photonic.scrubber import Scrubber
@@ -26,9 +27,10 @@ class NodeMeasures(Collector):
         transfers: Transfers,
         problems: Problems,
         scrubber: Scrubber,
+        relay: Relay,
     ) -> None:
         self._query, self._transfers, self._problems = query, transfers, problems
-        self._scrubber = scrubber
+        self._scrubber, self._relay = scrubber, relay
         registry.register(self)
 
     def describe(self) -> list[Metric]:
@@ -47,9 +49,11 @@ class NodeMeasures(Collector):
                 len(self._scrubber.damaged),
             ),
             "photonic_transfers": ("Blobs on their way in.", self._transfers.count),
+            "photonic_relay_pairs": ("Ways between others through this node.", self._relay.pairs),
         }
         for name, (words, value) in gauges.items():
             yield GaugeMetricFamily(name, words, value=value)
         counters = asdict(self._transfers.counters) | asdict(self._scrubber.counters)
+        counters |= asdict(self._relay.counters)
         for name, value in counters.items():
             yield CounterMetricFamily(f"photonic_{name}", name.replace("_", " "), value=value)

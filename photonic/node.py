@@ -15,7 +15,6 @@ import anyio
 import msgspec
 import trio
 from anyio.abc import TaskGroup
-from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 
 from photonic.acquaintances import Acquaintances
@@ -55,10 +54,11 @@ from photonic.p2p.libp2p_transport import Libp2pTransport
 from photonic.p2p.messages import BLOB_PROTOCOL, CATALOG_PROTOCOL, ENROL_PROTOCOL, Hello
 from photonic.p2p.peers import PeerBook
 from photonic.p2p.rates import Bandwidth
+from photonic.p2p.reaching import Ways
 from photonic.p2p.sessions import Sessions
 from photonic.p2p.throttle import Throttle
 from photonic.p2p.transfers import Transfers
-from photonic.p2p.transport import PeerDown, PeerUp
+from photonic.p2p.transport import PeerEvent
 from photonic.pauses import Pauses
 from photonic.policies import Policies
 from photonic.problems import Problems
@@ -68,10 +68,7 @@ from photonic.scrubber import Scrubber
 from photonic.supervise import keep_running
 from photonic.trash import Trash
 from photonic.verifications import Verifications
-from photonic.views import (
-    LibraryView,
-    StatusView,
-)
+from photonic.views import LibraryView, StatusView
 from photonic.world import World
 
 # Serves a node over HTTP until cancelled, and reports its URL when it does.
@@ -106,9 +103,16 @@ class Node(Answers):
         )
         self.lanes = Lanes(
             self.transport, self.identity, layout.blobs, settings.listen, world,
-            lambda node: self.book.get(node).address,
-            lambda report: self.transfers.hear(report),  # noqa: PLW0108 - it comes next
+            lambda node: self.ways.lane_address(node),  # noqa: PLW0108 - it comes next
+            lambda report: self.ways.hear(report),  # noqa: PLW0108
             settings.lane_port,
+        )  # fmt: skip
+        self.ways = Ways(
+            self.transport, self.book, self.lanes, self.admissions.gate,
+            self.acquaintances.name_of, world, self._relays,
+            lambda report: self.transfers.hear(report),  # noqa: PLW0108
+            lambda node: self.transfers.move(node),  # noqa: PLW0108
+            lambda: self.observatory.note_change(),  # noqa: PLW0108
         )  # fmt: skip
         self.transfers = Transfers(
             self.transport,
@@ -122,7 +126,10 @@ class Node(Answers):
         self.sessions = Sessions(
             self.transport, keeper.call, self.book, world, self._hello, self._on_peer_news
         )
-        self.connector = Connector(self.transport, self.book, self.admissions.members, world)
+        self.connector = Connector(
+            self.transport, self.book, self.admissions.members, world,
+            self.ways.attempts, self.ways.networks, self.ways.circuits.relays,
+        )  # fmt: skip
         self.discovery = Discovery(
             self.identity.node, self.transport.addresses, self.acquaintances.found
         )
@@ -132,7 +139,8 @@ class Node(Answers):
         self.tasks = self._make_tasks()
         self._make_services()
         self.observatory = self._make_observatory()
-        NodeMeasures(self.metrics, self.library.query, self.transfers, self.problems, self.scrubber)
+        parts = (self.transfers, self.problems, self.scrubber, self.ways.relay)
+        NodeMeasures(self.metrics, self.library.query, *parts)
         self._ended = trio.Event()
         self.http_address = settings.http  # with the port that was chosen, once it serves
         self.next_record: LibraryRecord | None = None  # set when the node goes on as another member
@@ -141,8 +149,13 @@ class Node(Answers):
         return Observatory(
             self.settings, self.role, self.identity.node, self.library, self.admissions,
             self.transport, self.book, self.sessions, self.connector, self.transfers, self.intake,
-            self.problems, self.world, self.scrubber,
+            self.problems, self.world, self.scrubber, self.ways,
         )  # fmt: skip
+
+    def _relays(self) -> bool:
+        """Whether this node brings others together, now."""
+        is_on = {"on": True, "off": False}.get(self.settings.relay, self.role.is_always_on)
+        return is_on and not self.throttle.bandwidth.metered
 
     def _make_services(self) -> None:
         """Make what answers for photos."""
@@ -245,13 +258,14 @@ class Node(Answers):
 
     async def run(self, face: Face, ready: Callable[[StatusView], None], stop: trio.Event) -> None:
         """Serve until `stop`, or until this node joined another library (`next_record`)."""
+        guests = {ENROL_PROTOCOL: self.admissions.serve}
         handlers = {
             CATALOG_PROTOCOL: self.sessions.serve,
             BLOB_PROTOCOL: self.transfers.serve,
             LANE_PROTOCOL: self.lanes.serve,
-            ENROL_PROTOCOL: self.admissions.serve,
+            **self.ways.handlers,
+            **guests,
         }
-        guests = {ENROL_PROTOCOL: self.admissions.serve}
         try:
             async with anyio.create_task_group() as tasks:
                 await tasks.start(self.library.run)
@@ -287,7 +301,7 @@ class Node(Answers):
             "connecting with peers": self.connector.run,
             "the process that moves files": self.lanes.run,
             "transfers": partial(self.transfers.run, task_status=anyio.TASK_STATUS_IGNORED),
-            "telling peers": self._keep_telling,
+            "telling peers": partial(self.observatory.keep_telling, self.acquaintances.save),
             "postponed imports": self.intake.keep_retrying,
             "the trash": self.trash.run,
             "looking after stored files": self.scrubber.run,
@@ -297,6 +311,8 @@ class Node(Answers):
             services["discovery"] = partial(
                 self.discovery.run, task_status=anyio.TASK_STATUS_IGNORED
             )
+        if self.settings.upnp:
+            services["ports that the router opens"] = self.ways.portmap.run
         for folder in self.settings.watch:
             services[f"watching {folder}"] = partial(self.intake.watch, Path(folder))
         for name, service in services.items():
@@ -319,11 +335,11 @@ class Node(Answers):
 
     # --- peers -------------------------------------------------------------------------------
 
-    def _on_peer(self, event: PeerUp | PeerDown) -> None:
+    def _on_peer(self, event: PeerEvent) -> None:
         self.sessions.note(event)
-        if isinstance(event, PeerDown):
-            self.lanes.shun(event.node)  # gone, or cut off for it is no member any more
+        self.ways.note(event)
         self.events.announce(self.observatory.peer_event(event))
+        self.connector.wake()
         self.transfers.wake()
 
     def _on_found(self) -> None:
@@ -335,6 +351,9 @@ class Node(Answers):
         hello = self.book.get(node).hello
         self.transfers.hear_of(node, gives_originals=hello is None or hello.gives_originals)
 
+    async def _hello(self) -> Hello:
+        return await self.observatory.hello()
+
     def _on_commit(self, committed: Committed) -> None:
         self.sessions.announce(committed.announcements)
         if committed.roster_changed:
@@ -343,23 +362,6 @@ class Node(Answers):
         self.observatory.note_change()
         if committed.subjects or committed.blobs - self.library.arriving:
             self.transfers.wake()  # what was fetched here is no reason to look for more
-
-    async def _hello(self) -> Hello:
-        return await self.observatory.hello()
-
-    async def _keep_telling(self) -> None:
-        """Tell peers, and save where they are, whenever something about this node changed."""
-        kept, told = b"", None
-        while True:
-            await self.observatory.wait_changed()
-            hello = await self.observatory.hello()
-            if told is None or replace(told, free_bytes=hello.free_bytes) != hello:
-                self.sessions.say_hello(hello)
-                told = hello
-            dump = self.book.dump()
-            if dump != kept:
-                await trio.to_thread.run_sync(self.acquaintances.save, dump)
-                kept = dump
 
     # --- another library ---------------------------------------------------------------------
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import platform
 import shutil
+from collections.abc import Callable
 
 import trio
+from msgspec.structs import replace
 
 from photonic import __version__, limits
 from photonic.admission import Admissions
@@ -27,9 +29,10 @@ from photonic.moving import view_of
 from photonic.p2p.connector import Connector
 from photonic.p2p.messages import Hello
 from photonic.p2p.peers import Peer, PeerBook
+from photonic.p2p.reaching import Ways
 from photonic.p2p.sessions import Sessions
 from photonic.p2p.transfers import Transfers
-from photonic.p2p.transport import PeerDown, PeerUp, Transport
+from photonic.p2p.transport import PeerDown, PeerEvent, ReachingTransport
 from photonic.problems import Problems
 from photonic.roles.role import Role
 from photonic.scrubber import Scrubber
@@ -57,7 +60,7 @@ class Observatory:
         me: NodeId,
         library: Library,
         admissions: Admissions,
-        transport: Transport,
+        transport: ReachingTransport,
         book: PeerBook,
         sessions: Sessions,
         connector: Connector,
@@ -66,8 +69,9 @@ class Observatory:
         problems: Problems,
         world: World,
         scrubber: Scrubber,
+        ways: Ways,
     ) -> None:
-        self._scrubber = scrubber
+        self._scrubber, self._ways = scrubber, ways
         self._settings, self._role, self._me, self._library = settings, role, me, library
         self._admissions, self._transport, self._book = admissions, transport, book
         self._sessions, self._connector, self._transfers = sessions, connector, transfers
@@ -196,14 +200,28 @@ class Observatory:
             addresses=self._transport.addresses(),
             capacity_bytes=disk.total,
             free_bytes=disk.free,
-            capabilities=self._role.capabilities,
+            capabilities=(*self._role.capabilities, *self._ways.capabilities),
             gives_originals=not self._transfers.throttle.bandwidth.holds_originals,
         )
 
+    async def keep_telling(self, save: Callable[[bytes], None]) -> None:
+        """Tell peers, and save where they are, whenever something about this node changed."""
+        kept, told = b"", None
+        while True:
+            await self.wait_changed()
+            hello = await self.hello()
+            if told is None or replace(told, free_bytes=hello.free_bytes) != hello:
+                self._sessions.say_hello(hello)
+                told = hello
+            dump = self._book.dump()
+            if dump != kept:
+                await trio.to_thread.run_sync(save, dump)
+                kept = dump
+
     # --- others ------------------------------------------------------------------------------
 
-    def peer_event(self, event: PeerUp | PeerDown) -> PeerChanged:
-        return PeerChanged(event.node, isinstance(event, PeerUp))
+    def peer_event(self, event: PeerEvent) -> PeerChanged:
+        return PeerChanged(event.node, not isinstance(event, PeerDown))
 
     def peers(self) -> list[PeerView]:
         """All other members, connected ones first, then by name."""
@@ -216,6 +234,7 @@ class Observatory:
         hello = peer.hello
         is_connected = peer.node in self._transport.connected()
         dialling = peer.node in self._connector.dialling
+        footing = self._transport.footing(peer.node)
         away = "connecting" if dialling else "offline"
         seen_ms = self._world.clock.now_ms() if is_connected else peer.last_seen_ms
         return PeerView(
@@ -226,7 +245,10 @@ class Observatory:
             state=hello.state if hello and is_connected else away,
             mode=hello.mode if hello else "roaming",
             addresses=list(peer.addresses),
-            link="stream" if is_connected else "none",
+            link=footing.way.word if footing is not None else "none",
+            via=self._who(footing.via) if footing is not None and footing.via else None,
+            address=footing.address if footing is not None else None,
+            why_not_better=self._ways.why_not_better(peer),
             latency_ms=self._transport.latency_ms(peer.node) if is_connected else None,
             capacity_bytes=hello.capacity_bytes if hello else None,
             free_bytes=hello.free_bytes if hello else None,
@@ -271,6 +293,7 @@ class Observatory:
                 f"{status.peers} of {len(self._admissions.members()) - 1} are connected",
                 "" if status.peers else "Start the other nodes, or add an address with --peer.",
             ),
+            DoctorView("router", True, self._ways.portmap.state if self._settings.upnp else "off"),
             DoctorView(
                 "originals",
                 status.holdings.held >= status.holdings.wanted,

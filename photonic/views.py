@@ -168,12 +168,15 @@ class PeerView:
     state: str
     mode: str
     addresses: list[str]
-    link: str  # lane, stream, relay, none
+    link: str  # lan, direct, punched, relayed, none
     latency_ms: float | None
     capacity_bytes: int | None
     free_bytes: int | None
     capabilities: list[str]
     last_seen: str | None
+    via: str | None = None  # what the node is called that relays
+    address: str | None = None  # of the connection that stands
+    why_not_better: str = ""  # in words, why no better link is there; "" on the best one
 
 
 @dataclass(frozen=True, slots=True)

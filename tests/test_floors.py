@@ -37,9 +37,14 @@ NODE_FLOOR, WORDS_FLOOR = 5, 7
 # Heavy library -> the only files that import it.
 IMPORTERS = {
     "pycrdt": {"photonic/crdt/document.py"},
-    "libp2p": {"photonic/p2p/libp2p_transport.py", "photonic/p2p/lane_certificates.py"},
+    "libp2p": {
+        "photonic/p2p/libp2p_transport.py",
+        "photonic/p2p/libp2p_muxer.py",
+        "photonic/p2p/lane_certificates.py",
+    },
     "lz4": {"photonic/p2p/compression.py"},
     "zeroconf": {"photonic/p2p/discovery.py"},
+    "miniupnpc": {"photonic/p2p/gateway.py"},
     "watchfiles": {"photonic/ingest/watch.py"},
     "pyexiv2": {"photonic/ingest/metadata.py"},
     "sqlmodel": {"photonic/crdt/index.py", "photonic/crdt/tables.py"},
@@ -61,6 +66,7 @@ SANS_IO = {
     "photonic/p2p/standing.py",
     "photonic/p2p/pacing.py",
     "photonic/p2p/endgame.py",
+    "photonic/p2p/reach.py",
     "photonic/p2p/refusals.py",
     "photonic/p2p/rounds.py",
     "photonic/p2p/askable.py",
@@ -69,6 +75,7 @@ SANS_IO = {
     "photonic/wishes.py",
     "photonic/p2p/bandwidth.py",
     "photonic/p2p/rates.py",
+    "photonic/p2p/ways.py",
     "photonic/blobs/chunks.py",
     "photonic/blobs/verify.py",
     "photonic/roles/presets.py",
@@ -93,6 +100,7 @@ DRIVERS = {
     "photonic/p2p/discovery.py",
     "photonic/p2p/lane_sockets.py",
     "photonic/p2p/mailbox.py",
+    "photonic/p2p/splice.py",
     "photonic/p2p/carrier.py",
 }
 

@@ -59,6 +59,16 @@ _LimitParallel = Annotated[
     int | None, typer.Option("--limit-parallel", help="Files fetched at one time.")
 ]
 
+_Workers = Annotated[int | None, typer.Option("--workers", help="Processes that read photos.")]
+_Relay = Annotated[
+    str | None,
+    typer.Option("--relay", help="on, off or auto: bring others together through this node."),
+]
+
+_NoUpnp = Annotated[
+    bool, typer.Option("--no-upnp", help="Do not have the router let other nodes in.")
+]
+
 _COLLECT_AFTER = 20_000  # new containers
 STOPPED_HARD = 1
 
@@ -89,9 +99,9 @@ def run(
     no_discovery: Annotated[
         bool, typer.Option("--no-discovery", help="Do not look for nodes on the local network.")
     ] = False,
-    workers: Annotated[
-        int | None, typer.Option("--workers", help="Processes that read photos.")
-    ] = None,
+    relay: _Relay = None,
+    no_upnp: _NoUpnp = False,
+    workers: _Workers = None,
     min_copies: Annotated[
         int | None, typer.Option("--min-copies", help="Nodes that a photo is safe on.")
     ] = None,
@@ -121,12 +131,11 @@ def run(
         "home": invocation.home, "role": role, "name": name, "library_name": library_name,
         "http": http, "listen": listen, "lane_port": lane_port, "peers": peers,
         "watch": watch, "join": join,
-        "discovery": False if no_discovery else None, "workers": workers,
-        "min_copies": min_copies, "trash_days": trash_days,
-        "scrub_days": scrub_days, "scrub_mb_s": scrub_mb_s,
+        "discovery": False if no_discovery else None, "relay": relay, "workers": workers,
+        "upnp": False if no_upnp else None, "scrub_mb_s": scrub_mb_s,
+        "min_copies": min_copies, "trash_days": trash_days, "scrub_days": scrub_days,
         "limit_in": limit_in, "limit_out": limit_out, "limit_schedule": limit_schedule,
-        "limit_parallel": limit_parallel,
-        "log_level": log_level, "log_format": log_format,
+        "limit_parallel": limit_parallel, "log_level": log_level, "log_format": log_format,
     }  # fmt: skip
     settings = load_settings(flags)
     make_home(settings.home)

@@ -21,6 +21,10 @@ def run(context: typer.Context) -> None:
         output.print_json(answer)
     elif answer["items"]:
         print_table(_HEADINGS, map(_row, answer["items"]))
+        for peer in answer["items"]:
+            if peer.get("why_not_better"):
+                words = "not connected" if peer["link"] == "none" else "no better link"
+                output.note(f"{peer['name'] or peer['id']}: {words}: {peer['why_not_better']}")
     else:
         output.note("No other node is a member yet; `photonic invite` makes a code for one.")
 
@@ -31,9 +35,27 @@ def _row(peer: Answer) -> tuple[object, ...]:
         peer["name"],
         peer["role"],
         peer["state"],
-        peer["link"],
+        _link(peer),
         "" if latency is None else f"{latency:.1f} ms",
         "" if free is None else output.readable_bytes(free),
         peer.get("last_seen"),
         peer["id"],
     )
+
+
+def _link(peer: Answer) -> str:
+    """Say on which link a peer is, and where that leads."""
+    words = str(peer["link"])
+    if peer.get("via"):
+        return f"{words} through {peer['via']}"
+    return f"{words} {_plain(peer['address'])}" if peer.get("address") else words
+
+
+def _plain(address: str) -> str:
+    """Return a multiaddress as people write it."""
+    match address.split("/"):
+        case [_, "ip6", host, "tcp", port, *_]:
+            return f"[{host}]:{port}"
+        case [_, _, host, "tcp", port, *_]:
+            return f"{host}:{port}"
+    return address

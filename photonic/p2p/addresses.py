@@ -18,6 +18,7 @@ from photonic.errors import AddressInvalid
 from photonic.ids import NodeId, parse_peer_id
 
 _PORT_MAX = 65_535
+_FAMILIES = ("ip4", "ip6", "dns", "dns4", "dns6")
 _NAME_CHARS_MAX = 253  # RFC 1035
 
 
@@ -70,10 +71,22 @@ def _parse_host(family: str, host: str) -> str:
 
 
 def endpoint_of(host: str, port: int) -> Endpoint:
-    """Return the endpoint of a socket's own or peer address; a zone (fe80::1%eth0) is kept out."""
+    """Return the endpoint of a socket's own or peer address; a zone (fe80::1%eth0) is kept out.
+
+    A name may stand there, too.
+    """
     literal = host.partition("%")[0]
-    family = "ip6" if ":" in literal else "ip4"
+    try:
+        family = f"ip{ipaddress.ip_address(literal).version}"
+    except ValueError:
+        family = "dns"
     return Endpoint(family, literal, port)
+
+
+def host_of(text: str) -> str:
+    """Return the host of a multiaddress; "" if it has none."""
+    parts = text.split("/")
+    return parts[2] if len(parts) > 2 and parts[1] in _FAMILIES else ""
 
 
 def interface_hosts() -> tuple[str, ...]:

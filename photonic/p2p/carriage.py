@@ -22,7 +22,7 @@ from anyio.abc import TaskStatus
 import photonic
 from photonic import limits, wire
 from photonic.errors import CarrierDied
-from photonic.p2p.lane_messages import Begin, Listening, Order, Report
+from photonic.p2p.lane_messages import Begin, Echo, Echoed, Listening, Order, Report
 
 # Chunks come and go all the time: memory that held one is kept for the next, not given back to the
 # kernel and asked for again, page by page. Bounded by what is under way at one time.
@@ -45,6 +45,8 @@ class Carriage:
         self._channel: trio.socket.SocketType | None = None
         self._orders: list[tuple[bytes, socket.socket | None]] = []
         self._has_orders = trio.Event()
+        self._echoes: dict[int, trio.Event] = {}  # by the number that was asked for
+        self._numbers = 0
         self.is_ready = False
         self.port = 0  # where lanes come in; 0: nowhere
         self.pid = 0
@@ -92,6 +94,20 @@ class Carriage:
         self._orders.append((wire.frame(wire.encode(order)), passed))
         self._has_orders.set()
 
+    async def wait_done(self) -> None:
+        """Wait until it has done what it was told so far, within bounds."""
+        if not self.is_ready:
+            return
+        self._numbers += 1
+        number, done = self._numbers, trio.Event()
+        self._echoes[number] = done
+        self.order(Echo(number))
+        try:
+            with trio.move_on_after(limits.CARRIER_START_S):
+                await done.wait()
+        finally:
+            del self._echoes[number]
+
     async def _send(self) -> None:
         with suppress(OSError):  # it died; whoever hears, hears its end
             while True:
@@ -125,5 +141,8 @@ class Carriage:
                     self._ready()
                     with suppress(RuntimeError):  # nobody waits for it
                         task_status.started()
+                elif isinstance(report, Echoed):
+                    if report.number in self._echoes:
+                        self._echoes[report.number].set()
                 else:
                     self._heard(report)

@@ -34,6 +34,7 @@ from photonic.p2p.lane_serving import Rules, serve
 from photonic.p2p.lane_sockets import LaneTls, Socket
 from photonic.p2p.mailbox import Mailbox
 from photonic.p2p.rates import Direction
+from photonic.p2p.splice import Splicer, come, meet
 from photonic.p2p.throttle import Throttle
 from photonic.p2p.turnstile import Allowance
 from photonic.photos import BlobRef
@@ -115,6 +116,8 @@ class Carrier:
                     )
                 case said.Serve(peer):
                     self._gate.bring_in(peer, _adopted(self._mailbox.adopted()))
+                case said.Pair() | said.Meet():
+                    self._bring_together(order)
                 case said.Echo(number):
                     self._mailbox.tell(said.Echoed(number))
                 case said.Limit(bandwidth):
@@ -146,11 +149,13 @@ class Carrier:
     def _begin(self, order: said.Begin) -> None:
         self._store = FileStore.attach(Path(order.root), self._world)
         self._tls = LaneTls(order.certificate, order.key)
+        self._splicer = Splicer(self._world.clock, self._throttle, self._mailbox.tell)
         self._gate = Gatehouse(
             self._tls,
             self._world.clock,
             self._serve,
             lambda reason: self._mailbox.tell(said.TurnedAway(reason)),
+            self._splicer,
         )
         self._arrivals = Arrivals(
             self._store, lambda fates: self._mailbox.tell(said.Settled(tuple(fates)))
@@ -195,10 +200,29 @@ class Carrier:
         while True:
             look_at(self._store, self._damaged.get())
 
+    def _bring_together(self, order: said.Pair | said.Meet) -> None:
+        if isinstance(order, said.Pair):
+            self._splicer.expect(order)
+        else:
+            threading.Thread(target=self._meet, args=(order,), name="meeting", daemon=True).start()
+
+    def _meet(self, order: said.Meet) -> None:
+        """Go to a relay, where a member comes to with a lane."""
+        try:
+            raw = meet((order.host, order.port), order.ticket)
+        except (OSError, PhotonicError) as error:
+            log.info("nobody came through a relay: %s", error)
+            return
+        self._gate.let_in(raw)
+
     # --- fetching ----------------------------------------------------------------------------
 
     def _dial(self, order: said.Dial) -> Socket:
-        return self._tls.connect((order.host, order.port), order.certificate, order.ticket)
+        address = (order.host, order.port)
+        if not order.relay_ticket:
+            return self._tls.connect(address, order.certificate, order.ticket)
+        through = partial(come, ticket=order.relay_ticket)
+        return self._tls.connect(address, order.certificate, order.ticket, through)
 
     def _await(self, order: said.Await) -> None:
         came: queue.SimpleQueue[Socket | None] = queue.SimpleQueue()

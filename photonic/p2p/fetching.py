@@ -95,6 +95,7 @@ class FetchStream:
         self._error: PhotonicError | None = None
         self._settled_s = self._moved_s
         self._busy_since = (self._moved_s, 0)
+        self.is_leaving = False
 
     def ask(self, wanted: Wanted) -> None:
         """Take a question to send; never waits."""
@@ -122,6 +123,12 @@ class FetchStream:
         """End the stream: `run` raises the first error that was given."""
         self._error = self._error or error
         self._scope.cancel()
+
+    def leave(self) -> None:
+        """End when what was asked is answered."""
+        self.is_leaving = True
+        if not self.questions:
+            self._scope.cancel()
 
     async def run(self, stream: Stream) -> None:
         """Drive `stream` until it ends, fails, or was idle for a while. Closes it."""
@@ -242,6 +249,8 @@ class FetchStream:
                 self.in_flight_bytes -= cost_bytes(wanted)
         self._settled_s = now_s
         self._report(self, outcomes, now_s - begun_s)
+        if self.is_leaving:
+            self.leave()
 
 
 def store_effects(

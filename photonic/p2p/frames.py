@@ -9,7 +9,8 @@ import trio
 
 from photonic import limits, wire
 from photonic.errors import StreamBroken
-from photonic.p2p.transport import Stream
+from photonic.ids import NodeId
+from photonic.p2p.transport import Stream, Transport
 
 _READ_BYTES = 64 * limits.KIB
 
@@ -35,6 +36,42 @@ async def read_message(
             return message
         return None
     raise StreamBroken(f"the peer said nothing for {timeout_s:.0f} s")
+
+
+async def ask_once(
+    transport: Transport, node: NodeId, protocol: str, question: object, kind: Any, timeout_s: float
+) -> Any:
+    """Ask a connected peer one thing on a stream of its own and return the short answer.
+
+    Raises PeerUnreachable, StreamBroken (too slow, too), FrameInvalid.
+    """
+    answer = None
+    with trio.move_on_after(timeout_s):
+        stream = await transport.open(node, protocol)
+        try:
+            await send_message(stream, question)
+            answer = await _read_short(stream, kind)
+        finally:
+            with trio.CancelScope(shield=True):
+                await stream.close()
+    if answer is None:
+        raise StreamBroken("the peer did not answer")
+    return answer
+
+
+async def read_question(stream: Stream, kind: Any) -> Any:
+    """Read what a peer asks with `ask_once`. Raises StreamBroken, FrameInvalid."""
+    with trio.move_on_after(limits.REQUEST_TIMEOUT_S):
+        return await _read_short(stream, kind)
+    raise StreamBroken("the peer asked nothing")
+
+
+async def _read_short(stream: Stream, kind: Any) -> Any:
+    reader = wire.FrameReader(limits.LANE_FRAME_BYTES_MAX)
+    while data := await stream.receive(limits.LANE_FRAME_BYTES_MAX):
+        for body in reader.feed(data):
+            return wire.decode(body, kind)
+    raise StreamBroken("the peer ended the stream instead of speaking")
 
 
 async def messages(

@@ -2,7 +2,8 @@
 
 A ticket is good once, for the peer that it was given to, shown with the certificate that was agreed
 on, until its time is over. Everybody else learns nothing but that somebody listens: they are cut
-after the handshake without a byte. Blocking, for the carrier's threads.
+after the handshake without a byte. Whoever comes to be joined with another member is given to the
+splicer. Blocking, for the carrier's threads.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from typing import NamedTuple
 from photonic import limits
 from photonic.errors import PhotonicError
 from photonic.p2p.lane_sockets import LaneTls, Socket, welcome
+from photonic.p2p.splice import Splicer, is_greeting, read_ticket
 from photonic.world import Clock
 
 log = logging.getLogger(__name__)
@@ -43,10 +45,12 @@ class Gatehouse:
         clock: Clock,
         serve: Callable[[bytes, Socket], None],
         refused: Callable[[str], object] = log.info,
+        splicer: Splicer | None = None,
     ) -> None:
         """`serve` answers an admitted peer on a thread of its own, until the lane ends; `refused`
         hears why somebody was not let in."""
-        self._tls, self._clock, self._serve, self._refused = tls, clock, serve, refused
+        self._tls, self._clock, self._serve = tls, clock, serve
+        self._refused, self._splicer = refused, splicer
         self._lock = threading.Lock()
         self._tickets: dict[bytes, _Ticket] = {}
         self._lanes: dict[Socket, bytes] = {}
@@ -77,6 +81,8 @@ class Gatehouse:
             lanes = [lane for lane, other in self._lanes.items() if other == peer]
         for lane in lanes:
             cut(lane)
+        if self._splicer is not None:
+            self._splicer.shun(peer)
 
     def listen(self, host: str, port: int) -> socket.socket:
         """Listen, and let in whoever may. Raises OSError."""
@@ -144,10 +150,34 @@ class Gatehouse:
                 log.warning("a lane could not come in: %s", error)
                 threading.Event().wait(limits.LANE_ACCEPT_PAUSE_S)
                 continue
-            if not self._handshakes.acquire(blocking=False):
-                raw.close()
-                continue
-            threading.Thread(target=self._admit, args=(raw,), name="lane", daemon=True).start()
+            self.let_in(raw, self._receive)
+
+    def let_in(
+        self, raw: socket.socket, receive: Callable[[socket.socket], None] | None = None
+    ) -> None:
+        """Let somebody in who shows a ticket soon; by default one with a lane. Never waits."""
+        if not self._handshakes.acquire(blocking=False):
+            raw.close()
+            return
+        threading.Thread(
+            target=receive or self._admit, args=(raw,), name="lane", daemon=True
+        ).start()
+
+    def _receive(self, raw: socket.socket) -> None:
+        """Tell whoever comes with a lane from whoever is to be joined with somebody else."""
+        ticket, splicer = b"", self._splicer
+        try:
+            raw.settimeout(limits.HANDSHAKE_TIMEOUT_S)
+            if splicer is None or not is_greeting(raw):
+                self._admit(raw)
+                return
+            ticket = read_ticket(raw)
+        except (OSError, PhotonicError) as error:
+            log.info("somebody came and went: %s", error)
+            raw.close()
+        self._handshakes.release()
+        if ticket and splicer is not None:
+            splicer.join(raw, ticket)
 
     def _admit(self, raw: socket.socket) -> None:
         try:

@@ -28,6 +28,11 @@ class Pulse(Protocol):
         """Set what the peer may make us hold."""
         ...
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no stream is open."""
+        ...
+
     async def ping(self) -> float | None:
         """Return the round trip in seconds, or None if no answer came in time."""
         ...
@@ -36,9 +41,10 @@ class Pulse(Protocol):
 async def beat(link: Link, pulse: Pulse, links: Links) -> None:
     """Watch over a connection until it is cut: by the gate, by others, or here.
 
-    A peer that sends but does not answer is slow, some times over; a silent one is gone.
+    A peer that sends but does not answer is slow, some times over; a silent one is gone. One that
+    is connected on a better way, too, needs this one no more once what it carried has moved.
     """
-    missed = 0
+    missed = outdone = 0
     while (admission := links.review(link)) is not Admission.REFUSED:
         pulse.admit(admission)
         asked_s = trio.current_time()
@@ -51,4 +57,9 @@ async def beat(link: Link, pulse: Pulse, links: Links) -> None:
             return
         else:
             missed += 1
+        outdone = outdone + 1 if links.is_outdone(link) and pulse.is_idle else 0
+        if outdone > 1:  # the other side has had the time to see it, too
+            log.info("closed the connection with %s: there is a better one", link.address)
+            links.cut(link)
+            return
         await trio.sleep(limits.HEARTBEAT_INTERVAL_S)

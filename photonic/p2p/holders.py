@@ -46,6 +46,7 @@ class Fetching(Protocol):
     node: NodeId
     in_flight_bytes: int  # asked, and not yet on disk
     questions: deque[tuple[Wanted, float]]  # with the time, oldest first
+    is_leaving: bool  # it is asked nothing more, and ends when it owes nothing
 
     @property
     def unanswered(self) -> tuple[Wanted, ...]: ...
@@ -56,6 +57,10 @@ class Fetching(Protocol):
     def ask(self, wanted: Wanted) -> None: ...
 
     def give_up(self, error: PhotonicError) -> None: ...
+
+    def leave(self) -> None:
+        """End when what was asked is answered."""
+        ...
 
 
 @dataclass(slots=True)
@@ -213,10 +218,11 @@ class Holders:
     def _stream_for(self, assignment: Assignment) -> Fetching:
         """Return the stream to ask on: a new one while there may be more and none is idle."""
         peer = self._peers[assignment.node]
-        idlest = min(peer.streams, key=lambda s: len(s.questions), default=None)
-        may_open = len(peer.streams) < self._width.streams
+        staying = [stream for stream in peer.streams if not stream.is_leaving]
+        idlest = min(staying, key=lambda s: len(s.questions), default=None)
+        may_open = len(staying) < self._width.streams
         if idlest is not None and not (idlest.questions and may_open):
-            return bringer(peer.streams, assignment.wanted.ref.blob)
+            return bringer(staying, assignment.wanted.ref.blob)
         fetch = self._new_stream(assignment.node)
         peer.streams.append(fetch)
         self._tasks.start_soon(self._fetch, fetch)
@@ -241,6 +247,14 @@ class Holders:
         finally:
             peer.streams.remove(fetch)
             self._returned(fetch.node, fetch.unanswered)
+
+    def move(self, node: NodeId) -> None:
+        """Go on with a peer over new streams: there is a better way to it.
+
+        What was asked over the old ones still comes there, so that nothing comes twice.
+        """
+        for fetch in tuple(self._peers[node].streams) if node in self._peers else ():
+            fetch.leave()
 
     def leave_slow_streams(self, jobs: Jobs) -> None:
         """Give up on streams whose peer is much slower than another holder has been."""

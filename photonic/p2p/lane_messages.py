@@ -101,6 +101,25 @@ class Dial(msgspec.Struct, tag="dial", frozen=True):
     port: int
     ticket: bytes
     certificate: str
+    relay_ticket: bytes = b""  # then a relay is there, and the peer behind it
+
+
+class Pair(msgspec.Struct, tag="pair", frozen=True):
+    """Two members will come, soon, each with its ticket: join them."""
+
+    pair: int
+    peers: tuple[bytes, bytes]
+    tickets: tuple[bytes, bytes]
+    within_s: float
+    shows: bool = False  # tell each from where both come
+
+
+class Meet(msgspec.Struct, tag="meet", frozen=True):
+    """Go to a relay with this ticket: behind it is a member that comes with a lane."""
+
+    host: str
+    port: int
+    ticket: bytes
 
 
 class Adopt(msgspec.Struct, tag="adopt", frozen=True):
@@ -161,7 +180,9 @@ class Echo(msgspec.Struct, tag="echo", frozen=True):
     number: int
 
 
-Order = Begin | Expect | Await | Dial | Adopt | Serve | Ask | Hang | Shun | Limit | Echo
+Order = (
+    Begin | Expect | Await | Dial | Pair | Meet | Adopt | Serve | Ask | Hang | Shun | Limit | Echo
+)
 
 
 # --- a carrier to its node -----------------------------------------------------------------------
@@ -288,4 +309,33 @@ class Echoed(msgspec.Struct, tag="echoed", frozen=True):
     number: int
 
 
-Report = Listening | Opened | Ended | Came | Settled | Went | Gave | TurnedAway | Echoed
+class Awaited(msgspec.Struct, tag="awaited", frozen=True):
+    """Both ends of a pair may come; or they may not, for there are too many."""
+
+    pair: int
+    is_full: bool = False
+
+
+class Joined(msgspec.Struct, tag="joined", frozen=True):
+    """Both ends of a pair are here."""
+
+    pair: int
+
+
+class Relayed(msgspec.Struct, tag="relayed", frozen=True):
+    """So much more went through, one way or the other."""
+
+    pair: int
+    size_bytes: int
+
+
+class Parted(msgspec.Struct, tag="parted", frozen=True):
+    """A pair is over."""
+
+    pair: int
+
+
+Report = (
+    Listening | Opened | Ended | Came | Settled | Went | Gave | TurnedAway | Echoed
+    | Awaited | Joined | Relayed | Parted
+)  # fmt: skip

@@ -14,6 +14,7 @@ import socket
 import ssl
 import struct
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from photonic import limits
@@ -87,13 +88,23 @@ class LaneTls:
             raise
         return lane, der, ticket
 
-    def connect(self, address: tuple[str, int], certificate: str, ticket: bytes) -> ssl.SSLSocket:
-        """Open a lane to the peer that shows `certificate`. Raises OSError, StreamBroken."""
+    def connect(
+        self,
+        address: tuple[str, int],
+        certificate: str,
+        ticket: bytes,
+        before: Callable[[socket.socket], None] = lambda _: None,
+    ) -> ssl.SSLSocket:
+        """Open a lane to the peer that shows `certificate`. Raises OSError, StreamBroken.
+
+        `before` is done with the socket before the first byte of the lane.
+        """
         context = self._context(ssl.PROTOCOL_TLS_CLIENT)
         context.load_verify_locations(cadata=certificate)
         raw = socket.create_connection(address, limits.DIAL_TIMEOUT_S)
         try:
             tuned(raw)
+            before(raw)
             raw.settimeout(limits.HANDSHAKE_TIMEOUT_S)
             lane = context.wrap_socket(raw)
         except BaseException:

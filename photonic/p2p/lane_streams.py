@@ -55,6 +55,7 @@ class LaneStream:
         self.in_flight_bytes = 0  # asked, and not yet on disk
         self.questions: deque[tuple[Wanted, float]] = deque()  # with the time, oldest first
         self.reason = ""  # why it ended
+        self.is_leaving = False
         self._order, self._carry, self._report = order, carry, report
         self._to_ask: list[tuple[int, Wanted]] = []
         self._asked: dict[int, Wanted] = {}
@@ -90,6 +91,12 @@ class LaneStream:
     def give_up(self, error: PhotonicError) -> None:
         """End the lane: `run` raises the first error that was given."""
         self.end(error)
+
+    def leave(self) -> None:
+        """End when what was asked is answered."""
+        self.is_leaving = True
+        if not self.questions:
+            self.end(None)
 
     async def run(self) -> None:
         """Open a lane and use it until it ends, fails, or was idle for a while.
@@ -176,6 +183,8 @@ class LaneStream:
         outcomes = [outcome for event in came.events for outcome in self._outcomes(event)]
         self._settled_s = now_s
         self._report(self, outcomes, now_s - begun_s)
+        if self.is_leaving:
+            self.leave()
 
     def _outcomes(self, event: said.Event) -> Iterator[Outcome]:
         match event:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import trio
@@ -18,12 +17,14 @@ from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
 
 from photonic import limits, wire
-from photonic.errors import FrameInvalid, StreamBroken
+from photonic.errors import FrameInvalid, RelayRefused, StreamBroken
 from photonic.identity import Identity
 from photonic.ids import NodeId, peer_id
 from photonic.p2p import lane_messages as said
 from photonic.p2p.addresses import parse_endpoint
+from photonic.p2p.bridge import join
 from photonic.p2p.carriage import Carriage
+from photonic.p2p.detours import Detours, Leg
 from photonic.p2p.lane_certificates import check_certificate, make_credentials
 from photonic.p2p.lane_messages import LANE_PROTOCOL, TICKET_BYTES
 from photonic.p2p.lane_streams import LaneStream
@@ -58,13 +59,15 @@ class Lanes:
         address_of: Callable[[NodeId], str | None],
         report: Callable[[said.Report], None],
         lane_port: int | None = None,
+        detours: Detours | None = None,
     ) -> None:
         """`listen` are the transport's multiaddresses; lanes come in at the same hosts, and at
         `lane_port`, or at the port behind the first.
 
         `address_of` is where a peer was reached; `report` hears what concerns no lane that is
-        fetched over.
+        fetched over. `detours` are there for peers that have no such place.
         """
+        self.detours = detours
         self._transport, self._world = transport, world
         self._address_of, self._report = address_of, report
         self._credentials = make_credentials(identity)
@@ -75,7 +78,6 @@ class Lanes:
         self._begin = said.Begin(str(store), *self._credentials, hosts, port)
         self._carriage: Carriage | None = None
         self._became_ready = trio.Event()
-        self._echoes: dict[int, trio.Event] = {}  # by the number that was asked for
         self._streams: dict[int, LaneStream] = {}
         self._numbers = 0
         self._bandwidth = Bandwidth()
@@ -143,9 +145,6 @@ class Lanes:
                 if ticket in self._visits:
                     self._visits[ticket].reason = reason
                     self._visits[ticket].is_over.set()
-            case said.Echoed(number):
-                if number in self._echoes:
-                    self._echoes[number].set()
             case _:
                 self._report(report)
 
@@ -174,7 +173,7 @@ class Lanes:
     def _offer(self, peer: NodeId, ask: said.AskLane) -> said.LaneAnswer:
         if self._carriage is None or not self._carriage.is_ready:
             return said.NoLane("the process that moves files is not there")
-        if not self._carriage.port:
+        if not self._carriage.port and not self._needs_detour(peer):
             return said.NoLane("this node listens nowhere", self._credentials.certificate)
         ticket = self._world.entropy.token(TICKET_BYTES)
         self.order(said.Expect(peer, ticket, ask.certificate, limits.LANE_TICKET_S))
@@ -203,19 +202,10 @@ class Lanes:
             await self._became_ready.wait()
 
     async def _wait_done(self) -> None:
-        """Wait until the carrier has done what it was told so far, within bounds: a peer may come
-        only when it is expected there."""
-        if not self.is_ready:
-            return
-        self._numbers += 1
-        number, done = self._numbers, trio.Event()
-        self._echoes[number] = done
-        self.order(said.Echo(number))
-        try:
-            with trio.move_on_after(limits.CARRIER_START_S):
-                await done.wait()
-        finally:
-            del self._echoes[number]
+        """Wait until the carrier has done what it was told so far: a peer may come only when it is
+        expected there."""
+        if self._carriage is not None:
+            await self._carriage.wait_done()
 
     async def give(self, stream: Stream) -> None:
         """Have the carrier answer a blob stream over libp2p, until either side ends it."""
@@ -224,7 +214,16 @@ class Lanes:
             return  # as if a lane had ended: whoever asked tries again
         ours, theirs = socket.socketpair()
         self.order(said.Serve(stream.peer), theirs)
-        await _join(stream, ours)
+        await join(stream, ours)
+
+    def _needs_detour(self, peer: NodeId) -> bool:
+        return self.detours is not None and self.detours.is_needed(peer)
+
+    def try_again(self, node: NodeId) -> None:
+        """Open lanes with a peer where there was none to be had: it is reached on another way."""
+        self._no_lane_until_s.pop(node, None)
+        self._no_visit_until_s.pop(node, None)
+        self._comes.discard(node)
 
     # --- the fetching side -------------------------------------------------------------------
 
@@ -251,23 +250,19 @@ class Lanes:
         """Open a lane, or have the peer open it; False if there is none to be had now."""
         node, now_s = stream.node, trio.current_time()
         address = self._address_of(node)
-        if address is None or now_s < self._no_lane_until_s.get(node, 0.0):
+        needs_detour = self._needs_detour(node)
+        if now_s < self._no_lane_until_s.get(node, 0.0) or (address is None and not needs_detour):
             return False
         answer = await self._ask(node, said.AskLane(self._credentials.certificate))
         reason, certificate = "", "" if isinstance(answer, said.Visiting) else answer.certificate
         if certificate:
             check_certificate(certificate, node)
-        if isinstance(answer, said.OfferLane) and not 0 < answer.port <= _PORT_MAX:
-            raise FrameInvalid(f"a peer listens at port {answer.port}, which cannot be")
         if isinstance(answer, said.OfferLane) and node not in self._comes:
-            host = parse_endpoint(address).host
-            self.order(
-                said.Dial(stream.number, node, host, answer.port, answer.ticket, certificate)
-            )
-            if await self._stands(stream):
+            if await self._dialled(stream, answer, address):
                 return True
             reason = stream.reason
-        if certificate and now_s >= self._no_visit_until_s.get(node, 0.0):
+        may_come = now_s >= self._no_visit_until_s.get(node, 0.0) and not needs_detour
+        if certificate and may_come:
             if await self._visited(stream, certificate):
                 self._comes.add(node)
                 return True
@@ -278,13 +273,38 @@ class Lanes:
         self._no_lane_until_s[node] = trio.current_time() + limits.LANE_RETRY_S
         return False
 
+    async def _dialled(
+        self, stream: LaneStream, offer: said.OfferLane, address: str | None
+    ) -> bool:
+        """Go to a lane that was offered, through a relay if need be; whether it stands.
+
+        Raises FrameInvalid for a port that cannot be.
+        """
+        if self._needs_detour(stream.node) and self.detours is not None:
+            try:
+                there = await self.detours.leg(stream.node)
+            except (StreamBroken, RelayRefused) as error:
+                stream.reason = error.message
+                return False
+        else:
+            assert address is not None, "else nobody was asked"
+            if not 0 < offer.port <= _PORT_MAX:
+                raise FrameInvalid(f"a peer listens at port {offer.port}, which cannot be")
+            there = Leg(parse_endpoint(address).host, offer.port, b"")
+        self.order(
+            said.Dial(
+                stream.number, stream.node, there.host, there.port, offer.ticket,
+                offer.certificate, there.ticket,
+            )
+        )  # fmt: skip
+        return await self._stands(stream)
+
     async def _visited(self, stream: LaneStream, certificate: str) -> bool:
         """Have the peer come to this node's own port; whether it did."""
         if not self.port:
             return False
         ticket, own = self._world.entropy.token(TICKET_BYTES), self._credentials.certificate
         self.order(said.Await(stream.number, stream.node, ticket, certificate, limits.LANE_COME_S))
-        await self._wait_done()
         await self._wait_done()
         answer = await self._ask(stream.node, said.AskCome(own, ticket, self.port))
         if not isinstance(answer, said.Visiting):
@@ -326,43 +346,13 @@ class Lanes:
         self.order(said.Adopt(stream.number, stream.node), theirs)
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(_join, control, ours)
+                nursery.start_soon(join, control, ours)
                 await stream.has_ended()
                 nursery.cancel_scope.cancel()
         finally:
             with trio.CancelScope(shield=True):
                 await control.close()
         await stream.wait_end()
-
-
-async def _join(control: Stream, near: socket.socket) -> None:
-    """Lead a libp2p stream to the carrier and back, until the carrier or cancellation ends it."""
-    with trio.socket.from_stdlib_socket(near) as carrier:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_pump_in, control, carrier)
-            await _pump_out(carrier, control)
-            nursery.cancel_scope.cancel()
-
-
-async def _pump_in(control: Stream, near: trio.socket.SocketType) -> None:
-    """Bring what the peer sends to the carrier, until either ends."""
-    try:
-        while data := await control.receive(limits.READ_BYTES):
-            view = memoryview(data)
-            while view:
-                view = view[await near.send(view) :]
-    except (StreamBroken, OSError):
-        pass  # the carrier sees its socket end, and says so
-    with suppress(OSError):  # it was faster
-        near.shutdown(socket.SHUT_WR)
-
-
-async def _pump_out(near: trio.socket.SocketType, control: Stream) -> None:
-    try:
-        while data := await near.recv(limits.READ_BYTES):
-            await control.send(data)
-    except (StreamBroken, OSError):
-        pass
 
 
 async def _receive(stream: Stream) -> bytes:

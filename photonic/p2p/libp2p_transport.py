@@ -8,33 +8,29 @@ tasks, bounds and ends are ours: `links.Links` keeps the book, `sockets.TcpSocke
 ping protocol: the heartbeat is the multiplexer's own ping, and a peer is told nothing but the
 protocols that it names.
 
-Private names of py-libp2p that are used, so that its version is pinned: `Yamux._write_frame`,
-`._write_lock`, `._measure_rtt_loop`, `._ping_event`, `._ping_id`, `._finalize_stream`. Each change
-has its test in `tests/p2p/test_libp2p_hardening.py`.
+A connection may also be made by others, through a relay or through two NATs, and be adopted: the
+handshake is the same, and so is everything above it.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import trio
 from anyio.abc import TaskStatus
-from libp2p.abc import ISecureConn
 from libp2p.crypto.ed25519 import Ed25519PrivateKey
 from libp2p.crypto.keys import KeyPair
 from libp2p.crypto.x25519 import create_new_key_pair as new_x25519_pair
 from libp2p.custom_types import TProtocol
-from libp2p.io.exceptions import IOException
 from libp2p.network.connection.raw_connection import RawConnection
 from libp2p.peer.id import ID
 from libp2p.protocol_muxer.exceptions import MultiselectCommunicatorError, MultiselectError
 from libp2p.protocol_muxer.multiselect import MULTISELECT_PROTOCOL_ID, Multiselect
 from libp2p.protocol_muxer.multiselect_client import MultiselectClient
-from libp2p.protocol_muxer.multiselect_communicator import MultiselectCommunicator
 from libp2p.security.exceptions import HandshakeFailure
 from libp2p.security.noise.transport import PROTOCOL_ID as NOISE
 from libp2p.security.noise.transport import Transport as Noise
@@ -48,113 +44,23 @@ from photonic.identity import Identity
 from photonic.ids import NodeId, parse_peer_id, peer_id
 from photonic.p2p.addresses import Endpoint, advertised, endpoint_of, source_of
 from photonic.p2p.heartbeat import beat
+from photonic.p2p.libp2p_muxer import LinkMuxer, Talk, communicator
 from photonic.p2p.links import Link, Links
-from photonic.p2p.sockets import NoneAnswered, TcpSocket, connect_first, open_listeners
-from photonic.p2p.streams import FIRST_WINDOW_BYTES, PING, SYN, Half, MuxedStream, Unread, header
+from photonic.p2p.sockets import (
+    NoneAnswered,
+    TcpSocket,
+    connect_first,
+    open_listeners,
+    reason_of,
+)
+from photonic.p2p.streams import MuxedStream
 from photonic.p2p.transport import Admission, Gate, PeerListener, Stream, StreamHandler
+from photonic.p2p.ways import Footing, Way, own_networks, way_to
 from photonic.world import World
 
 log = logging.getLogger(__name__)
 
 _YAMUX = TProtocol(yamux.PROTOCOL_ID)
-
-
-class _Talk:
-    """A session or a stream during a negotiation: short messages, and the library's errors."""
-
-    def __init__(
-        self,
-        read: Callable[[int], Awaitable[bytes]],
-        write: Callable[[bytes], Awaitable[None]],
-    ) -> None:
-        self._read, self._write = read, write
-
-    async def read(self, n: int | None = None) -> bytes:
-        if n is None or n > limits.NEGOTIATION_BYTES_MAX:
-            raise IOException(f"the peer announced {n} bytes of negotiation")
-        data = await self._read(n)
-        if not data:
-            raise IOException("the peer ended the negotiation")
-        return data
-
-    async def write(self, data: bytes) -> None:
-        await self._write(data)
-
-
-def _communicator(talk: _Talk) -> MultiselectCommunicator:
-    return MultiselectCommunicator(talk)  # type: ignore[arg-type]  # reads and writes only
-
-
-class _Muxer(yamux.Yamux):
-    """One multiplexed connection whose reader never waits for its own answers to be taken.
-
-    As shipped the task that reads frames also writes the answers to them, so that two peers with
-    full pipes wait for each other for ever. Here answers wait in a bounded queue.
-    """
-
-    def __init__(self, secure: ISecureConn, socket: TcpSocket, admission: Admission) -> None:
-        super().__init__(secure, secure.get_remote_peer(), is_initiator=secure.is_initiator)
-        self.socket = socket
-        self.served = 0  # streams that the peer opened and a task of ours serves
-        self._unread = Unread(limits.GUEST_UNREAD_BYTES_MAX, socket.abort)
-        self.stream_buffers = self._unread
-        self._reader: trio.lowlevel.Task | None = None
-        self._answers, self._unsent = trio.open_memory_channel[bytes](limits.MUXER_REPLIES_MAX)
-        self.admit(admission)
-
-    def admit(self, admission: Admission) -> None:
-        """Set what the peer may make us hold."""
-        is_member = admission is Admission.MEMBER
-        self._unread.bytes_max = (
-            limits.CONNECTION_UNREAD_BYTES_MAX if is_member else limits.GUEST_UNREAD_BYTES_MAX
-        )
-        self.served_max = (
-            limits.STREAMS_PER_CONNECTION_MAX if is_member else limits.STREAMS_PER_GUEST_MAX
-        )
-        self.window_bytes = limits.STREAM_WINDOW_BYTES if is_member else FIRST_WINDOW_BYTES
-
-    async def handle_incoming(self) -> None:
-        self._reader = trio.lowlevel.current_task()
-        await super().handle_incoming()
-
-    async def _write_frame(self, data: bytes) -> None:
-        if trio.lowlevel.current_task() is self._reader:
-            self.answer(data)
-            return
-        async with self._write_lock:
-            await self.secured_conn.write(data)
-
-    async def write(self, frame: bytes) -> None:
-        try:
-            await self._write_frame(frame)
-        except IOException as error:
-            raise StreamBroken(f"the connection broke: {error}") from error
-
-    def answer(self, frame: bytes) -> None:
-        try:
-            self._answers.send_nowait(frame)
-        except trio.WouldBlock:  # the peer asks and does not read
-            self.socket.abort()
-
-    async def _measure_rtt_loop(self) -> None:
-        """Write the answers. The library runs its pings in this task; `ping` replaces them."""
-        with suppress(IOException):  # the reader learns of it, too, and cleans up
-            async for frame in self._unsent:
-                async with self._write_lock:
-                    await self.secured_conn.write(frame)
-
-    async def forget(self, stream: Half) -> None:
-        assert isinstance(stream, yamux.YamuxStream)
-        await self._finalize_stream(stream, fully_closed=stream.closed)
-
-    async def ping(self) -> float | None:
-        """Return the round trip in seconds, or None if no answer came in time."""
-        self._ping_id = (self._ping_id + 1) % 2**32
-        self._ping_event, asked_s = trio.Event(), trio.current_time()
-        self.answer(header(PING, SYN, 0, self._ping_id))
-        with trio.move_on_after(limits.HEARTBEAT_TIMEOUT_S) as patience:
-            await self._ping_event.wait()
-        return None if patience.cancelled_caught else trio.current_time() - asked_s
 
 
 class Libp2pTransport:
@@ -167,8 +73,9 @@ class Libp2pTransport:
         self._security = SecurityMultistream({NOISE: noise})
         self._pending: Counter[str] = Counter()  # inbound handshakes by source
         self._dialling: dict[NodeId, trio.Lock] = {}
-        self._muxers: dict[Link, _Muxer] = {}
+        self._muxers: dict[Link, LinkMuxer] = {}
         self._bound: tuple[Endpoint, ...] = ()
+        self.outside: tuple[str, ...] = ()
         self._speakers: dict[Admission, Multiselect] = {}
         self._links: Links
         self._nursery: trio.Nursery
@@ -206,13 +113,14 @@ class Libp2pTransport:
                     self._links.drop_all()  # releases every blocked reader and writer
 
     def addresses(self) -> tuple[str, ...]:
-        return advertised(self._bound)
+        found = dict.fromkeys((*advertised(self._bound), *self.outside))
+        return tuple(found)[: limits.ADDRESSES_PER_PEER_MAX]
 
     def connected(self) -> frozenset[NodeId]:
         return self._links.nodes()
 
     def latency_ms(self, node: NodeId) -> float | None:
-        link = self._links.newest(node)
+        link = self._links.best(node)
         return link.latency_ms if link else None
 
     def drop(self, node: NodeId) -> None:
@@ -242,10 +150,13 @@ class Libp2pTransport:
             self._pending += Counter()  # forget sources that have none
         await self._keep(link, muxer)
 
-    async def _upgrade(self, socket: TcpSocket, node: NodeId | None) -> tuple[Link, _Muxer]:
+    async def _upgrade(
+        self, socket: TcpSocket, node: NodeId | None, footing: Footing | None = None
+    ) -> tuple[Link, LinkMuxer]:
         """Shake hands, ask the gate, agree on the multiplexer. A failure cuts the socket.
 
         `node` is whom we dial; None: they dialled us. The gate comes before anything but Noise.
+        `footing` is None where one side simply dialled the other.
         """
         raw = RawConnection(socket, initiator=node is not None)  # type: ignore[arg-type]
         try:
@@ -257,7 +168,7 @@ class Libp2pTransport:
             admission = self._links.admit(remote)
             if admission is Admission.REFUSED or (node is not None and node != remote):
                 raise HandshakeFailure(f"{peer_id(remote)} is not admitted")
-            talk = _communicator(_Talk(secure.read, secure.write))
+            talk = communicator(Talk(secure.read, secure.write))
             if node is None:
                 await Multiselect({_YAMUX: None}).negotiate(talk)
             else:
@@ -266,11 +177,17 @@ class Libp2pTransport:
             socket.abort()
             raise
         now_s = self._world.clock.monotonic_s()
-        link = Link(remote, socket.address, admission, socket.abort, now_s)
-        return link, _Muxer(secure, socket, admission)
+        if footing is None:
+            way = way_to(socket.get_remote_address()[0], own_networks())
+            footing = Footing(way, socket.address)
+        link = Link(
+            remote, footing.address, admission, socket.abort, now_s, way=footing.way,
+            via=footing.via,
+        )  # fmt: skip
+        return link, LinkMuxer(secure, socket, admission)
 
     async def _keep(
-        self, link: Link, muxer: _Muxer, *, task_status: Any = trio.TASK_STATUS_IGNORED
+        self, link: Link, muxer: LinkMuxer, *, task_status: Any = trio.TASK_STATUS_IGNORED
     ) -> None:
         """Own one connection until it ends: its reader, its heartbeat, its streams."""
         try:
@@ -295,11 +212,11 @@ class Libp2pTransport:
         self._links.cut(link)
         self._muxers.pop(link, None)
 
-    async def _beat(self, link: Link, muxer: _Muxer) -> None:
+    async def _beat(self, link: Link, muxer: LinkMuxer) -> None:
         await beat(link, muxer, self._links)
         self._end(link)
 
-    async def _serve(self, link: Link, muxer: _Muxer, half: yamux.YamuxStream) -> None:
+    async def _serve(self, link: Link, muxer: LinkMuxer, half: yamux.YamuxStream) -> None:
         """Agree on a protocol that this peer may speak, run its handler, end the stream."""
         admission = self._links.review(link)
         muxer.admit(admission)
@@ -308,7 +225,7 @@ class Libp2pTransport:
         try:
             if admission is Admission.REFUSED or muxer.served > muxer.served_max:
                 return
-            talk = _communicator(_Talk(stream.receive, stream.send))
+            talk = communicator(Talk(stream.receive, stream.send))
             seconds = int(limits.HELLO_TIMEOUT_S)
             _, handler = await self._speakers[admission].negotiate(talk, seconds)
             assert handler is not None
@@ -324,29 +241,55 @@ class Libp2pTransport:
             muxer.served -= 1
             await stream.reset()
 
+    def footing(self, node: NodeId) -> Footing | None:
+        link = self._links.best(node)
+        return link.footing if link else None
+
     async def dial(self, node: NodeId, addresses: Sequence[str]) -> None:
+        await self.improve(node, addresses, min(Way))
+
+    async def improve(self, node: NodeId, addresses: Sequence[str], least: Way) -> None:
         async with self._dialling.setdefault(node, trio.Lock()):
-            known = self._links.newest(node)
-            if known and self._links.review(known) is not Admission.REFUSED:
+            known = self._links.best(node)
+            if known and self._links.review(known) is not Admission.REFUSED and known.way >= least:
                 return
             if self._links.admit(node) is Admission.REFUSED:
                 raise PeerUnreachable(f"{peer_id(node)} is not admitted here")
 
-            async def shake_hands(socket: TcpSocket) -> tuple[Link, _Muxer]:
+            async def shake_hands(socket: TcpSocket) -> tuple[Link, LinkMuxer]:
                 return await self._upgrade(socket, node)
 
             try:
                 link, muxer = await connect_first(addresses, shake_hands)
             except NoneAnswered as error:
-                raise PeerUnreachable(f"{peer_id(node)} cannot be reached: {error}") from error
-            try:
-                await self._nursery.start(self._keep, link, muxer)
-            except BaseException:
-                link.abort()
-                raise
+                name = peer_id(node)
+                raise PeerUnreachable(f"{name} cannot be reached: {error}", str(error)) from error
+            await self._begin(link, muxer)
+
+    async def adopt(
+        self, node: NodeId, socket: TcpSocket, footing: Footing, *, is_dialler: bool
+    ) -> None:
+        name = peer_id(node)
+        try:
+            with trio.fail_after(limits.HANDSHAKE_TIMEOUT_S):
+                link, muxer = await self._upgrade(socket, node if is_dialler else None, footing)
+        except Exception as error:
+            reason = f"no handshake: {reason_of(error)}"
+            raise PeerUnreachable(f"{name}: {reason}", reason) from error
+        if link.node != node:  # whoever brought us together lied
+            link.abort()
+            raise PeerUnreachable(f"{peer_id(link.node)} answered instead of {name}")
+        await self._begin(link, muxer)
+
+    async def _begin(self, link: Link, muxer: LinkMuxer) -> None:
+        try:
+            await self._nursery.start(self._keep, link, muxer)
+        except BaseException:
+            link.abort()
+            raise
 
     async def open(self, node: NodeId, protocol: str) -> Stream:
-        link = self._links.newest(node)
+        link = self._links.best(node)
         if link is None or self._links.review(link) is Admission.REFUSED:
             raise PeerUnreachable(f"{peer_id(node)} is not connected")
         muxer = self._muxers[link]
@@ -379,7 +322,7 @@ def _speaker(handlers: Mapping[str, StreamHandler]) -> Multiselect:
 
 async def _choose(stream: MuxedStream, protocol: str) -> None:
     """Name the one protocol we want, in one round trip. Raises StreamBroken."""
-    talk = _communicator(_Talk(stream.receive, stream.send))
+    talk = communicator(Talk(stream.receive, stream.send))
     await talk.write(MULTISELECT_PROTOCOL_ID)
     await talk.write(protocol)
     if await talk.read() != MULTISELECT_PROTOCOL_ID or await talk.read() != protocol:

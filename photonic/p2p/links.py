@@ -1,19 +1,21 @@
 """Who is connected with us: admission, bounds, and what is announced. One book per transport.
 
-A link is one connection; a peer may have several (both sides dialled at once). The book knows no
-socket, no clock and no event loop: a transport tells it of connections and is told which to cut.
-The gate is asked again at every `review`, so that a revoked member is cut and a guest who became
-a member is announced, without a new connection.
+A link is one connection; a peer may have several (both sides dialled at once, or one was made on a
+better way). The best is used, and those that it outdoes end when nothing is left on them. The book
+knows no socket, no clock and no event loop: a transport tells it of connections and is told which
+to cut. The gate is asked again at every `review`, so that a revoked member is cut and a guest who
+became a member is announced, without a new connection.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from photonic import limits
 from photonic.ids import NodeId
-from photonic.p2p.transport import Admission, Gate, PeerDown, PeerListener, PeerUp
+from photonic.p2p.transport import Admission, Gate, PeerDown, PeerListener, PeerMoved, PeerUp
+from photonic.p2p.ways import Footing, Way
 
 
 @dataclass(eq=False, slots=True)
@@ -26,6 +28,12 @@ class Link:
     abort: Callable[[], None]
     opened_s: float
     latency_ms: float | None = field(default=None)
+    way: Way = Way.DIRECT
+    via: NodeId | None = None
+
+    @property
+    def footing(self) -> Footing:
+        return Footing(self.way, self.address, self.via)
 
 
 class Links:
@@ -36,7 +44,7 @@ class Links:
     ) -> None:
         self._node, self._gate, self._on_peer, self._now_s = node, gate, on_peer, now_s
         self._links: dict[NodeId, list[Link]] = {}
-        self._announced: set[NodeId] = set()
+        self._announced: dict[NodeId, Way] = {}  # with the way that was told
 
     def admit(self, node: NodeId) -> Admission:
         """Ask the gate about a peer in the handshake. Ourselves and what is too much: REFUSED."""
@@ -52,7 +60,8 @@ class Links:
         same = self._links.setdefault(link.node, [])
         same.append(link)
         while len(same) > limits.CONNECTIONS_PER_PEER_MAX:
-            self.cut(same[0])  # the oldest is the likeliest to be dead
+            # The worst, and of these the oldest, for it is the likeliest to be dead.
+            self.cut(min(same, key=lambda each: each.way))
         if link.admission is Admission.GUEST and self._guests() > limits.GUESTS_MAX:
             self.cut(link)
             return
@@ -100,10 +109,16 @@ class Links:
     def is_live(self, link: Link) -> bool:
         return link in self._links.get(link.node, ())
 
-    def newest(self, node: NodeId) -> Link | None:
-        """The connection to use: the one whose handshake was the last proof of life."""
-        same = self._links.get(node)
-        return same[-1] if same else None
+    def best(self, node: NodeId) -> Link | None:
+        """The connection to use: on the best way the one that gave the last proof of life."""
+        return _best(self._links.get(node, []))
+
+    def is_outdone(self, link: Link) -> bool:
+        """Whether the peer can be spoken with on a better way, which has shown life."""
+        return any(
+            other.way > link.way and other.latency_ms is not None
+            for other in self._links.get(link.node, ())
+        )
 
     def nodes(self) -> frozenset[NodeId]:
         return frozenset(self._links)
@@ -117,11 +132,19 @@ class Links:
         )
 
     def _announce(self, node: NodeId) -> None:
-        """Tell the listener when a peer came to have, or has lost, its last member connection."""
+        """Tell the listener when a peer came, went, or can be reached on another way."""
         members = [x for x in self._links.get(node, ()) if x.admission is Admission.MEMBER]
-        if members and node not in self._announced:
-            self._announced.add(node)
-            self._on_peer(PeerUp(node, members[-1].address))
-        elif not members and node in self._announced:
-            self._announced.remove(node)
-            self._on_peer(PeerDown(node))
+        best, told = _best(members), self._announced.get(node)
+        if best is None:
+            if self._announced.pop(node, None) is not None:
+                self._on_peer(PeerDown(node))
+        elif told is None:
+            self._announced[node] = best.way
+            self._on_peer(PeerUp(node, best.address, best.footing))
+        elif told != best.way:
+            self._announced[node] = best.way
+            self._on_peer(PeerMoved(node, best.footing, best.way > told))
+
+
+def _best(links: Sequence[Link]) -> Link | None:
+    return max(reversed(links), key=lambda link: link.way, default=None)

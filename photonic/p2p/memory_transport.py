@@ -110,14 +110,14 @@ class MemoryTransport:
         return self._links.nodes()
 
     def latency_ms(self, node: NodeId) -> float | None:
-        return 0.0 if self._links.newest(node) else None
+        return 0.0 if self._links.best(node) else None
 
     def drop(self, node: NodeId) -> None:
         self._links.drop(node)
 
     async def dial(self, node: NodeId, addresses: Sequence[str]) -> None:
         await anyio.lowlevel.checkpoint()
-        known = self._links.newest(node)
+        known = self._links.best(node)
         if known and self._links.review(known) is not Admission.REFUSED:
             return
         other = self._network.find(self._node, node)
@@ -148,7 +148,7 @@ class MemoryTransport:
 
     async def open(self, node: NodeId, protocol: str) -> Stream:
         await anyio.lowlevel.checkpoint()
-        link = self._links.newest(node)
+        link = self._links.best(node)
         other = self._network.find(self._node, node)
         if link is None or other is None or self._links.review(link) is Admission.REFUSED:
             raise PeerUnreachable(f"{peer_id(node)} is not connected")

@@ -1,13 +1,13 @@
 """What this node knows of other members: where they may be reached, what they said of themselves.
 
 Addresses are hints from many sources (settings, invitation, discovery, other members, connections
-that stood); none is proof of anything, for the handshake alone proves who answers. When to try
-again is decided here, from times that are passed in.
+that stood); none is proof of anything, for the handshake alone proves who answers. What is tried
+when, `reach` decides from what is kept here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -15,7 +15,10 @@ from msgspec.structs import replace
 
 from photonic import limits
 from photonic.ids import NodeId, parse_peer_id, peer_id
+from photonic.p2p.addresses import host_of
 from photonic.p2p.messages import Hello
+from photonic.p2p.reach import Attempt, Outlook, Try, at_down, at_news, at_up, failed
+from photonic.p2p.ways import Footing, Network, Way, way_to
 
 
 class KnownPeer(msgspec.Struct):
@@ -35,8 +38,24 @@ class Peer:
     last_seen_ms: int | None = None
     connected: bool = False
     address: str | None = None  # of the connection that stands
-    failures: int = 0
-    retry_at_s: float = 0.0
+    footing: Footing | None = None  # of the best connection, where there are several ways
+    tries: dict[Attempt, Try] = field(default_factory=dict)
+
+    def made(self, attempt: Attempt) -> Try:
+        return self.tries.get(attempt, Try())
+
+    def change(self, how: Callable[[Try], Try], *attempts: Attempt) -> None:
+        """Replace what is known of some attempts."""
+        for attempt in attempts:
+            self.tries[attempt] = how(self.made(attempt))
+
+    def outlook(self, networks: Sequence[Network], *, has_relay: bool = False) -> Outlook:
+        """Return what there is to go by to reach it; `networks` are those of this machine."""
+        near = [way_to(host_of(address), networks) is Way.LAN for address in self.addresses]
+        standing = self.footing.way if self.footing else None
+        if self.connected and standing is None:
+            standing = Way.LAN  # where there is only one way, it is the best
+        return Outlook(standing, any(near), not all(near), has_relay)
 
 
 class PeerBook:
@@ -63,7 +82,7 @@ class PeerBook:
         fresh = [address for address in dict.fromkeys(addresses) if address not in peer.addresses]
         peer.addresses = (fresh + peer.addresses)[: limits.ADDRESSES_PER_PEER_MAX]
         if fresh:
-            peer.failures, peer.retry_at_s = 0, 0.0
+            peer.change(at_news, *Attempt)
         return bool(fresh)
 
     def hear(self, node: NodeId, addresses: Iterable[str]) -> bool:
@@ -93,43 +112,51 @@ class PeerBook:
         is_same = before is not None and replace(before, free_bytes=hello.free_bytes) == hello
         return is_learned or not is_same
 
-    def note_up(self, node: NodeId, address: str, now_ms: int) -> None:
+    def note_up(
+        self,
+        node: NodeId,
+        address: str,
+        now_ms: int,
+        footing: Footing | None = None,
+        now_s: float = 0.0,
+    ) -> None:
         """A connection stands. `address` may be an ephemeral port of theirs: it is not learned."""
         peer = self.get(node)
         peer.connected, peer.address, peer.last_seen_ms = True, address, now_ms
-        peer.failures, peer.retry_at_s = 0, 0.0
+        peer.footing = footing
+        peer.change(lambda made: at_up(made, now_s), *Attempt)
+
+    def note_moved(self, node: NodeId, footing: Footing, now_s: float) -> None:
+        """A connected peer is reached on another way."""
+        peer = self.get(node)
+        peer.address, peer.footing = footing.address, footing
+        peer.change(lambda made: at_up(made, now_s), *Attempt)
 
     def note_down(self, node: NodeId, now_ms: int, now_s: float) -> None:
         peer = self.get(node)
-        peer.connected, peer.address, peer.last_seen_ms = False, None, now_ms
-        peer.failures, peer.retry_at_s = 0, now_s + limits.RECONNECT_MIN_S
+        peer.connected, peer.address, peer.footing = False, None, None
+        peer.last_seen_ms = now_ms
+        peer.change(lambda made: at_down(made, now_s), *Attempt)
 
-    def note_failure(self, node: NodeId, now_s: float, jitter: float) -> None:
-        """A dial failed: wait twice as long as the last time. `jitter` is in [0.5, 1]."""
+    def note_failure(
+        self,
+        node: NodeId,
+        now_s: float,
+        jitter: float,
+        attempt: Attempt = Attempt.DIAL,
+        reason: str = "",
+    ) -> None:
+        """An attempt failed: wait twice as long as the last time. `jitter` is in [0.5, 1]."""
         peer = self.get(node)
-        delay_s = min(limits.RECONNECT_MIN_S * 2**peer.failures, limits.RECONNECT_MAX_S)
-        peer.failures = min(peer.failures + 1, 32)
-        peer.retry_at_s = now_s + delay_s * jitter
+        made = peer.made(attempt)
+        peer.tries[attempt] = failed(made, reason, peer.connected, now_s, jitter)
 
-    def due(self, members: Iterable[NodeId], now_s: float) -> list[Peer]:
-        """Return the members to dial now."""
-        return [
-            peer
-            for node in members
-            if node != self.me
-            and (peer := self.get(node)).addresses
-            and not peer.connected
-            and peer.retry_at_s <= now_s
-        ]
-
-    def next_due_s(self, members: Iterable[NodeId]) -> float | None:
-        """Return when the next dial is due, or None if there is nobody to dial."""
-        waits = [
-            peer.retry_at_s
-            for node in members
-            if node != self.me and (peer := self.get(node)).addresses and not peer.connected
-        ]
-        return min(waits, default=None)
+    def note_done(self, node: NodeId, now_s: float, attempt: Attempt) -> None:
+        """An attempt did what it could. What it led to is told by itself; it is not repeated at
+        once if that is nothing."""
+        made = self.get(node).made(attempt)
+        pause_s = max(made.due_s, now_s + limits.RECONNECT_MIN_S)
+        self.get(node).tries[attempt] = Try(made.failures, pause_s)
 
     def neighbours(self, except_for: NodeId) -> Mapping[str, tuple[str, ...]]:
         """Return where this node reaches others, for another member to try."""

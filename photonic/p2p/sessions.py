@@ -26,7 +26,7 @@ from photonic.p2p.frames import message_batches, send_message
 from photonic.p2p.messages import CATALOG_PROTOCOL, Hello, Message, Neighbours
 from photonic.p2p.outbox import Outbox
 from photonic.p2p.peers import PeerBook
-from photonic.p2p.transport import PeerDown, PeerUp, Stream, Transport
+from photonic.p2p.transport import PeerEvent, PeerMoved, PeerUp, Stream, Transport
 from photonic.world import World
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,7 @@ class Session:
         self.outbox = Outbox()
         self.reconciler: Reconciler | None = None
         self.scope = trio.CancelScope()
+        self.speaking = trio.CancelScope()  # on one stream
 
 
 class Sessions:
@@ -84,14 +85,20 @@ class Sessions:
                 await self._arrived.wait()
                 self._arrived = trio.Event()
 
-    def note(self, event: PeerUp | PeerDown) -> None:
+    def note(self, event: PeerEvent) -> None:
         """Take in what the transport says. Neither blocks nor raises."""
         now_ms = self._world.clock.now_ms()
         if isinstance(event, PeerUp):
-            self._book.note_up(event.node, event.address, now_ms)
+            now_s = self._world.clock.monotonic_s()
+            self._book.note_up(event.node, event.address, now_ms, event.footing, now_s)
             if event.node not in self._sessions and len(self._sessions) < limits.PEERS_MAX:
                 self._sessions[event.node] = Session(event.node)
                 self._arrived.set()
+        elif isinstance(event, PeerMoved):
+            self._book.note_moved(event.node, event.footing, self._world.clock.monotonic_s())
+            moved = self._sessions.get(event.node)
+            if moved is not None and event.is_better:
+                moved.speaking.cancel()  # it goes on there, and a round brings what was on its way
         else:
             self._book.note_down(event.node, now_ms, self._world.clock.monotonic_s())
             gone = self._sessions.pop(event.node, None)
@@ -126,13 +133,17 @@ class Sessions:
         """
         with trio.CancelScope() as session.scope:
             while self._sessions.get(session.node) is session:
+                has_moved = False
                 try:
-                    await self._speak(session)
+                    with trio.CancelScope() as session.speaking:
+                        await self._speak(session)
+                    has_moved = session.speaking.cancelled_caught
                 except* PhotonicError as group:
                     log.info("stream to %s ended: %s", peer_id(session.node), group.exceptions)
                 except* Exception:
                     log.exception("conversation with %s failed", peer_id(session.node))
-                await trio.sleep(self._world.entropy.uniform(0.5, 1.0))
+                if not has_moved:
+                    await trio.sleep(self._world.entropy.uniform(0.5, 1.0))
 
     async def _speak(self, session: Session) -> None:
         stream = await self._transport.open(session.node, CATALOG_PROTOCOL)

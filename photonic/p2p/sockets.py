@@ -15,8 +15,9 @@ What the network library's own stream does not give, each with a test of its own
 from __future__ import annotations
 
 import errno
+import logging
 import socket as sockets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import TypeVar
 
@@ -26,12 +27,21 @@ from photonic import limits
 from photonic.errors import AddressInvalid, PortInUse
 from photonic.p2p.addresses import endpoint_of, parse_endpoint
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _KERNEL_READ_BYTES = 256 * limits.KIB
 _EXACT_READ_BYTES_MAX = 65_535  # the longest Noise message; nothing asks for more before it
 _KEEPALIVE_IDLE_S, _KEEPALIVE_INTERVAL_S, _KEEPALIVE_PROBES = 5, 3, 3
 _USER_TIMEOUT_MS = 15_000
+_REASONS = {
+    errno.ECONNREFUSED: "refused",
+    errno.EHOSTUNREACH: "no route",
+    errno.ENETUNREACH: "no route",
+    errno.EADDRNOTAVAIL: "no route",
+    errno.EACCES: "forbidden here",
+    errno.EPERM: "forbidden here",
+}
 
 
 class TcpSocket:
@@ -136,6 +146,38 @@ async def open_listeners(
 class NoneAnswered(Exception):
     """No address led to a peer; the message has each one's reason."""
 
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        words = [f"{_plain(address)} {reason}" for address, reason in reasons.items()]
+        super().__init__("; ".join(words) or "no address is known")
+
+
+def _plain(address: str) -> str:
+    """Return a multiaddress as people write it."""
+    try:
+        endpoint = parse_endpoint(address)
+    except AddressInvalid:
+        return address
+    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+    return f"{host}:{endpoint.port}"
+
+
+def reason_of(error: BaseException) -> str:
+    """Say in a few words why a connection came to nothing."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    number = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, trio.TooSlowError | TimeoutError) or number == errno.ETIMEDOUT:
+        return "no answer"
+    if isinstance(error, sockets.gaierror):
+        return "no such name"
+    if number in _REASONS:
+        return _REASONS[number]
+    if isinstance(error, OSError) and error.__cause__ is not None:  # trio tells of all attempts
+        return reason_of(error.__cause__)
+    if isinstance(error, AddressInvalid):
+        return "no address of a TCP port"
+    return "somebody else answered, or it does not know us"
+
 
 async def connect_first(
     addresses: Sequence[str], shake_hands: Callable[[TcpSocket], Awaitable[T]]
@@ -146,7 +188,7 @@ async def connect_first(
     fails. Raises NoneAnswered.
     """
     won: list[tuple[T, TcpSocket]] = []
-    failures: list[str] = []
+    failures: dict[str, str] = {}
 
     async def attempt(index: int, address: str) -> None:
         await trio.sleep(index * limits.DIAL_STAGGER_S)
@@ -157,7 +199,8 @@ async def connect_first(
                 socket = TcpSocket(stream)
                 result = await shake_hands(socket)
         except Exception as error:  # noqa: BLE001  # an address is a hint, it may be wrong
-            failures.append(f"{address}: {error!r}")
+            failures[address] = reason_of(error)
+            log.debug("%s: %r", address, error)
             return
         if won:  # it had finished before the cancellation reached it
             socket.abort()
@@ -174,5 +217,5 @@ async def connect_first(
             socket.abort()
         raise
     if not won:
-        raise NoneAnswered("; ".join(failures) or "no address is known")
+        raise NoneAnswered(failures)
     return won[0][0]

@@ -94,15 +94,9 @@ class Transfers:
         self._link = LinkPace()
         self._carried: list[said.Fate] = []  # what the carrier did with whole blobs
         self._holders = Holders(
-            transport,
-            world.entropy,
-            self.counters,
-            self._new_stream,
-            self._drive,
-            self._returned,
-            self.throttle,
-            Width() if lanes is None else LANES_WIDE,
-        )
+            transport, world.entropy, self.counters, self._new_stream, self._drive, self._returned,
+            self.throttle, Width() if lanes is None else LANES_WIDE,
+        )  # fmt: skip
         self._news = anyio.Event()
         self._meter = Meter(0.0)  # of all that comes in
 
@@ -174,6 +168,11 @@ class Transfers:
         """
         self._is_paused, self._holders.left_alone = everything, peers
         self._wanting.begin_anew()
+        self._news.set()
+
+    def move(self, node: NodeId) -> None:
+        """Fetch over new streams from a peer: there is a better way to it. Never waits."""
+        self._holders.move(node)
         self._news.set()
 
     async def serve(self, stream: Stream) -> None:

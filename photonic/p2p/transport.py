@@ -14,6 +14,8 @@ from typing import Protocol
 from anyio.abc import TaskStatus
 
 from photonic.ids import NodeId
+from photonic.p2p.sockets import TcpSocket
+from photonic.p2p.ways import Footing, Way
 
 
 class Admission(enum.Enum):
@@ -59,6 +61,16 @@ class PeerUp:
 
     node: NodeId
     address: str  # the multiaddress of the other end
+    footing: Footing | None = None  # None where there is only one way
+
+
+@dataclass(frozen=True, slots=True)
+class PeerMoved:
+    """The best connection with `node`, which is up, goes another way than the best one before."""
+
+    node: NodeId
+    footing: Footing
+    is_better: bool  # what stands on the way before should move; else it is gone anyway
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +80,8 @@ class PeerDown:
     node: NodeId
 
 
-PeerListener = Callable[[PeerUp | PeerDown], None]
+PeerEvent = PeerUp | PeerMoved | PeerDown
+PeerListener = Callable[[PeerEvent], None]
 
 
 class Transport(Protocol):
@@ -118,4 +131,27 @@ class Transport(Protocol):
 
     def drop(self, node: NodeId) -> None:
         """Cut every connection with `node` at once, without waiting for it."""
+        ...
+
+
+class ReachingTransport(Transport, Protocol):
+    """A transport whose peers can be reached on several ways, of which the best one is used."""
+
+    outside: tuple[str, ...]  # addresses that a router leads here; `addresses` has them, too
+
+    def footing(self, node: NodeId) -> Footing | None:
+        """Return on what the peer's best connection stands."""
+        ...
+
+    async def improve(self, node: NodeId, addresses: Sequence[str], least: Way) -> None:
+        """Dial though connected, unless the way is `least` or better. Raises PeerUnreachable."""
+        ...
+
+    async def adopt(
+        self, node: NodeId, socket: TcpSocket, footing: Footing, *, is_dialler: bool
+    ) -> None:
+        """Shake hands with `node` over a connection that somebody else made; it is ours now.
+
+        Exactly one side is the dialler. Raises PeerUnreachable.
+        """
         ...

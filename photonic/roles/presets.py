@@ -19,6 +19,7 @@ CENTRAL = Role(
     wants_sidecars=True,
     keeps="everything",
     capabilities=("import", "originals", "previews"),
+    is_always_on=True,
 )
 ARCHIVE = Role(
     name="archive",
@@ -27,6 +28,7 @@ ARCHIVE = Role(
     wants_sidecars=True,
     keeps="everything",
     capabilities=("originals", "previews"),
+    is_always_on=True,
 )
 
 ROLES = {role.name: role for role in (MOBILE, CENTRAL, ARCHIVE)}

@@ -20,6 +20,7 @@ class Role:
     wants_sidecars: bool
     keeps: str  # in words, for `photonic status`
     capabilities: tuple[str, ...]
+    is_always_on: bool = False  # brings others together, unless it is told not to
 
     @property
     def wanted_kinds(self) -> tuple[str, ...]:

@@ -173,12 +173,15 @@ class MemoryNode(MemoryPhotos):
                 state="monitoring",
                 mode="roaming",
                 addresses=["/ip4/127.0.0.1/tcp/4311"],
-                link="stream",
+                link="relayed",
                 latency_ms=1.5,
                 capacity_bytes=None,
                 free_bytes=None,
                 capabilities=[],
                 last_seen=_iso(NOW),
+                via="attic",
+                address="/p2p/ID/p2p-circuit",
+                why_not_better="direct: 203.0.113.7:4310 refused; punching: NAT changes ports",
             )
         ]
 

@@ -114,6 +114,15 @@ def test_peers_are_listed(photonic: CommandLine, node: MemoryNode) -> None:
     assert all(peer["name"] in shown and peer["id"] in shown for peer in listed)
 
 
+def test_peers_say_on_which_link_and_why_not_on_a_better_one(
+    photonic: CommandLine, node: MemoryNode
+) -> None:
+    shown = photonic("peers")
+    assert "relayed through attic" in shown.out
+    reason = "direct: 203.0.113.7:4310 refused; punching: NAT changes ports"
+    assert f"no better link: {reason}" in shown.err
+
+
 def test_import_waits_and_counts(photonic: CommandLine, node: MemoryNode, tmp_path: Path) -> None:
     node.take("card.jpg", (9, 9, 9))
     done = photonic("import", str(tmp_path / "photos"), "--json")

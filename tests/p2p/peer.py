@@ -9,7 +9,13 @@ from contextlib import asynccontextmanager
 import anyio
 
 from photonic.ids import NodeId
-from photonic.p2p.transport import Admission, PeerDown, PeerUp, Stream, StreamHandler, Transport
+from photonic.p2p.transport import (
+    Admission,
+    PeerEvent,
+    Stream,
+    StreamHandler,
+    Transport,
+)
 
 MakeTransport = Callable[[], Transport]
 
@@ -25,21 +31,21 @@ class Peer:
         self.node = transport.node
         self.admissions: dict[NodeId, Admission] = {}
         self.default = Admission.MEMBER
-        self.events: list[PeerUp | PeerDown] = []
+        self.events: list[PeerEvent] = []
         self._changed = anyio.Event()
 
     def gate(self, node: NodeId) -> Admission:
         return self.admissions.get(node, self.default)
 
-    def on_peer(self, event: PeerUp | PeerDown) -> None:
+    def on_peer(self, event: PeerEvent) -> None:
         self.events.append(event)
         self._changed.set()
         self._changed = anyio.Event()
 
-    def kinds(self, node: NodeId) -> list[type[PeerUp | PeerDown]]:
+    def kinds(self, node: NodeId) -> list[type[PeerEvent]]:
         return [type(event) for event in self.events if event.node == node]
 
-    async def wait_kinds(self, node: NodeId, *kinds: type[PeerUp | PeerDown]) -> None:
+    async def wait_kinds(self, node: NodeId, *kinds: type[PeerEvent]) -> None:
         """Wait until exactly these were announced about `node`."""
         with anyio.fail_after(WAIT_S):
             while self.kinds(node) != list(kinds):

@@ -24,6 +24,7 @@ class Stream:
 
     node = NodeId(bytes(32))
     rate_bytes_s = 0.0
+    is_leaving = False
 
     def __init__(self, blobs: Sequence[int] = ()) -> None:
         self.in_flight_bytes = 0
@@ -38,6 +39,9 @@ class Stream:
     def ask(self, wanted: Wanted) -> None:
         self.questions.append((wanted, 0.0))
         self.in_flight_bytes += limits.MIB
+
+    def leave(self) -> None:
+        raise AssertionError("nobody asked for that")
 
     def give_up(self, error: PhotonicError) -> None:
         raise error

@@ -8,8 +8,10 @@ from photonic import limits
 from photonic.ids import NodeId, peer_id
 from photonic.p2p.messages import Hello
 from photonic.p2p.peers import PeerBook
+from photonic.p2p.reach import Attempt, next_attempt
 
 ME, PEER = NodeId(b"m" * 32), NodeId(b"p" * 32)
+NOTHING = frozenset[Attempt]()
 GOOD = "/ip4/10.0.0.1/tcp/4310"
 
 
@@ -34,7 +36,7 @@ def test_hearsay_neither_displaces_a_good_address_nor_resets_patience() -> None:
     book.learn_neighbours({peer_id(PEER): bogus})
     assert book.get(PEER).addresses[0] == GOOD
     assert len(book.get(PEER).addresses) == limits.ADDRESSES_PER_PEER_MAX
-    assert book.due([PEER], 100.0) == []
+    assert next_attempt(book.get(PEER).outlook(()), book.get(PEER).tries, NOTHING, 100.0)[0] is None
 
 
 def test_the_book_is_bounded_whatever_a_member_tells() -> None:
@@ -51,13 +53,13 @@ def test_waits_grow_and_end_when_the_peer_was_there() -> None:
     waits = []
     for _ in range(12):
         book.note_failure(PEER, 0.0, 1.0)
-        waits.append(book.get(PEER).retry_at_s)
+        waits.append(book.get(PEER).made(Attempt.DIAL).due_s)
     assert waits == sorted(waits)
     assert waits[0] == limits.RECONNECT_MIN_S
     assert waits[-1] == limits.RECONNECT_MAX_S
     book.note_up(PEER, GOOD, 1)
     book.note_down(PEER, 2, 10.0)
-    assert book.next_due_s([PEER]) == 10.0 + limits.RECONNECT_MIN_S
+    assert book.get(PEER).made(Attempt.DIAL).due_s == 10.0 + limits.RECONNECT_MIN_S
 
 
 def test_a_greeting_is_news_only_if_more_than_free_room_changed() -> None:

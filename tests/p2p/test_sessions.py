@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
 import trio
 
 from photonic.crdt.catalog import Catalog
@@ -15,7 +16,8 @@ from photonic.p2p.memory_transport import MemoryNetwork
 from photonic.p2p.messages import CATALOG_PROTOCOL, Hello
 from photonic.p2p.peers import PeerBook
 from photonic.p2p.sessions import Sessions
-from photonic.p2p.transport import Admission, PeerDown, PeerUp, Stream
+from photonic.p2p.transport import Admission, PeerEvent, PeerMoved, Stream
+from photonic.p2p.ways import Footing, Way
 from photonic.world import World
 from tests.crdt.replicas import Cluster, import_draft, photo
 
@@ -51,7 +53,7 @@ class Talker:
     async def write(self, *drafts: Draft) -> None:
         await self.call(lambda catalog: catalog.write(drafts))
 
-    def note(self, event: PeerUp | PeerDown) -> None:
+    def note(self, event: PeerEvent) -> None:
         self.sessions.note(event)
 
     async def wait_until(self, is_so: Callable[[], bool]) -> None:
@@ -159,3 +161,34 @@ def test_a_failure_of_our_own_in_one_conversation_ends_none() -> None:
         await second.wait_until(lambda: bool(second.catalog.state(photo(1)).fields))
 
     talk(3, story)
+
+
+def test_a_conversation_moves_to_a_better_way_and_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was on its way when it moved comes with the round at its new beginning."""
+
+    async def story(nursery: trio.Nursery, left: Talker, right: Talker) -> None:
+        for talker in (left, right):
+            await nursery.start(talker.run)
+        opened = 0
+        opening = left.transport.open
+
+        async def watched(node: NodeId, protocol: str) -> Stream:
+            nonlocal opened
+            opened += 1
+            return await opening(node, protocol)
+
+        monkeypatch.setattr(left.transport, "open", watched)
+        await connect(left, right)
+        better = PeerMoved(right.transport.node, Footing(Way.LAN, "/ip4/127.0.0.1/tcp/1"), True)
+        for number in range(10):
+            await left.write(*(import_draft(n) for n in range(10 * number, 10 * number + 10)))
+            left.note(better)
+            seen = opened
+            while opened == seen:
+                await trio.lowlevel.checkpoint()
+        await right.wait_until(lambda: left.catalog.root_digest() == right.catalog.root_digest())
+        assert opened >= 10
+
+    talk(2, story)

@@ -293,7 +293,7 @@ export class DevNode {
 
   #peers(): unknown[] {
     const capabilities = ["catalog.read", "catalog.write", "blobs.read", "blobs.hold"];
-    const yoda = { ...NODES[1], host: "studio", state: "monitoring", mode: "home", link: "lane" };
+    const yoda = { ...NODES[1], host: "studio", state: "monitoring", mode: "home", link: "lan" };
     const leia = { ...NODES[2], host: "attic", state: "offline", mode: "archive", link: "none" };
     const space = { capacity_bytes: 6e12, free_bytes: 2.31e12, capabilities };
     return [

@@ -339,12 +339,18 @@ export interface Peer {
   state: string;
   mode: string | null;
   addresses: string[];
-  link: "stream" | "lane" | "relay" | "none";
+  link: "lan" | "direct" | "punched" | "relayed" | "none";
   latency_ms: number | null;
   capacity_bytes: number | null;
   free_bytes: number | null;
   capabilities: string[];
   last_seen: string | number | null;
+  /** What the node is called that relays. */
+  via?: string | null;
+  /** The multiaddress that the connection leads to. */
+  address?: string | null;
+  /** Why there is no better link, in words. */
+  why_not_better?: string;
 }
 
 export interface Conflict {
