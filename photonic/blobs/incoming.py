@@ -198,14 +198,19 @@ class Incoming:
 
     def finish_many(self, partials: Sequence[Partial]) -> list[Held | PhotonicError]:
         unique: dict[BlobId, AnyPartial] = {}
+        again: list[AnyPartial] = []  # the same bytes, which came in two ways
         for one in partials:
             assert isinstance(one, AnyPartial), "a partial of another store"
-            if one is not unique.setdefault(one.ref.blob, one) and isinstance(one, FilePartial):
-                self._world.files.remove(one.path)  # the same bytes, staged twice
+            if one is not unique.setdefault(one.ref.blob, one):
+                again.append(one)
         results: dict[BlobId, Held | PhotonicError] = {}
         ordered = [unique[blob] for blob in sorted(unique)]
         for start in range(0, len(ordered), limits.BLOBS_PER_COMMIT_MAX):
             results |= self._finish_batch(ordered[start : start + limits.BLOBS_PER_COMMIT_MAX])
+        for one in again:
+            is_staged = isinstance(one, FilePartial) and one.is_staged
+            if is_staged or isinstance(results[one.ref.blob], Held):
+                self._discard(one)
         return [results[one.ref.blob] for one in partials]
 
     def _finish_batch(self, batch: Sequence[AnyPartial]) -> dict[BlobId, Held | PhotonicError]:

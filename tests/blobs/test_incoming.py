@@ -227,12 +227,12 @@ def test_an_fsync_that_failed_before_a_note_is_not_forgotten(
 class HalfFull(SystemFiles):
     """A disk on which the last step of a batch fails: some have their final names then."""
 
-    is_full = False
+    is_full, count = False, 1
 
     def publish_many(self, pairs: Sequence[tuple[Path, Path]], *, mode: int = 0o444) -> None:
         if not self.is_full:
             return super().publish_many(pairs, mode=mode)
-        super().publish_many(pairs[:1], mode=mode)
+        super().publish_many(pairs[: self.count], mode=mode)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
@@ -254,6 +254,28 @@ def test_what_got_its_name_before_a_batch_failed_is_not_fetched_again(tmp_path: 
     assert all(isinstance(result, Held) for result in store.finish_many(again))
     assert [store.read(found.ref.blob) for found in founds] == datas
     assert store.partials() == ()
+
+
+def test_a_blob_that_came_in_two_ways_is_not_lost_with_the_one_that_fails(tmp_path: Path) -> None:
+    disk, data = HalfFull(), noise(200_000)
+    store, found = FileStore.open(tmp_path, World(files=disk)), scan_bytes(data)
+    whole = store.receive(found.ref, found.chunks, data)
+    partial = store.begin(found.ref, found.chunks)
+    for index, piece in enumerate(pieces(data, found)):
+        partial.write(index, piece)
+    disk.is_full, disk.count = True, 0
+    assert all(isinstance(result, StoreFull) for result in store.finish_many([whole, partial]))
+    disk.is_full = False
+    assert partial.finish().ref == found.ref
+    both = [store.receive(found.ref, found.chunks, data), store.begin(found.ref, found.chunks)]
+    store.discard(found.ref.blob)
+    again = [store.receive(found.ref, found.chunks, data), store.begin(found.ref, found.chunks)]
+    again[1].write(0, pieces(data, found)[0])
+    assert all(isinstance(one, Held) for one in store.finish_many(again))
+    assert all(isinstance(one, Held) for one in store.finish_many(both))
+    assert store.read(found.ref.blob) == data
+    assert store.partials() == ()
+    assert list((tmp_path / "partial").iterdir()) == []
 
 
 def test_a_copy_that_cannot_be_held_takes_no_room(tmp_path: Path) -> None:
