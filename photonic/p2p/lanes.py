@@ -203,7 +203,8 @@ class Lanes:
         """Ask a peer for a lane; None if there is none to be had now."""
         address = self._address_of(node)
         is_refused = trio.current_time() < self._no_lane_until_s.get(node, 0.0)
-        if is_refused or (address is None and not self._needs_detour(node)):
+        is_behind = self._needs_detour(node)
+        if is_refused or (address is None and not is_behind):
             return None
         answer: said.LaneAnswer = said.NoLane("it did not answer in time")
         try:
@@ -221,21 +222,25 @@ class Lanes:
                     await stream.close()
             if isinstance(answer, said.OfferLane):
                 check_certificate(answer.certificate, node)
-                return await self._dial(node, number, answer, address)
+                return await self._dial(node, number, answer)
         except (StreamBroken, RelayRefused) as error:  # an older photonic does not speak of lanes
             answer = said.NoLane(error.message)
         log.info("%s gives no lane: %s", peer_id(node), answer.reason)
-        self._no_lane_until_s[node] = trio.current_time() + limits.LANE_RETRY_S
+        if is_behind == self._needs_detour(node):  # else it moved, and the next one may stand
+            self._no_lane_until_s[node] = trio.current_time() + limits.LANE_RETRY_S
         return None
 
-    async def _dial(
-        self, node: NodeId, number: int, offer: said.OfferLane, address: str | None
-    ) -> said.Dial:
-        """Return how to come to a lane that was offered. Raises RelayRefused, StreamBroken."""
+    async def _dial(self, node: NodeId, number: int, offer: said.OfferLane) -> said.Dial:
+        """Return how to come to a lane that was offered, by the way on which the peer is now.
+
+        Raises RelayRefused, StreamBroken.
+        """
+        address = self._address_of(node)
         if self._needs_detour(node) and self.detours is not None:
             there = await self.detours.leg(node)
         else:
-            assert address is not None, "else nobody was asked"
+            if address is None:
+                raise StreamBroken("the peer is reached on another way by now")
             there = Leg(parse_endpoint(address).host, offer.port, b"")
         return said.Dial(
             number, node, there.host, there.port, offer.ticket, offer.certificate, there.ticket
