@@ -258,7 +258,7 @@ class Lanes:
         if certificate:
             check_certificate(certificate, node)
         if isinstance(answer, said.OfferLane) and node not in self._comes:
-            if await self._dialled(stream, answer, address):
+            if await self._dialled(stream, answer):
                 return True
             reason = stream.reason
         may_come = now_s >= self._no_visit_until_s.get(node, 0.0) and not needs_detour
@@ -270,13 +270,12 @@ class Lanes:
             self._no_visit_until_s[node] = trio.current_time() + limits.LANE_COME_RETRY_S
         reason = answer.reason if isinstance(answer, said.NoLane) else reason
         log.info("no lane with %s: %s", peer_id(node), reason)
-        self._no_lane_until_s[node] = trio.current_time() + limits.LANE_RETRY_S
+        if needs_detour == self._needs_detour(node):  # else it moved, and the next one may stand
+            self._no_lane_until_s[node] = trio.current_time() + limits.LANE_RETRY_S
         return False
 
-    async def _dialled(
-        self, stream: LaneStream, offer: said.OfferLane, address: str | None
-    ) -> bool:
-        """Go to a lane that was offered, through a relay if need be; whether it stands.
+    async def _dialled(self, stream: LaneStream, offer: said.OfferLane) -> bool:
+        """Go to a lane that was offered, by the way on which the peer is now; whether it stands.
 
         Raises FrameInvalid for a port that cannot be.
         """
@@ -287,7 +286,10 @@ class Lanes:
                 stream.reason = error.message
                 return False
         else:
-            assert address is not None, "else nobody was asked"
+            address = self._address_of(stream.node)
+            if address is None:
+                stream.reason = "the peer is reached on another way by now"
+                return False
             if not 0 < offer.port <= _PORT_MAX:
                 raise FrameInvalid(f"a peer listens at port {offer.port}, which cannot be")
             there = Leg(parse_endpoint(address).host, offer.port, b"")

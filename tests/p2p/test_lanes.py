@@ -18,6 +18,7 @@ from photonic import limits, wire
 from photonic.blobs.files import FileStore
 from photonic.errors import FrameInvalid
 from photonic.ids import BlobId, NodeId, digest
+from photonic.p2p.detours import Leg
 from photonic.p2p.lane_certificates import check_certificate
 from photonic.p2p.lane_messages import LANE_PROTOCOL, LaneQuestion, OfferLane
 from photonic.p2p.messages import BLOB_PROTOCOL
@@ -222,6 +223,35 @@ def test_lanes_come_in_at_the_port_that_is_set_or_the_one_behind_the_transports(
             assert await port("taken", 1, busy) not in (0, busy)
 
         run_with_ticks(main)
+
+
+def test_a_peer_that_moves_while_a_lane_is_agreed_on_is_fetched_from_all_the_same(
+    tmp_path: Path,
+) -> None:
+    class Moving:
+        """The peer is behind a relay when it is asked, and not any more when it has answered."""
+
+        asked = 0
+
+        def is_needed(self, node: NodeId) -> bool:
+            self.asked += 1
+            return self.asked == 1
+
+        async def leg(self, node: NodeId) -> Leg:
+            raise AssertionError("nobody relays any more")
+
+    async def main(nodes: TransferCluster) -> None:
+        source = await start(nodes, tmp_path, "source", BIG)
+        sink = await start(nodes, tmp_path, "sink", [], None)
+        assert sink.lanes is not None
+        sink.lanes.detours = Moving()
+        await nodes.join(source, sink)
+        sink.want(refs(BIG), [source])
+        await sink.wait_for_all()
+        assert_held(sink.store, BIG)
+        assert sink.transfers.counters.retries == 0
+
+    run_with_ticks(main)
 
 
 @pytest.mark.parametrize("whose", ["source", "sink"])

@@ -53,7 +53,7 @@ def test_both_may_run_while_they_enrol_and_an_empty_library_gives_way(tmp_path: 
         assert answer["id"] == library["id"]
         first.wait_until(lambda: first.status()["peers"] == 1)
         (peer,) = first.get("/peers")["items"]
-        assert peer["link"] == "stream"
+        assert peer["link"] == "lan"
 
 
 @pytest.mark.parametrize("is_inviting", [False, True])
