@@ -245,8 +245,8 @@ def test_flipped_and_cut_answers_never_pass_as_something_else(draw: st.DataObjec
     store = MemoryStore(World())
     try:
         for effect in asker.handle(msgspec.structs.replace(answer, data=bytes(spoilt))):
-            if isinstance(effect, ChunkCame):
-                store.begin(effect.ref, effect.chunks).write(effect.index, effect.data)
+            if isinstance(effect, WholeCame):
+                store.receive(effect.ref, effect.chunks, effect.data)
     except (FrameInvalid, BlobCorrupt):
         return
     assert store.begin(scan_bytes(SIDECAR).ref, scan_bytes(SIDECAR).chunks).missing() == ()
