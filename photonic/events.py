@@ -9,7 +9,7 @@ reaches gets a `Gap` and must read everything again.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from photonic import limits
@@ -57,6 +57,7 @@ class TransferProgress:
     state: str = "fetching"
     rate_bytes_s: float = 0.0
     eta_s: float | None = None  # None: nobody can say
+    kind: str = "original"  # or preview, sidecar
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,17 @@ class SafetyChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class Audited:
+    """Something that belongs into the audit log: `act` is a dotted name, as "token.created".
+
+    `facts` are text, and never a secret.
+    """
+
+    act: str
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Gap:
     """Events between what the listener saw and what the log still has are gone."""
 
@@ -161,6 +173,7 @@ Event = (
     | LimitsChanged
     | PausesChanged
     | SafetyChanged
+    | Audited
     | Gap
 )
 Listener = Callable[[int, Event], None]

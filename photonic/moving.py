@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from photonic import limits
 from photonic.ids import peer_id
 from photonic.p2p.jobs import TransferView as Transfer
+from photonic.p2p.planner import ORIGINAL
 from photonic.p2p.transfers import Transfers
 from photonic.pauses import Pauses, PauseView
 from photonic.safety import Safety, SafetyView
@@ -16,6 +17,8 @@ from photonic.safety import Safety, SafetyView
 @dataclass(frozen=True, slots=True)
 class TransferView:
     """One blob on its way in; `done_bytes` are verified and on disk. `peers` are peer IDs.
+
+    `kind`: original, preview or sidecar; `name` is that of the photo.
 
     `state`: waiting, fetching, landing (being made durable) or blocked, then `problem` says by
     what. `eta_s` is null where nobody can say.
@@ -30,6 +33,7 @@ class TransferView:
     peers: list[str]
     eta_s: float | None = None
     problem: str | None = None
+    kind: str = ORIGINAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,4 +91,5 @@ def view_of(transfer: Transfer) -> TransferView:
         peers=[peer_id(node) for node in transfer.peers],
         eta_s=transfer.eta_s,
         problem=None if problem is None else f"{problem.message} {problem.fix}",
+        kind=transfer.kind,
     )

@@ -1,39 +1,32 @@
-"""The daemon: builds the object graph of one node, runs it, and answers for it.
+"""The object graph of one node.
 
 This is the one place where parts are made and joined; everything else gets what it needs through
-its constructor. `Node.run` owns every task: when it returns, none is left.
+its constructor. How they run is `running.py`, what they answer `answers.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from functools import partial
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
-import anyio
-import msgspec
 import trio
-from anyio.abc import TaskGroup
 from prometheus_client import CollectorRegistry
 
 from photonic.acquaintances import Acquaintances
 from photonic.admission import Admissions
 from photonic.albums import Albums
-from photonic.answers import Answers
 from photonic.blobs.files import FileStore
 from photonic.catalog_tasks import CatalogTasks
 from photonic.config import Settings
 from photonic.crdt.commits import Committed
 from photonic.edits import Edits
-from photonic.errors import JournalDamaged, LibraryNotEmpty
+from photonic.errors import LibraryNotEmpty
 from photonic.events import EventLog
 from photonic.finder import Finder
 from photonic.gallery import Gallery
 from photonic.grace import Grace
 from photonic.histories import Histories
 from photonic.identity import Identity
-from photonic.ids import BlobId, NodeId, peer_id
+from photonic.ids import BlobId, NodeId
 from photonic.ingest.importer import Importer
 from photonic.ingest.seen import Seen
 from photonic.ingest.workers import Workers
@@ -48,10 +41,9 @@ from photonic.observatory import Observatory
 from photonic.p2p.connector import Connector
 from photonic.p2p.discovery import Discovery
 from photonic.p2p.invitations import parse_code
-from photonic.p2p.lane_messages import LANE_PROTOCOL
 from photonic.p2p.lanes import Lanes
 from photonic.p2p.libp2p_transport import Libp2pTransport
-from photonic.p2p.messages import BLOB_PROTOCOL, CATALOG_PROTOCOL, ENROL_PROTOCOL, Hello
+from photonic.p2p.messages import Hello
 from photonic.p2p.peers import PeerBook
 from photonic.p2p.rates import Bandwidth
 from photonic.p2p.reaching import Ways
@@ -63,25 +55,23 @@ from photonic.pauses import Pauses
 from photonic.policies import Policies
 from photonic.problems import Problems
 from photonic.roles.presets import ROLES
+from photonic.running import Running
 from photonic.safety import Safety
 from photonic.scrubber import Scrubber
-from photonic.supervise import keep_running
 from photonic.trash import Trash
 from photonic.verifications import Verifications
-from photonic.views import LibraryView, StatusView
+from photonic.views import LibraryView
 from photonic.world import World
 
-# Serves a node over HTTP until cancelled, and reports its URL when it does.
-Face = Callable[..., Coroutine[Any, Any, None]]
 
-
-class Node(Answers):
+class Node(Running):
     """One running node of one library. Implements `views.LocalNode`."""
 
     def __init__(
         self, settings: Settings, layout: Layout, record: LibraryRecord, world: World
     ) -> None:
-        self.settings, self.layout, self.record, self.world = settings, layout, record, world
+        super().__init__(settings, self._on_peer)
+        self.layout, self.record, self.world = layout, record, world
         self.role = ROLES[settings.role or record.role]
         self.events = EventLog()
         self.metrics = CollectorRegistry()
@@ -141,8 +131,6 @@ class Node(Answers):
         self.observatory = self._make_observatory()
         parts = (self.transfers, self.problems, self.scrubber, self.ways.relay)
         NodeMeasures(self.metrics, self.library.query, *parts)
-        self._ended = trio.Event()
-        self.http_address = settings.http  # with the port that was chosen, once it serves
         self.next_record: LibraryRecord | None = None  # set when the node goes on as another member
 
     def _make_observatory(self) -> Observatory:
@@ -209,6 +197,7 @@ class Node(Answers):
             self.settings.min_copies,
             lambda: len(self.admissions.members()),
             lambda: moved.bytes_in + moved.bytes_out,
+            self.transfers.underway_bytes,
             lambda: pauses.paused.library,
             self.events.announce,
         )
@@ -253,85 +242,6 @@ class Node(Answers):
             node_name=self.settings.name,
             library_name=self.record.name,
         )
-
-    # --- running -----------------------------------------------------------------------------
-
-    async def run(self, face: Face, ready: Callable[[StatusView], None], stop: trio.Event) -> None:
-        """Serve until `stop`, or until this node joined another library (`next_record`)."""
-        guests = {ENROL_PROTOCOL: self.admissions.serve}
-        handlers = {
-            CATALOG_PROTOCOL: self.sessions.serve,
-            BLOB_PROTOCOL: self.transfers.serve,
-            LANE_PROTOCOL: self.lanes.serve,
-            **self.ways.handlers,
-            **guests,
-        }
-        try:
-            async with anyio.create_task_group() as tasks:
-                await tasks.start(self.library.run)
-                await self.admissions.load()
-                self.acquaintances.load(self.settings.peers)
-                for damage in self.library.keeper.damaged:
-                    self.problems.add(JournalDamaged(damage), damage)
-                await tasks.start(self.workers.run)
-                await tasks.start(
-                    self.transport.run, handlers, guests, self.admissions.gate, self._on_peer
-                )
-                self._start_services(tasks)
-                url = await tasks.start(
-                    face, self, self.settings.http_host, self.settings.http_port
-                )
-                self.observatory.http = url
-                self.http_address = url.rpartition("/")[2]
-                self._write_node_file(url)
-                ready(await self.status())
-                tasks.start_soon(self._end_on, stop)
-                await self._ended.wait()
-                tasks.cancel_scope.cancel()
-        finally:
-            self.layout.node_file.unlink(missing_ok=True)
-            self.acquaintances.save(self.book.dump())
-            self.store.close()
-            self.seen.close()
-
-    def _start_services(self, tasks: TaskGroup) -> None:
-        services: dict[str, Callable[[], Awaitable[None]]] = {
-            "conversations with peers": self.sessions.run,
-            "following the roster": self.admissions.run,
-            "connecting with peers": self.connector.run,
-            "the process that moves files": self.lanes.run,
-            "transfers": partial(self.transfers.run, task_status=anyio.TASK_STATUS_IGNORED),
-            "telling peers": partial(self.observatory.keep_telling, self.acquaintances.save),
-            "postponed imports": self.intake.keep_retrying,
-            "the trash": self.trash.run,
-            "looking after stored files": self.scrubber.run,
-            "counting copies": self.moving.safety.run,
-        }
-        if self.settings.discovery:
-            services["discovery"] = partial(
-                self.discovery.run, task_status=anyio.TASK_STATUS_IGNORED
-            )
-        if self.settings.upnp:
-            services["ports that the router opens"] = self.ways.portmap.run
-        for folder in self.settings.watch:
-            services[f"watching {folder}"] = partial(self.intake.watch, Path(folder))
-        for name, service in services.items():
-            tasks.start_soon(keep_running, name, service, self.problems)
-        tasks.start_soon(self.intake.run)
-        tasks.start_soon(self.tasks.run)
-
-    async def _end_on(self, stop: trio.Event) -> None:
-        await stop.wait()
-        self._ended.set()
-
-    def _write_node_file(self, url: str) -> None:
-        facts = {
-            "pid": self.observatory.pid,
-            "http": url,
-            "node": peer_id(self.identity.node),
-            "listen": self.observatory.listen(),
-        }
-        self.world.files.write_durable(self.layout.node_file, msgspec.json.encode(facts))
 
     # --- peers -------------------------------------------------------------------------------
 
@@ -394,6 +304,3 @@ class Node(Answers):
             raise LibraryNotEmpty(
                 f"{self.record.name} has {photos} photos and {len(others)} other members"
             )
-
-    async def stop(self) -> None:
-        self._ended.set()

@@ -1,9 +1,10 @@
 """Time to safe: how many photos are on fewer nodes than they should be, and when that is over.
 
 A photo is safe when as many members say they hold its original as the setting `min_copies` wants.
-The speed is how fast the bytes that are left grow less, whoever moves them; as long as no whole
-photo has become safe, what this node itself moves. While nothing moves nobody can say when, and it
-is said so.
+What is left counts what is here already of a file that is still on its way. The speed is how fast
+that grows less, whoever moves the bytes; where this node moves most of them, how fast it does, for
+what others have of a file is only heard of when they have all of it. While nothing moves nobody can
+say when, and it is said so.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ SAFE, MOVING, STILL, PAUSED, FEW_NODES, UNKNOWN = (
     "safe", "moving", "still", "paused", "too-few-nodes", "unknown"
 )  # fmt: skip
 _DECLINE_SPAN_S: Final = 30.0
+_OWN_SPAN_S: Final = 15.0  # some looks: one that has just come counts too much
+_MOST: Final = 0.6  # of what moves, at least, where this node's own speed is told
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +37,8 @@ class SafetyView:
 
     `state`: safe, moving, still (nothing moves), paused (on this node), too-few-nodes (fewer
     members than copies), unknown (not counted yet). `bytes_left` are those of the copies that are
-    lacking, `rate_bytes_s` how fast they grow less; `eta_s` is null where nobody can say.
+    lacking, `rate_bytes_s` how fast they grow less; `eta_s` is null where nobody can say. Of
+    `only_here` photos this node has the only copy, of `nowhere` ones nobody has the original.
     """
 
     min_copies: int
@@ -43,6 +47,44 @@ class SafetyView:
     bytes_left: int
     rate_bytes_s: float
     eta_s: float | None
+    only_here: int = 0
+    nowhere: int = 0
+
+
+class Progress:
+    """How fast what is left grows less. Told the time: monotonic seconds."""
+
+    def __init__(self, now_s: float) -> None:
+        self._decline, self._own = Meter(now_s, _DECLINE_SPAN_S), Meter(now_s, _OWN_SPAN_S)
+        self._declined_s: float | None = None
+        self._lacking = self._least = 0
+        self._moved: int | None = None
+        self._unproven = 0  # moved by this node, and nothing grew less for it yet
+
+    def looked(self, lacking: int, left: int, moved: int, now_s: float) -> None:
+        """Take in what is lacking, what of it is left to move, and all that this node moved."""
+        if self._moved is None:  # what was before is no progress
+            self._lacking, self._least, self._moved = lacking, left, moved
+        own, self._moved = moved - self._moved, moved
+        # What landed is on its way no more and lacking still until it is told: that is no loss.
+        self._least += max(0, lacking - self._lacking)
+        self._lacking = lacking
+        declined = max(0, self._least - left)
+        self._least -= declined
+        self._own.add(own, now_s)
+        self._unproven = max(0, self._unproven + own - declined)
+        if declined:
+            self._decline.add(declined, now_s)
+            self._declined_s = now_s
+
+    def rate(self, now_s: float) -> float:
+        """Return bytes per second; 0 where nothing grows less, or will soon."""
+        decline, own = 0.0, self._own.rate(now_s)
+        if self._declined_s is not None and now_s - self._declined_s < 2 * _DECLINE_SPAN_S:
+            decline = self._decline.rate(now_s)
+        # More than all that is lacking was moved: then that is not what moves.
+        is_believed = self._unproven <= self._lacking and own >= _MOST * decline
+        return own if is_believed else decline
 
 
 def state_of(at_risk: AtRisk, outlook: Outlook, copies: int, members: int, *, paused: bool) -> str:
@@ -66,19 +108,22 @@ class Safety:
         min_copies: int,
         members: Callable[[], int],
         moved_bytes: Callable[[], int],
+        underway_bytes: Callable[[int], int],
         is_paused: Callable[[], bool],
         announce: Callable[[Event], object],
     ) -> None:
-        """`members` counts this node, too; `moved_bytes` only grows."""
+        """`members` counts this node, too; `moved_bytes` only grows.
+
+        `underway_bytes`: what is here of originals on their way that have fewer copies than this.
+        """
         self._query, self._clock, self._copies = query, clock, min_copies
         self._members, self._moved, self._is_paused = members, moved_bytes, is_paused
+        self._underway = underway_bytes
         self._announce = announce
         self._at_risk: AtRisk | None = None
         self._outlook = Outlook()
-        self._decline = Meter(clock.monotonic_s(), _DECLINE_SPAN_S)
-        self._own = Meter(clock.monotonic_s())
-        self._declined_s: float | None = None
-        self._moved_before = 0
+        self._progress = Progress(clock.monotonic_s())
+        self._left = 0
         self._told: SafetyView | None = None
 
     async def run(self) -> None:
@@ -97,23 +142,16 @@ class Safety:
     def note(self, found: AtRisk) -> None:
         """Take in a look at the index, and tell if something is another than before."""
         now_s = self._clock.monotonic_s()
-        before, self._at_risk = self._at_risk, found
-        if before is not None and found.lacking_bytes < before.lacking_bytes:
-            self._decline.add(before.lacking_bytes - found.lacking_bytes, now_s)
-            self._declined_s = now_s
-        moved = self._moved()
-        self._own.add(moved - self._moved_before, now_s)
-        self._moved_before = moved
-        self._outlook = self._outlook.looked(found.lacking_bytes, self._rate(now_s), now_s)
+        self._at_risk = found
+        self._left = max(0, found.lacking_bytes - self._underway(self._copies))
+        self._progress.looked(found.lacking_bytes, self._left, self._moved(), now_s)
+        # The last file is here and nobody is told yet: nothing is left to move, and it is not safe.
+        left = max(self._left, 1) if found.photos else 0
+        self._outlook = self._outlook.looked(left, self._progress.rate(now_s), now_s)
         view = self.view()
         if self._told is None or _is_other(self._told, view):
             self._told = view
             self._announce(SafetyChanged(view.photos_at_risk, view.bytes_left, view.eta_s))
-
-    def _rate(self, now_s: float) -> float:
-        if self._declined_s is not None and now_s - self._declined_s < 2 * _DECLINE_SPAN_S:
-            return self._decline.rate(now_s)
-        return self._own.rate(now_s)
 
     def view(self) -> SafetyView:
         """Return how safe the library is."""
@@ -124,8 +162,11 @@ class Safety:
             found, self._outlook, self._copies, self._members(), paused=self._is_paused()
         )
         eta_s = self._outlook.eta_s(now_s) if state in (SAFE, MOVING) else None
-        rate = self._rate(now_s) if state == MOVING else 0.0
-        return SafetyView(self._copies, state, found.photos, found.lacking_bytes, rate, eta_s)
+        rate = self._progress.rate(now_s) if state == MOVING else 0.0
+        return SafetyView(
+            self._copies, state, found.photos, self._left, rate, eta_s,
+            found.only_here, found.nowhere,
+        )  # fmt: skip
 
 
 def _is_other(told: SafetyView, view: SafetyView) -> bool:

@@ -141,17 +141,21 @@ class Scrubber:
         return frozenset(self._damaged)
 
     async def view(self) -> ScrubView:
-        """Return how it stands; what is counted in the ledger may be some seconds old."""
+        """Return how it stands; what is counted in the ledger may be some seconds old.
+
+        But never that nothing is stored: an empty ledger is looked at again each time.
+        """
         now_s, now_ms = self._world.clock.monotonic_s(), self._world.clock.now_ms()
-        if self._overdue is None or now_s - self._overdue[0] > limits.SCRUB_IDLE_S:
+        known, fresh_s = self._overdue, now_s - limits.SCRUB_IDLE_S
+        if known is None or known[0] < fresh_s or known[1].oldest is None:
             before_ms = now_ms - self._period_ms if self._days else 0
             backlog = await _in_thread(lambda: self._store.overdue(before_ms))
             oldest = await _in_thread(lambda: self._store.oldest(1, now_ms))
             at = iso_utc(oldest[0].verified_at_ms) if oldest else None
             counted = (backlog.blobs, backlog.size_bytes, at)
-            self._overdue = (now_s, self._view(*counted))
-        known = self._overdue[1]
-        return self._view(known.overdue, known.overdue_bytes, known.oldest)
+            known = self._overdue = (now_s, self._view(*counted))
+        view = known[1]
+        return self._view(view.overdue, view.overdue_bytes, view.oldest)
 
     def age_days(self, view: ScrubView) -> float | None:
         """Return how many days ago the oldest verification was; None if nothing is stored."""

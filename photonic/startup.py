@@ -16,11 +16,12 @@ from photonic.identity import Identity
 from photonic.ids import NodeId
 from photonic.layout import Layout, LibraryRecord
 from photonic.membership import found_library, join_library
-from photonic.node import Face, Node
+from photonic.node import Node
 from photonic.p2p.invitations import Code, parse_code
 from photonic.p2p.libp2p_transport import Libp2pTransport
 from photonic.p2p.peers import PeerBook
 from photonic.p2p.transport import Admission
+from photonic.running import Face
 from photonic.supervise import unwrapped
 from photonic.views import LibraryView, StatusView
 from photonic.world import World

@@ -85,4 +85,5 @@ def wants_of(missing: Sequence[Missing], number: int, anybody: frozenset[NodeId]
             ),
             holders=one.holders if is_original else anybody,
             position=(number, -one.place),
+            kind=one.row.kind,
         )  # fmt: skip

@@ -27,8 +27,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.skip("chromium is missing (as root: apt install chromium)")
         if not PAGE.exists():
             pytest.skip("the page is not built (scripts/page)")
-    if item.get_closest_marker("root") and os.geteuid() != 0:
-        pytest.skip("needs root")
+    for marker in item.iter_markers("root"):
+        if os.geteuid() != 0:
+            pytest.skip("needs root")
+        missing = [program for program in marker.args if shutil.which(program) is None]
+        if missing:
+            pytest.skip(f"missing: {', '.join(missing)}")
     for marker in item.iter_markers("foreign"):
         for program in marker.args:
             assert program in PROGRAMS, f"{program} is not in the list of tests/conftest.py"

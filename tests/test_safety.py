@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from photonic import limits
 from photonic.crdt.answers import AtRisk
 from photonic.crdt.index import PhotoIndex
@@ -29,11 +31,11 @@ class Watch:
     """A safety with everything around it played."""
 
     def __init__(self, members: int = 2) -> None:
-        self.clock, self.moved, self.paused = Clock(), 0, False
+        self.clock, self.moved, self.underway, self.paused = Clock(), 0, 0, False
         self.events: list[Event] = []
         self.safety = Safety(
             PhotoQuery(PhotoIndex(None).engine), self.clock, 2, lambda: members,
-            lambda: self.moved, lambda: self.paused, self.events.append,
+            lambda: self.moved, lambda _: self.underway, lambda: self.paused, self.events.append,
         )  # fmt: skip
 
     def look(self, photos: int, left_bytes: int, moved: int = 0, wait_s: float = 2.0) -> None:
@@ -71,6 +73,40 @@ def test_a_large_file_on_its_way_counts_as_moving() -> None:
     view = watch.safety.view()
     assert view.state == "moving"
     assert view.eta_s is not None and 100 < view.eta_s < 400
+
+
+@pytest.mark.parametrize("is_giver", [False, True])
+def test_at_an_even_speed_the_wait_is_right_from_the_first_seconds_on(is_giver: bool) -> None:
+    """Files of 12 MB at 1 MB/s: the taker knows how far they are, the giver what it gave."""
+    watch, size = Watch(), 12 * MB
+    for second in range(0, 240, 2):
+        done, watch.underway = divmod(second * MB, size)
+        watch.underway *= not is_giver
+        watch.look(24 - done, (24 - done) * size, moved=2 * MB if second else 0)
+        view = watch.safety.view()
+        assert is_giver or view.bytes_left == (24 * 12 - second) * MB
+        if second >= 6:
+            assert 0.8 * MB < view.rate_bytes_s < 1.2 * MB
+            true_s = 24 * 12 - second
+            assert view.eta_s is not None
+            assert abs(view.eta_s - true_s) <= 0.3 * true_s + is_giver * 12
+
+
+def test_what_landed_and_is_not_told_yet_counts_once() -> None:
+    watch = Watch()
+    for second in range(0, 120, 2):
+        watch.underway = second * MB % (12 * MB)
+        late, _ = divmod(max(0, second - 4) * MB, 12 * MB)  # the catalog says it 4 s later
+        watch.look(24 - late, (24 - late) * 12 * MB)
+    assert 0.7 * MB < watch.safety.view().rate_bytes_s < 1.3 * MB
+
+
+def test_bytes_that_make_nothing_safe_are_not_counted_on() -> None:
+    watch = Watch()
+    for _ in range(20):
+        watch.look(3, 30 * MB, moved=100 * MB)
+    view = watch.safety.view()
+    assert (view.state, view.eta_s) == ("still", None)
 
 
 def test_when_nothing_moves_nobody_can_say() -> None:

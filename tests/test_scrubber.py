@@ -384,6 +384,7 @@ def test_the_view_counts_what_is_overdue(tmp_path: Path) -> None:
         assert (await kept.scrubber.view()).oldest is None
         await kept.scrubber.pause(True)
         kept.store.put(1, 500)
+        assert (await kept.scrubber.view()).oldest is not None, "an old look said: nothing here"
         kept.clock.jump(31 * DAY_S)
         view = await kept.scrubber.view()
         assert (view.overdue, view.overdue_bytes, view.days) == (1, 500, 30)

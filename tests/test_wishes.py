@@ -89,6 +89,7 @@ def test_of_a_photo_what_is_small_comes_with_it() -> None:
     found = [want for want in in_order(Catalog(SHOOTS).all(1_000)[0]) if want.name == "4"]
     sizes = [want.ref.blob == photo(4) for want in found]
     assert sizes == [False, False, True]
+    assert [want.kind for want in found] == ["sidecar", "preview", "original"]
     assert found[-1].holders == {NEAR}
 
 
@@ -175,6 +176,15 @@ def test_photos_with_too_few_copies_are_counted_with_what_they_lack(copies: int)
     found = catalog.query.at_risk(copies)
     assert found.photos == sum(1 for n in lacking if n)
     assert found.lacking_bytes == 1_000 * sum(lacking)
+    assert (found.nowhere, found.only_here) == (1, 0)
+
+
+def test_it_is_told_of_how_many_photos_this_node_has_the_only_copy() -> None:
+    some = [at(n, f"2024-05-0{n + 1}T00:00:00", held=n < 3) for n in range(5)]
+    catalog = Catalog(some)
+    catalog.index.apply(Batch(holders={photo(n): set(NODES[:n]) for n in range(5)}))
+    found = catalog.query.at_risk(2)
+    assert (found.photos, found.only_here, found.nowhere) == (2, 2, 0)
 
 
 def test_what_is_in_the_trash_need_not_be_safe() -> None:

@@ -26,6 +26,7 @@ from photonic.api.feed import Feed
 from photonic.api.problem_documents import Answers, problem_responses
 from photonic.errors import TooManyListeners
 from photonic.events import (
+    Audited,
     BlobChecked,
     CatalogTaskProgress,
     Event,
@@ -54,7 +55,7 @@ _STREAM: Answers = {
     200: {
         "description": "Events `photos`, `albums`, `holdings`, `peer`, `transfer`, `import`, "
         "`catalog-task`, `problems`, `blob`, `verification`, `scrub`, `limits`, `pauses`, "
-        "`safety` and `gap`, their data in JSON; a comment now and then when nothing happens. "
+        "`safety`, `audit` and `gap`, their data in JSON; a comment now and then when nothing happens. "
         "Without `ids`, so much changed that it is not named: ask again.",
         "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
     }
@@ -80,7 +81,8 @@ def told(event: Event) -> list[tuple[str, dict[str, Any]]]:
             sizes = {"done_bytes": done, "total_bytes": total}
             pace = {"rate_bytes_s": round(event.rate_bytes_s), "eta_s": event.eta_s}
             far = {"state": event.state, **sizes, "peers": peers, **pace}
-            return [("transfer", {"blob": blob.hex(), "name": name, **far})]
+            which = {"blob": blob.hex(), "name": name, "kind": event.kind}
+            return [("transfer", {**which, **far})]
         case ImportProgress(folder, found, imported, known, failed, finished):
             counts = {"found": found, "imported": imported, "known": known, "failed": failed}
             return [("import", {"folder": folder, **counts, "finished": finished})]
@@ -93,6 +95,8 @@ def told(event: Event) -> list[tuple[str, dict[str, Any]]]:
             return [_told_of_files(event)]
         case ScrubChanged() | LimitsChanged() | PausesChanged() | SafetyChanged():
             return [_told_of_settings(event)]
+        case Audited(act):
+            return [("audit", {"act": act})]
         case Gap():
             return [("gap", {})]
 

@@ -267,6 +267,7 @@ SAFETY = SafetyView(
     bytes_left=5_411_000_000,
     rate_bytes_s=48_200_000.0,
     eta_s=112.0,
+    only_here=211,
 )
 TRANSFERS = TransfersView(
     items=STATUS.transfers,

@@ -78,10 +78,15 @@ class ActPage:
 
 @dataclass(frozen=True, slots=True)
 class AtRisk:
-    """Photos with too few copies, and the bytes of the copies that they lack."""
+    """Photos with too few copies, and the bytes of the copies that they lack.
+
+    `only_here`: of how many this node has the only copy; `nowhere`: of how many nobody has one.
+    """
 
     photos: int
     lacking_bytes: int
+    only_here: int = 0
+    nowhere: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,11 +191,12 @@ class PhotoQuery(ActsQuery):
                 source = f"posting q JOIN photo p ON p.n = q.n AND q.term IN ({marks})"
                 values += terms
             rows = read(
-                "SELECT count(*), total(p.size_bytes * (? - p.copies))"  # noqa: S608 - ours
+                "SELECT count(*), total(p.size_bytes * (? - p.copies)),"  # noqa: S608 - ours
+                " total(p.held AND p.copies < 2), total(p.copies = 0 AND NOT p.held)"
                 f" FROM {source} WHERE p.copies < ? AND p.trashed <> 1",
                 (copies, *values, copies),
             )
-        return AtRisk(rows[0][0], int(rows[0][1]))
+        return AtRisk(*map(int, rows[0]))
 
     # --- albums and the trash ----------------------------------------------------------------
 

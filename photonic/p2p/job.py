@@ -9,7 +9,7 @@ from photonic.errors import PhotonicError
 from photonic.ids import BlobId, NodeId
 from photonic.p2p.exchange import Arriving
 from photonic.p2p.pacing import Meter, eta_s
-from photonic.p2p.planner import Want
+from photonic.p2p.planner import ORIGINAL, Want
 
 
 class TransferState(enum.Enum):
@@ -34,6 +34,7 @@ class TransferView:
     state: TransferState
     problem: PhotonicError | None
     eta_s: float | None = None
+    kind: str = ORIGINAL
 
 
 @dataclass(slots=True)
@@ -98,5 +99,5 @@ class Job:
         left_s = eta_s(ref.size_bytes - self.done_bytes, rate) if is_moving else None
         return TransferView(
             self.want.name, ref.blob, self.done_bytes, ref.size_bytes, rate, peers, state,
-            self.problem, left_s,
+            self.problem, left_s, self.want.kind,
         )  # fmt: skip

@@ -21,7 +21,7 @@ from photonic.p2p.endgame import Lacking
 from photonic.p2p.exchange import Arriving, ChunksWanted, Wanted
 from photonic.p2p.job import Job, TransferState, TransferView
 from photonic.p2p.pacing import Meter
-from photonic.p2p.planner import BEGINNING, Need, Position, Want, in_order
+from photonic.p2p.planner import BEGINNING, ORIGINAL, Need, Position, Want, in_order
 from photonic.p2p.refusals import Refusals
 from photonic.photos import BlobRef
 
@@ -53,6 +53,14 @@ class Jobs:
     @property
     def askable_count(self) -> int:
         return len(self._askable)
+
+    def underway_bytes(self, copies: int) -> int:
+        """Return what is here already of originals that fewer than `copies` others hold."""
+        return sum(
+            job.done_bytes
+            for job in self._jobs.values()
+            if job.done_bytes and job.want.kind == ORIGINAL and len(job.want.holders) < copies
+        )
 
     # --- what is wanted ----------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ Position = tuple[int, int]
 """Where a want stands in the list of all of them: the list is read in the order of positions."""
 
 BEGINNING: Position = (-1, 0)
+ORIGINAL = "original"  # what a want is of, unless it is said; for people, never for the planner
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class Want:
     priority: Priority
     holders: frozenset[NodeId]
     position: Position = BEGINNING
+    kind: str = ORIGINAL
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,6 +189,10 @@ class Transfers:
         """How many transfers there are in view."""
         return len(self._jobs)
 
+    def underway_bytes(self, copies: int) -> int:
+        """See `Jobs.underway_bytes`."""
+        return self._jobs.underway_bytes(copies)
+
     @property
     def rate_bytes_s(self) -> float:
         """Return what comes in per second, over the last seconds."""
@@ -391,5 +395,5 @@ def _progress_of(job: Job, now_s: float) -> TransferProgress:
     view = job.view(now_s)
     return TransferProgress(
         view.blob, view.name, view.done_bytes, view.total_bytes, len(view.peers),
-        view.state.value, view.rate_bytes_s, view.eta_s,
+        view.state.value, view.rate_bytes_s, view.eta_s, view.kind,
     )  # fmt: skip

@@ -85,6 +85,7 @@ async def listening(
 
 
 ANNOUNCED: list[tuple[events.Event, tuple[str, object]]] = [
+    (events.Audited("token.created", {"name": "phone"}), ("audit", {"act": "token.created"})),
     (
         events.SubjectsChanged((*SUBJECTS, member_subject(NODE)), (ChangeId(b"c"),)),
         ("photos", {"ids": IDS, "local": True}),
@@ -106,6 +107,7 @@ ANNOUNCED: list[tuple[events.Event, tuple[str, object]]] = [
             {
                 "blob": "ab" * 32,
                 "name": "a.NEF",
+                "kind": "original",
                 "state": "fetching",
                 "done_bytes": 5,
                 "total_bytes": 9,

@@ -71,7 +71,7 @@ def test_photonic_and_the_others_do_the_same_job(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.root
+@pytest.mark.root("ip", "nft")
 @pytest.mark.foreign("rsync", "syncthing")
 def test_new_tags_are_brought_and_their_bytes_on_the_wire_counted(tmp_path: Path) -> None:
     words = ("--only", "machine", "--sets", "retagged", "--scale", "0.004")
@@ -83,7 +83,7 @@ def test_new_tags_are_brought_and_their_bytes_on_the_wire_counted(tmp_path: Path
 
 
 @pytest.mark.slow
-@pytest.mark.root
+@pytest.mark.root("ip", "nft")
 @pytest.mark.foreign("rsync")
 def test_links_are_measured_as_a_share_of_their_rate(tmp_path: Path) -> None:
     words = ("--only", "links", "--links", "lossy", "--scale", "0.02", "--who", "photonic,rsync")
@@ -94,7 +94,7 @@ def test_links_are_measured_as_a_share_of_their_rate(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.root
+@pytest.mark.root("ip", "nft")
 def test_a_holder_that_is_lost_is_measured(tmp_path: Path) -> None:
     # A limit above all that this machine does: here it is only seen that both ways are measured.
     words = ("--only", "holders", "--scale", "0.05", "--holder-mb-s", "1000")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -152,6 +153,18 @@ def test_what_two_peers_are_asked_for_is_asked_again_when_both_failed() -> None:
     assert unasked(jobs) == (), "the other may still bring it"
     jobs.ended(NODES[1], first, 0.0)
     assert unasked(jobs) == (0, 1)
+
+
+def test_what_is_here_of_originals_that_too_few_hold_is_counted() -> None:
+    two, one = frozenset(NODES[:2]), frozenset(NODES[:1])
+    preview = replace(want(2, one, big=True), kind="preview")
+    jobs = jobs_of([want(0, one, big=True), want(1, two, big=True), preview])
+    assert jobs.underway_bytes(3) == 0
+    for number in range(3):
+        job = jobs.get(ref_of(number).blob)
+        assert job is not None
+        job.done_bytes = 1 + number
+    assert (jobs.underway_bytes(2), jobs.underway_bytes(3)) == (1, 3)
 
 
 def test_a_chunk_that_comes_twice_counts_once() -> None:

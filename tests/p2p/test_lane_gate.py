@@ -52,8 +52,8 @@ class Gate:
         self.address = ("127.0.0.1", self.listener.getsockname()[1])
 
     def serve(self, peer: bytes, lane: Socket) -> None:
+        self.let_in.put(peer)  # before a byte: whoever has read one may count on it
         lane.sendall(SECRET)
-        self.let_in.put(peer)
         try:
             data = lane.recv(1)
             self.cut.put("the end" if not data else "bytes")

@@ -67,7 +67,11 @@ def knock_raw(offer: OfferLane) -> bool:
     return False
 
 
-def test_whoever_asks_for_a_lane_waits_for_a_carrier_that_is_being_started(tmp_path: Path) -> None:
+def test_whoever_asks_for_a_lane_waits_for_a_carrier_that_is_being_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "CARRIER_START_S", 60.0)  # a busy machine starts one slowly
+
     async def main(nodes: TransferCluster) -> None:
         FileStore.open(tmp_path / "source", World()).close()
         source = await nodes.start("source", filled([]), lanes=LaneSettings(tmp_path / "source"))

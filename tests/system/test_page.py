@@ -283,3 +283,62 @@ def test_the_nodes_are_shown_live(pair: tuple[Daemon, Daemon], page: Page) -> No
     expect(peer).to_contain_text(re.compile("monitoring|syncing"))
     studio.stop()
     expect(peer).to_contain_text(re.compile("offline|connecting"), timeout=20_000)
+
+
+# --- what moves between the nodes -----------------------------------------------------------------
+
+
+@pytest.fixture
+def moving(pair: tuple[Daemon, Daemon], page: Page) -> Iterator[Daemon]:
+    """The laptop, with the view of what moves open; nothing stays changed."""
+    studio, laptop = pair
+    if studio.process is None:
+        studio.start("--name", "studio")
+    page.goto(f"{laptop.url}/#/moving")
+    expect(page.get_by_test_id("moving-view")).to_be_visible()
+    yield laptop
+    laptop.send("DELETE", "/limits", None)
+
+
+def limits_of(node: Daemon) -> dict[str, object]:
+    return dict(node.get("/limits"))
+
+
+def test_fetching_is_paused_and_goes_on_with_a_click(moving: Daemon, page: Page) -> None:
+    page.get_by_test_id("pause").click()
+    expect(page.get_by_test_id("paused")).to_contain_text("Fetching is paused")
+    assert [pause["kind"] for pause in moving.status()["pauses"]] == ["library"]
+    page.get_by_test_id("resume-all").click()
+    expect(page.get_by_test_id("paused")).to_have_count(0)
+    assert moving.status()["pauses"] == []
+
+
+def test_limits_are_set_on_the_page_and_what_is_wrong_is_told_at_its_field(
+    moving: Daemon, page: Page
+) -> None:
+    page.get_by_test_id("limit-in").fill("5")
+    page.get_by_test_id("limits-save").click()
+    expect(page.get_by_test_id("limit-in-wrong")).to_contain_text("unit is missing")
+    page.get_by_test_id("limit-in").fill("5 MB/s")
+    page.get_by_test_id("limit-schedule").fill("by night as fast as you can")
+    page.get_by_test_id("limits-save").click()
+    expect(page.get_by_test_id("limits-refused")).to_be_visible()
+    assert limits_of(moving)["in_bytes_s"] is None, "a half of what was wrong was taken"
+    page.get_by_test_id("limit-schedule").fill("08:00-22:00 2MB/s, otherwise full")
+    page.get_by_test_id("limits-save").click()
+    expect(page.get_by_test_id("limits-reset")).to_be_visible()
+    assert limits_of(moving)["in_bytes_s"] == 5_000_000
+    page.get_by_test_id("limits-reset").click()
+    expect(page.get_by_test_id("limit-in")).to_have_value("")
+    assert limits_of(moving)["changed"] is False
+
+
+def test_what_is_stored_is_verified_when_somebody_asks(moving: Daemon, page: Page) -> None:
+    page.get_by_test_id("verify-now").click()
+    ended = page.locator('[data-testid="verification"][data-finished="true"]')
+    expect(ended).to_contain_text("all as they should be", timeout=30_000)
+
+
+def test_it_is_said_how_safe_the_photos_are(moving: Daemon, page: Page) -> None:
+    expect(page.get_by_test_id("safety")).to_have_attribute("data-state", "safe", timeout=30_000)
+    expect(page.get_by_test_id("safety")).to_contain_text("Every photo is on 2 machines or more")

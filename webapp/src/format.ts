@@ -19,6 +19,7 @@ const DAY_SHORT = new Intl.DateTimeFormat(LOCALE, {
 });
 const MONTH = new Intl.DateTimeFormat(LOCALE, { month: "long", timeZone: "UTC" });
 const MOMENT = new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium", timeStyle: "short" });
+const DATE = new Intl.DateTimeFormat(LOCALE, { dateStyle: "medium" });
 const COUNT = new Intl.NumberFormat(LOCALE);
 const RELATIVE = new Intl.RelativeTimeFormat(LOCALE, { numeric: "auto" });
 
@@ -70,6 +71,18 @@ export function waitWords(seconds: number | null | undefined): string {
   return words.join(" ");
 }
 
+/** A wait as a person says it, for what nobody can know to the second: "about 6 minutes". */
+export function aboutWait(seconds: number): string {
+  const sizes: [number, number, string][] = [
+    [36 * 3600, 86_400, "day"],
+    [90 * 60, 3600, "hour"],
+    [50, 60, "minute"],
+  ];
+  const found = sizes.find(([from]) => seconds >= from);
+  if (!found) return "less than a minute";
+  return `about ${counted(Math.round(seconds / found[1]), found[2])}`;
+}
+
 /** "Friday 17 May 2024" or "Fri 17 May 2024" from "2024-05-17"; other text comes back as it is. */
 export function dayHeading(day: string, short = false): string {
   const date = new Date(`${day}T00:00:00Z`);
@@ -117,6 +130,12 @@ export function momentWords(at: string | number | null | undefined): string {
   return date === null ? "" : MOMENT.format(date);
 }
 
+/** The day of a moment, "2 May 2026". */
+export function dateWords(at: string | number): string {
+  const date = moment(at);
+  return date === null ? "" : DATE.format(date);
+}
+
 /** "2 minutes ago", "in 23 hours", "yesterday". */
 export function ago(at: string | number | null | undefined, now: Date): string {
   const date = moment(at);
@@ -137,6 +156,19 @@ export function ago(at: string | number | null | undefined, now: Date): string {
     unitSeconds = limit;
   }
   return "";
+}
+
+const LINKS: Record<string, string> = {
+  lan: "on this network",
+  direct: "direct",
+  punched: "direct, through NATs",
+  relayed: "through another node",
+  none: "not connected",
+};
+
+/** Over which way another node is reached. */
+export function linkWords({ link, via }: { link: string; via?: string | null }): string {
+  return link === "relayed" && via ? `through ${via}` : (LINKS[link] ?? link);
 }
 
 export function latency(ms: number | null | undefined): string {

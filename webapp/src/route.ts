@@ -15,7 +15,7 @@ export interface Filter {
 export type Route =
   | { view: "library"; filter: Filter }
   | { view: "photo"; id: string; filter: Filter }
-  | { view: "conflicts" | "nodes" | "history" | "trash" };
+  | { view: "conflicts" | "nodes" | "moving" | "history" | "trash" };
 
 export const EVERYTHING: Filter = { q: "", at: null };
 
@@ -78,6 +78,7 @@ export function parseHash(hash: string): Route {
   switch (parts[0]) {
     case "conflicts":
     case "nodes":
+    case "moving":
     case "history":
     case "trash":
       return { view: parts[0] };

@@ -1,18 +1,11 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
-import type { ImportRun, Safety, Transfer } from "../src/api/types.ts";
-import { waitWords } from "../src/format.ts";
+import type { Transfer } from "../src/api/moving.ts";
+import type { ImportRun } from "../src/api/types.ts";
 import { ratingOfKey, toggled } from "../src/rating.ts";
 import { contestedFields, editedDetail, editedSummary, textOf } from "../src/state/edits.ts";
 import { mapBounded, paced } from "../src/state/pace.ts";
-import {
-  catalogWork,
-  pauseWords,
-  safetyWords,
-  share,
-  withImport,
-  withProgress,
-} from "../src/state/transfers.ts";
+import { catalogWork, share, withImport, withProgress } from "../src/state/transfers.ts";
 import { detailed } from "./photos.ts";
 
 describe("transfers", () => {
@@ -54,45 +47,6 @@ describe("transfers", () => {
   test("of unknown size count as not begun", () => {
     expect([share(5, 0), share(5, 10), share(20, 10)]).toEqual([0, 0.5, 1]);
     expect(withProgress([], told("c", 0, 0))).toHaveLength(1);
-  });
-});
-
-describe("safety", () => {
-  const safety: Safety = {
-    min_copies: 2,
-    state: "moving",
-    photos_at_risk: 3,
-    bytes_left: 8e8,
-    rate_bytes_s: 5e6,
-    eta_s: 160,
-  };
-
-  test("is told with the wait only where somebody can say", () => {
-    expect(safetyWords(safety)).toBe(
-      "3 photos are on fewer than 2 nodes, 800 MB left; safe in 2 min 40 s.",
-    );
-    expect(safetyWords({ ...safety, eta_s: null })).toContain("unknown yet");
-    expect(safetyWords({ ...safety, state: "still" })).toContain("nothing moves");
-    expect(safetyWords({ ...safety, state: "paused" })).toContain("paused here");
-    expect(safetyWords({ ...safety, state: "too-few-nodes" })).toContain("Invite one");
-    expect(safetyWords({ ...safety, state: "safe" })).toBe("Every photo is on 2 nodes at least.");
-    expect([safetyWords(null), safetyWords({ ...safety, state: "unknown" })]).toEqual(["", ""]);
-  });
-
-  test("a pause is named", () => {
-    expect(pauseWords({ kind: "library", id: null, name: null })).toBe("Fetching is paused");
-    expect(pauseWords({ kind: "peer", id: "12D3", name: "yoda" })).toBe("The peer yoda is paused");
-    expect(pauseWords({ kind: "shoot", id: "5e", name: null })).toBe("The shoot 5e is paused");
-  });
-
-  test("a wait has its two largest units", () => {
-    expect([null, 0.2, 160, 3600, 90_059].map(waitWords)).toEqual([
-      "unknown",
-      "1 s",
-      "2 min 40 s",
-      "1 h",
-      "1 d 1 h",
-    ]);
   });
 });
 

@@ -3,6 +3,7 @@
  * words and its fix; a node that does not answer as `Unreachable`. Nothing is retried here.
  */
 
+import type { LimitsWanted, Limits, Pause, Scrub, Transfers, Verification } from "./moving.ts";
 import { monthAfter, type MonthCount } from "../layout/months.ts";
 import type {
   ActPage,
@@ -14,7 +15,6 @@ import type {
   Edit,
   Facets,
   Invitation,
-  Pause,
   Peer,
   PhotoDetail,
   PhotoLog,
@@ -158,6 +158,14 @@ export const node = {
     act<{ items: Pause[] }>("/pauses", { kind, id }),
   resume: (kind: Pause["kind"], id: string | null) =>
     act<{ items: Pause[] }>("/pauses/end", { kind, id }),
+  transfers: (limit: number) => request<Transfers>("GET", `/transfers?limit=${limit}`),
+  setLimits: (limits: LimitsWanted) => request<Limits>("PUT", "/limits", limits),
+  resetLimits: () => request<Limits>("DELETE", "/limits"),
+  setScrub: (paused: boolean) => request<Scrub>("PUT", "/scrub", { paused }),
+  verifications: () => request<{ items: Verification[] }>("GET", "/verifications"),
+  /** Verify what a query finds; null: all that is stored. */
+  verify: (q: string | null) =>
+    request<Verification>("POST", "/verifications", q === null ? {} : { q }),
   confirmRemovals: (of: string) => act<unknown>("/trash/confirm", { node: of }),
   conflicts: (cursor: string | null, limit: number) =>
     request<ConflictPage>("GET", `/conflicts?limit=${limit}${after(cursor)}`),

@@ -3,6 +3,8 @@
  * page does not use is left out, and one that an older node may lack is optional.
  */
 
+import type { Limits, Pause, Safety, Scrub, Transfer } from "./moving.ts";
+
 export interface PhotoSummary {
   id: string;
   name: string;
@@ -224,37 +226,6 @@ export interface Problem {
   path: string | null;
 }
 
-export interface Transfer {
-  blob: string;
-  name: string;
-  state: string;
-  done_bytes: number;
-  total_bytes: number;
-  rate_bytes_s: number | null;
-  peers: string[];
-  /** Seconds; null: nobody can say. */
-  eta_s?: number | null;
-  /** What keeps it, and what to do about it. */
-  problem?: string | null;
-}
-
-/** How many photos are on fewer than `min_copies` nodes, and when that is over. */
-export interface Safety {
-  min_copies: number;
-  state: "safe" | "moving" | "still" | "paused" | "too-few-nodes" | "unknown";
-  photos_at_risk: number;
-  bytes_left: number;
-  rate_bytes_s: number;
-  eta_s: number | null;
-}
-
-/** Something that this node leaves alone; the library has no id. */
-export interface Pause {
-  kind: "library" | "peer" | "album" | "shoot";
-  id: string | null;
-  name: string | null;
-}
-
 export interface ImportRun {
   folder: string;
   found: number;
@@ -280,42 +251,6 @@ export interface Status {
   limits?: Limits | null;
   safety?: Safety | null;
   pauses?: Pause[];
-}
-
-/** The limits of this node's transfers, in bytes per second; null: no limit. */
-export interface Limits {
-  in_bytes_s: number | null;
-  out_bytes_s: number | null;
-  peers: {
-    peer: string;
-    name: string | null;
-    in_bytes_s: number | null;
-    out_bytes_s: number | null;
-  }[];
-  schedule: string;
-  /** Originals wait, unless `metered_bytes_s` says at which rate everything goes on. */
-  metered: boolean;
-  metered_bytes_s: number | null;
-  parallel: number | null;
-  /** What counts at this time of the day. */
-  now_in_bytes_s: number | null;
-  now_out_bytes_s: number | null;
-  changed: boolean;
-}
-
-/** The regular verification of what is stored on this node. */
-export interface Scrub {
-  /** 0: only when somebody asks for it. */
-  days: number;
-  paused: boolean;
-  overdue: number;
-  overdue_bytes: number;
-  oldest: string | null;
-  verified: number;
-  verified_bytes: number;
-  damaged: number;
-  unreadable: number;
-  repaired: number;
 }
 
 /** What the catalog is busy with: filling the index, or taking in what peers have. */
@@ -381,12 +316,18 @@ export interface NodeEvents {
     name: string;
     done_bytes: number;
     total_bytes: number;
+    kind?: string;
     state?: string;
     rate_bytes_s?: number;
     eta_s?: number | null;
   };
   safety: { photos_at_risk: number; bytes_left: number; eta_s: number | null };
   pauses: { count: number };
+  limits: { metered: boolean };
+  scrub: { paused: boolean };
+  verification: { id: string; done: number; total: number | null; finished: boolean };
+  /** A stored file was not as it should be, or is again. */
+  blob: { blob: string; state: string; detail: string };
   import: ImportRun;
   problems: { count: number };
   albums: { ids: string[]; local: boolean };
@@ -404,6 +345,10 @@ export const NODE_EVENT_NAMES: readonly NodeEventName[] = [
   "problems",
   "safety",
   "pauses",
+  "limits",
+  "scrub",
+  "verification",
+  "blob",
   "albums",
   "gap",
 ];

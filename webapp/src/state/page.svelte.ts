@@ -16,6 +16,7 @@ import { Albums } from "./albums.svelte.ts";
 import { editedDetail, editedSummary } from "./edits.ts";
 import { Library } from "./library.svelte.ts";
 import { newsOf } from "./news.ts";
+import { Moving } from "./moving.svelte.ts";
 import { Notices } from "./notices.svelte.ts";
 import { paced } from "./pace.ts";
 import { momentOf } from "./photo-list.ts";
@@ -34,6 +35,7 @@ export class Page {
   readonly previews = new Previews();
   readonly albums = new Albums(this.notices);
   readonly selection = new Selection();
+  readonly moving = new Moving(this.session, this.notices);
   readonly acts = new Acts(this.notices, () => this.#changed());
 
   /** It moves whenever lists other than the timeline, such as the history, may be others. */

@@ -1,13 +1,14 @@
 /**
- * The node behind the page: its status and its peers, whether it answers, and what moves. Status is
- * read on every event that may change it (at most once a second) and now and then besides.
+ * The node behind the page: its status and its peers, and whether it answers. Status is read on
+ * every event (at most once a second); without events only where none tells of a change: now and
+ * then, and often while the node does not answer, its events do not come, or it makes its index.
  */
 
 import { node } from "../api/client.ts";
 import { openStream, type NodeEvent } from "../api/events.ts";
-import type { ImportRun, Peer, Status, Transfer } from "../api/types.ts";
+import type { ImportRun, Peer, Status } from "../api/types.ts";
 import { paced } from "./pace.ts";
-import { withImport, withProgress } from "./transfers.ts";
+import { catalogWork, withImport } from "./transfers.ts";
 
 /** A browser opens six connections to a node: pages that nobody looks at must not hold them. */
 const HIDDEN_MS = 60_000;
@@ -17,7 +18,6 @@ const POLL_BUSY_MS = 2_000;
 export class Session {
   status = $state.raw<Status | null>(null);
   peers = $state.raw<readonly Peer[]>([]);
-  transfers = $state.raw<readonly Transfer[]>([]);
   imports = $state.raw<readonly ImportRun[]>([]);
   /** The node answered the last time it was asked. */
   reachable = $state(true);
@@ -85,9 +85,6 @@ export class Session {
 
   #take(event: NodeEvent): void {
     switch (event.name) {
-      case "transfer":
-        this.transfers = withProgress(this.transfers, event.data);
-        break;
       case "import":
         this.imports = withImport(this.imports, event.data);
         break;
@@ -104,7 +101,6 @@ export class Session {
     try {
       const status = await node.status();
       this.status = status;
-      this.transfers = status.transfers ?? [];
       this.imports = status.imports ?? this.imports;
       if (!this.reachable) this.#readPeers();
       this.reachable = true;
@@ -114,7 +110,8 @@ export class Session {
     this.now = new Date();
     clearTimeout(this.#timer);
     if (this.#ended) return;
-    const busy = !this.reachable || this.transfers.length > 0;
+    const busy =
+      !this.reachable || !this.live || catalogWork(this.status?.catalog ?? null) !== null;
     this.#timer = setTimeout(() => this.#poll(), busy ? POLL_BUSY_MS : POLL_MS);
   }
 

@@ -1,17 +1,10 @@
 /** Transfers and imports as the page shows them: a full status now and then, events in between. */
 
-import type {
-  CatalogProgress,
-  ImportRun,
-  Left,
-  NodeEvents,
-  Pause,
-  Safety,
-  Transfer,
-} from "../api/types.ts";
-import { bytes, counted, waitWords } from "../format.ts";
+import type { Pause, Safety, Transfer } from "../api/moving.ts";
+import type { CatalogProgress, ImportRun, Left, NodeEvents } from "../api/types.ts";
+import { aboutWait, bytes, count, counted, rate, shortId } from "../format.ts";
 
-export const TRANSFERS_SHOWN_MAX = 50;
+export const TRANSFERS_SHOWN_MAX = 25;
 
 /** Take in one progress event. A transfer that is complete goes; the next status confirms it. */
 export function withProgress(
@@ -20,6 +13,7 @@ export function withProgress(
 ): Transfer[] {
   const { blob, name, done_bytes, total_bytes } = event;
   const pace = {
+    ...(event.kind !== undefined && { kind: event.kind }),
     ...(event.state !== undefined && { state: event.state }),
     ...(event.rate_bytes_s !== undefined && { rate_bytes_s: event.rate_bytes_s }),
     ...(event.eta_s !== undefined && { eta_s: event.eta_s }),
@@ -45,25 +39,60 @@ export function withProgress(
   );
 }
 
-/** How safe the photos are, in one sentence; empty while it is not counted yet. */
-export function safetyWords(safety: Safety | null | undefined): string {
-  if (!safety || safety.state === "unknown") return "";
-  const nodes = counted(safety.min_copies, "node");
-  if (safety.state === "safe") return `Every photo is on ${nodes} at least.`;
-  const photos = counted(safety.photos_at_risk, "photo is", "photos are");
-  const some = `${photos} on fewer than ${nodes}, ${bytes(safety.bytes_left)} left`;
+/** How safe the photos are: what a person must know, then what is done about it. */
+export interface SafetyWords {
+  headline: string;
+  detail: string;
+}
+
+/** Null while it is not counted yet. `peers`: how many other nodes are connected. */
+export function safetyWords(safety: Safety | null | undefined, peers: number): SafetyWords | null {
+  if (!safety || safety.state === "unknown") return null;
+  const machines = safety.min_copies === 1 ? "one machine" : `${safety.min_copies} machines`;
+  if (safety.state === "safe") {
+    return { headline: `Every photo is on ${machines} or more.`, detail: "" };
+  }
+  return { headline: riskWords(safety, machines), detail: waitingWords(safety, peers) };
+}
+
+function riskWords(safety: Safety, machines: string): string {
+  const { photos_at_risk: photos, only_here = 0, nowhere = 0 } = safety;
+  const are = counted(photos, "photo is", "photos are");
+  const lost =
+    nowhere > 0 ? ` Of ${count(nowhere)}, no machine that is known has the original.` : "";
+  if (only_here === photos) return `${are} on this machine only.`;
+  const here = only_here > 0 ? `, ${count(only_here)} of them on this one only` : "";
+  if (nowhere === photos)
+    return `Of ${counted(photos, "photo")} no known machine has the original.`;
+  if (safety.min_copies === 2 && nowhere === 0) {
+    return only_here > 0
+      ? `${are} on one machine only${here}.`
+      : `${are} on one other machine only.`;
+  }
+  return `${are} on fewer than ${machines}${here}.${lost}`;
+}
+
+function waitingWords(safety: Safety, peers: number): string {
+  const left = `${bytes(safety.bytes_left)} to go`;
   switch (safety.state) {
     case "moving":
-      return safety.eta_s === null
-        ? `${some}; when they are safe is unknown yet.`
-        : `${some}; safe in ${waitWords(safety.eta_s)}.`;
+      if (safety.eta_s === null) return `${left}. How long it takes is not known yet.`;
+      return `${left}, ${aboutWait(safety.eta_s)} at the present ${rate(safety.rate_bytes_s)}.`;
     case "paused":
-      return `${some}; when is unknown, for fetching is paused here.`;
+      return `${left}. Fetching is paused here.`;
     case "too-few-nodes":
-      return `${some}: the library has too few nodes. Invite one.`;
+      return `${left}, and the library has too few nodes: invite one, and it takes them.`;
     default:
-      return `${some}; when is unknown, for nothing moves.`;
+      return peers === 0
+        ? `${left}. It goes on when another node is connected.`
+        : `${left}. Nothing moves now, so nobody can say when.`;
   }
+}
+
+/** What a file on its way is called. */
+export function transferName({ name, kind, blob }: Transfer): string {
+  const words = name || shortId(blob);
+  return kind && kind !== "original" ? `${words} (${kind})` : words;
 }
 
 /** What is paused, in words. */

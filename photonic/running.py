@@ -1,0 +1,158 @@
+"""The life of a node: what runs from its start to its end, and in which order it comes up.
+
+`node.Node` has the parts. `run` owns every task: when it returns, none is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import msgspec
+import trio
+from anyio.abc import TaskGroup
+
+from photonic.acquaintances import Acquaintances
+from photonic.answers import Answers
+from photonic.blobs.files import FileStore
+from photonic.config import Settings
+from photonic.errors import JournalDamaged
+from photonic.identity import Identity
+from photonic.ids import peer_id
+from photonic.ingest.seen import Seen
+from photonic.ingest.workers import Workers
+from photonic.layout import Layout
+from photonic.library import Library
+from photonic.p2p.connector import Connector
+from photonic.p2p.discovery import Discovery
+from photonic.p2p.lane_messages import LANE_PROTOCOL
+from photonic.p2p.lanes import Lanes
+from photonic.p2p.libp2p_transport import Libp2pTransport
+from photonic.p2p.messages import BLOB_PROTOCOL, CATALOG_PROTOCOL, ENROL_PROTOCOL
+from photonic.p2p.peers import PeerBook
+from photonic.p2p.reaching import Ways
+from photonic.p2p.sessions import Sessions
+from photonic.p2p.transfers import Transfers
+from photonic.p2p.transport import PeerEvent
+from photonic.problems import Problems
+from photonic.scrubber import Scrubber
+from photonic.supervise import keep_running
+from photonic.trash import Trash
+from photonic.views import StatusView
+from photonic.world import World
+
+# Serves a node over HTTP until cancelled, and reports its URL when it does.
+Face = Callable[..., Coroutine[Any, Any, None]]
+
+
+class Running(Answers):
+    """What a node does from its start to its end."""
+
+    layout: Layout
+    world: World
+    identity: Identity
+    store: FileStore
+    seen: Seen
+    workers: Workers
+    problems: Problems
+    transport: Libp2pTransport
+    book: PeerBook
+    library: Library
+    acquaintances: Acquaintances
+    lanes: Lanes
+    ways: Ways
+    transfers: Transfers
+    sessions: Sessions
+    connector: Connector
+    discovery: Discovery
+    trash: Trash
+    scrubber: Scrubber
+
+    def __init__(self, settings: Settings, on_peer: Callable[[PeerEvent], None]) -> None:
+        """`on_peer` hears who comes and goes."""
+        self.settings, self._hear_of_peer = settings, on_peer
+        self._ended = trio.Event()
+        self.http_address = settings.http  # with the port that was chosen, once it serves
+
+    async def run(self, face: Face, ready: Callable[[StatusView], None], stop: trio.Event) -> None:
+        """Serve until `stop`, or until this node joined another library (`next_record`)."""
+        guests = {ENROL_PROTOCOL: self.admissions.serve}
+        handlers = {
+            CATALOG_PROTOCOL: self.sessions.serve,
+            BLOB_PROTOCOL: self.transfers.serve,
+            LANE_PROTOCOL: self.lanes.serve,
+            **self.ways.handlers,
+            **guests,
+        }
+        try:
+            async with anyio.create_task_group() as tasks:
+                await tasks.start(self.library.run)
+                await self.admissions.load()
+                self.acquaintances.load(self.settings.peers)
+                for damage in self.library.keeper.damaged:
+                    self.problems.add(JournalDamaged(damage), damage)
+                await tasks.start(self.workers.run)
+                await tasks.start(
+                    self.transport.run, handlers, guests, self.admissions.gate, self._hear_of_peer
+                )
+                self._start_services(tasks)
+                url = await tasks.start(
+                    face, self, self.settings.http_host, self.settings.http_port
+                )
+                self.observatory.http = url
+                self.http_address = url.rpartition("/")[2]
+                self._write_node_file(url)
+                ready(await self.status())
+                tasks.start_soon(self._end_on, stop)
+                await self._ended.wait()
+                tasks.cancel_scope.cancel()
+        finally:
+            self.layout.node_file.unlink(missing_ok=True)
+            self.acquaintances.save(self.book.dump())
+            self.store.close()
+            self.seen.close()
+
+    def _start_services(self, tasks: TaskGroup) -> None:
+        services: dict[str, Callable[[], Awaitable[None]]] = {
+            "conversations with peers": self.sessions.run,
+            "following the roster": self.admissions.run,
+            "connecting with peers": self.connector.run,
+            "the process that moves files": self.lanes.run,
+            "transfers": partial(self.transfers.run, task_status=anyio.TASK_STATUS_IGNORED),
+            "telling peers": partial(self.observatory.keep_telling, self.acquaintances.save),
+            "postponed imports": self.intake.keep_retrying,
+            "the trash": self.trash.run,
+            "looking after stored files": self.scrubber.run,
+            "counting copies": self.moving.safety.run,
+        }
+        if self.settings.discovery:
+            services["discovery"] = partial(
+                self.discovery.run, task_status=anyio.TASK_STATUS_IGNORED
+            )
+        if self.settings.upnp:
+            services["ports that the router opens"] = self.ways.portmap.run
+        for folder in self.settings.watch:
+            services[f"watching {folder}"] = partial(self.intake.watch, Path(folder))
+        for name, service in services.items():
+            tasks.start_soon(keep_running, name, service, self.problems)
+        tasks.start_soon(self.intake.run)
+        tasks.start_soon(self.tasks.run)
+
+    async def _end_on(self, stop: trio.Event) -> None:
+        await stop.wait()
+        self._ended.set()
+
+    def _write_node_file(self, url: str) -> None:
+        facts = {
+            "pid": self.observatory.pid,
+            "http": url,
+            "node": peer_id(self.identity.node),
+            "listen": self.observatory.listen(),
+        }
+        self.world.files.write_durable(self.layout.node_file, msgspec.json.encode(facts))
+
+    async def stop(self) -> None:
+        self._ended.set()
