@@ -119,18 +119,23 @@ def wait_for_port(
     raise LeftOut(f"did not start: {last_words(log)}")
 
 
-def wait_for(is_so: Callable[[], object], within_s: float = WITHIN_S, share: float = 0.02) -> None:
+def wait_for(
+    is_so: Callable[[], object],
+    within_s: float = WITHIN_S,
+    share: float = 0.02,
+    least_s: float = 0.01,
+) -> None:
     """Wait for something to be so. Raises Failed.
 
     To look costs whoever is measured something, so one looks every `share` of the time that has
-    passed: what is measured comes out too long by that at most.
+    passed, and not before `least_s`: what is measured comes out too long by that at most.
     """
     began_s = time.monotonic()
     while not is_so():
         passed_s = time.monotonic() - began_s
         if passed_s > within_s:
             raise Failed(f"not done within {within_s:,.0f} s")
-        time.sleep(min(1.0, max(0.01, share * passed_s)))
+        time.sleep(min(1.0, max(least_s, share * passed_s)))
 
 
 def flush_s(folder: Path) -> float:

@@ -24,6 +24,8 @@ M = TypeVar("M")
 _HEAD = struct.Struct(">I")
 _COMPRESSED = 1 << 31
 _COMPRESS_FROM_BYTES = 512
+_EMPTY = b"\xc4\x00"  # msgpack: bytes, none of them
+_BYTES, _BYTES_HEAD = 0xC6, struct.Struct(">BI")  # bytes, as many as 32 bits say
 
 _encoder = msgspec.msgpack.Encoder()
 
@@ -57,6 +59,19 @@ def frame(body: bytes, *, compress: bool = False) -> bytes:
         if len(packed) < len(body):
             return _HEAD.pack(_COMPRESSED | len(packed)) + packed
     return _HEAD.pack(len(body)) + body
+
+
+def frame_head(message: object, size_bytes: int) -> bytes:
+    """Return the frame of a message up to its last field, which is empty in it.
+
+    In its place follow so many bytes, which need not be copied for it. Raises FrameInvalid.
+    """
+    body = encode(message)
+    assert body.endswith(_EMPTY), "the last field is empty bytes"
+    head = body[: -len(_EMPTY)] + _BYTES_HEAD.pack(_BYTES, size_bytes)
+    if len(head) + size_bytes > limits.FRAME_BYTES_MAX:
+        raise FrameInvalid(f"a message of {size_bytes:,} bytes does not fit into a frame")
+    return _HEAD.pack(len(head) + size_bytes) + head
 
 
 class FrameReader:

@@ -55,8 +55,8 @@ _STREAM: Answers = {
     200: {
         "description": "Events `photos`, `albums`, `holdings`, `peer`, `transfer`, `import`, "
         "`catalog-task`, `problems`, `blob`, `verification`, `scrub`, `limits`, `pauses`, "
-        "`safety`, `audit` and `gap`, their data in JSON; a comment now and then when nothing happens. "
-        "Without `ids`, so much changed that it is not named: ask again.",
+        "`safety`, `audit` and `gap`, their data in JSON; a comment now and then when nothing "
+        "happens. Without `ids`, so much changed that it is not named: ask again.",
         "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
     }
 }
@@ -93,10 +93,8 @@ def told(event: Event) -> list[tuple[str, dict[str, Any]]]:
             return [("problems", {"count": count})]
         case BlobChecked() | VerificationProgress():
             return [_told_of_files(event)]
-        case ScrubChanged() | LimitsChanged() | PausesChanged() | SafetyChanged():
-            return [_told_of_settings(event)]
-        case Audited(act):
-            return [("audit", {"act": act})]
+        case ScrubChanged() | LimitsChanged() | PausesChanged() | SafetyChanged() | Audited():
+            return [_told_of_node(event)]
         case Gap():
             return [("gap", {})]
 
@@ -118,11 +116,13 @@ def _told_of_files(event: BlobChecked | VerificationProgress) -> tuple[str, dict
     return "verification", {"id": event.verification, **far}
 
 
-def _told_of_settings(
-    event: ScrubChanged | LimitsChanged | PausesChanged | SafetyChanged,
+def _told_of_node(
+    event: ScrubChanged | LimitsChanged | PausesChanged | SafetyChanged | Audited,
 ) -> tuple[str, dict[str, Any]]:
-    """Tell what somebody set on this node, and what it comes to."""
+    """Tell what somebody set or did on this node, and what it comes to."""
     match event:
+        case Audited(act):
+            return "audit", {"act": act}
         case ScrubChanged(paused):
             return "scrub", {"paused": paused}
         case LimitsChanged(metered):

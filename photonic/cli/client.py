@@ -91,7 +91,8 @@ class NodeClient:
         """Yield whenever the node announced something, and at least every few seconds.
 
         The first yield comes when the subscription stands, so whatever is started then is heard
-        of. What changed is not told: ask for the state, which is the truth.
+        of. What changed is not told: ask for the state, which is the truth. Who is slower than the
+        node announces is cut off by it, and comes back here.
         """
         while True:
             with (
@@ -103,9 +104,7 @@ class NodeClient:
                     response.read()
                     raise _told_error(response)
                 yield
-                for line in response.iter_lines():
-                    if not line:  # the end of an event, or of a sign of life
-                        yield
+                yield from _events(response)
 
     def _ask(
         self,
@@ -165,6 +164,20 @@ def connect_if_running(home: Path) -> NodeClient | None:
         return connect(home)
     except NodeNotRunning:
         return None
+
+
+def _events(response: httpx.Response) -> Iterator[None]:
+    """Yield at the end of each event, or of a sign of life, until the stream ends or is cut."""
+    lines = response.iter_lines()
+    while True:
+        try:
+            line = next(lines, None)
+        except (httpx.RemoteProtocolError, httpx.ReadError):
+            return
+        if line is None:
+            return
+        if not line:
+            yield
 
 
 def _parse(response: httpx.Response) -> Answer:

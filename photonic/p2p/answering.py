@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from photonic import limits, wire
 from photonic.blobs.store import BlobStore
 from photonic.blobs.verify import check_chunk
@@ -36,6 +38,8 @@ from photonic.photos import BlobRef
 
 log = logging.getLogger(__name__)
 
+_WITH_DATA = GiveBlob | GiveBlobLz4 | GiveChunk | GiveChunkLz4
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -48,7 +52,7 @@ class Piece:
 
 @dataclass(slots=True)
 class Reading:
-    """What one go at the disk brought: frames to send, and what to count."""
+    """What one go at the disk brought: frames to send, some in two parts, and what to count."""
 
     frames: list[bytes] = field(default_factory=list)
     size_bytes: int = 0
@@ -115,9 +119,9 @@ def read_some(
             reading.chunks += not isinstance(answer, GiveList)
         if piece.is_last or isinstance(answer, Missing):
             reading.questions_done += 1
-        frame = wire.frame(wire.encode(answer))
-        reading.frames.append(frame)
-        reading.size_bytes += len(frame)
+        frames = _frames(answer)
+        reading.frames += frames
+        reading.size_bytes += sum(map(len, frames))
 
 
 def _read_piece(
@@ -171,6 +175,14 @@ def _compressed(
             if packed is not None:
                 return GiveChunkLz4(number, index, len(data), packed)
     return answer
+
+
+def _frames(answer: Answer) -> list[bytes]:
+    """Return an answer's frame, in two parts where it has so many bytes that copying them costs."""
+    data = answer.data if isinstance(answer, _WITH_DATA) else b""
+    if len(data) < limits.COPIED_BYTES_MAX:
+        return [wire.frame(wire.encode(answer))]
+    return [wire.frame_head(msgspec.structs.replace(answer, data=b""), len(data)), data]
 
 
 def look_at(store: BlobStore, blob: BlobId) -> None:

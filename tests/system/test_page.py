@@ -56,12 +56,13 @@ def page() -> Iterator[Page]:
         tab = browser.new_page(viewport={"width": 1440, "height": 900})
         faults: list[str] = []
         tab.on("pageerror", lambda error: faults.append(str(error)))
-        # A node that is stopped on purpose, and a query that it refuses, are no faults of the page.
+        # A node that is stopped on purpose, and what it refuses, are no faults of the page.
+        excused = ("net::ERR_", "400 (", "422 (")
         tab.on(
             "console",
             lambda m: (
                 faults.append(m.text)
-                if m.type == "error" and "net::ERR_" not in m.text and "400 (" not in m.text
+                if m.type == "error" and not any(word in m.text for word in excused)
                 else None
             ),
         )
