@@ -157,6 +157,7 @@ class Asker:
     def __init__(self) -> None:
         self._numbers = 0
         self._open: deque[_Open] = deque()
+        self.owed_bytes = 0  # about what the answers have that are not complete
 
     @property
     def can_ask(self) -> bool:
@@ -180,6 +181,7 @@ class Asker:
         assert self.can_ask, "more questions than the peer takes"
         self._numbers += 1
         self._open.append(_Open(self._numbers, wanted))
+        self.owed_bytes += cost_bytes(wanted)
         ref = wanted.ref
         match wanted:
             case WholeWanted():
@@ -198,16 +200,16 @@ class Asker:
         asked = self._open[0]
         match answer, asked.wanted:
             case ((Missing() | Busy()), wanted):
-                self._open.popleft()
+                self._close()
                 return [Refused(wanted, isinstance(answer, Busy))]
             case GiveList(_, raw), ListWanted(ref) as wanted:
-                self._open.popleft()
+                self._close()
                 return [ListCame(ref, _decoded(ref, raw)), Answered(wanted)]
             case GiveBlob(_, raw, data), WholeWanted(ref) as wanted:
-                self._open.popleft()
+                self._close()
                 return [_whole(ref, _decoded(ref, raw), data), Answered(wanted)]
             case GiveBlobLz4(_, raw, size_bytes, packed), WholeWanted(ref) as wanted:
-                self._open.popleft()
+                self._close()
                 _check_size(ref, ref.size_bytes, size_bytes)
                 data = decompressed(packed, size_bytes)
                 return [_whole(ref, _decoded(ref, raw), data), Answered(wanted)]
@@ -225,8 +227,12 @@ class Asker:
         came = ChunkCame(wanted.ref, wanted.chunks, index, data)
         if asked.given < len(wanted.indices):
             return [came]
-        self._open.popleft()
+        self._close()
         return [came, Answered(wanted)]
+
+    def _close(self) -> None:
+        """The answer to the oldest question is complete."""
+        self.owed_bytes -= cost_bytes(self._open.popleft().wanted)
 
 
 def _check_turn(asked: _Open, wanted: ChunksWanted, index: int, size_bytes: int) -> None:

@@ -17,7 +17,7 @@ from photonic import limits, wire
 from photonic.errors import StreamBroken
 from photonic.p2p.blob_messages import Answer
 from photonic.p2p.exchange import Asker, Effect, Wanted
-from photonic.p2p.lane_sockets import FrameSource, Socket, is_readable
+from photonic.p2p.lane_sockets import FrameSource, Socket, is_near, is_readable
 from photonic.p2p.turnstile import Allowance, Turnstile
 
 _WAKE = b"\0"
@@ -35,6 +35,8 @@ class LaneFetch:
         """`keep` stores what came, of so many bytes."""
         self._lane, self._keep_some, self._allowance = lane, keep, allowance
         self._asker, self._turnstile = Asker(), Turnstile(allowance, self._wake)
+        # What is asked ahead may wait in sockets, and comes twice if this process dies.
+        self._window_bytes = limits.LANE_NEAR_WINDOW_BYTES if is_near(lane) else None
         self._woken, self._waker = os.pipe()
         os.set_blocking(self._waker, False)
         self._waking = threading.Lock()  # else a late one might write into whatever came after
@@ -92,10 +94,14 @@ class LaneFetch:
         """Send what may be asked now."""
         frames: list[bytes] = []
         rate = self._allowance.rate()
-        while self._asker.can_ask and (wanted := self._turnstile.take()) is not None:
+        while self._may_ask() and (wanted := self._turnstile.take()) is not None:
             frames.append(wire.frame(wire.encode(self._asker.ask(wanted, rate))))
         if frames:
             self._lane.sendall(b"".join(frames))
+
+    def _may_ask(self) -> bool:
+        is_open = self._window_bytes is None or self._asker.owed_bytes < self._window_bytes
+        return is_open and self._asker.can_ask
 
     def _take_in(self, source: FrameSource) -> None:
         effects: list[Effect] = []

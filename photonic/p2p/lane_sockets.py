@@ -128,19 +128,22 @@ def welcome(lane: Socket) -> None:
 
 
 def tuned(raw: socket.socket) -> None:
-    """Set what a connected socket needs to be fast and to lose little with its process.
+    """Set what a connected socket needs to be fast, and to lose little with its process.
 
-    Linux lets buffers grow to tens of megabytes where the reader is slower than the wire. All of
-    it comes twice if the fetching process dies; and nearby a small window is as fast. The window
-    is bounded, never the buffer (SO_RCVBUF): of what comes into a full buffer the kernel drops
-    some, and each time the sender waits some 200 ms.
+    Not the size of its receive buffer: of what comes into a full one the kernel drops some, and
+    each time the sender waits some 200 ms. What is asked for is bounded instead (`is_near`).
     """
     raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, limits.LANE_UNSENT_BYTES)
-    info = raw.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RTT_AT + _RTT.size)
+
+
+def is_near(lane: Socket) -> bool:
+    """Whether answers come so soon that little needs to be on its way."""
+    if lane.family not in (socket.AF_INET, socket.AF_INET6):
+        return False  # a stream over libp2p: who knows how far that goes
+    info = lane.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RTT_AT + _RTT.size)
     (round_trip_us,) = _RTT.unpack_from(info, _RTT_AT)
-    if round_trip_us < limits.LANE_NEAR_US:
-        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_WINDOW_CLAMP, limits.LANE_NEAR_WINDOW_BYTES)
+    return int(round_trip_us) < limits.LANE_NEAR_US
 
 
 def read_exactly(lane: Socket, size_bytes: int) -> bytes:

@@ -20,6 +20,7 @@ from photonic.ids import BlobId, digest
 from photonic.p2p import lane_messages as said
 from photonic.p2p.arrivals import Arrivals
 from photonic.p2p.blob_messages import (
+    AskBlob,
     AskChunks,
     GiveBlob,
     GiveBlobLz4,
@@ -258,3 +259,34 @@ def test_what_was_stored_before_a_lie_is_told_with_it() -> None:
     assert events == [said.Stored(found.ref.blob, 0)]
     assert isinstance(lie, BlobCorrupt)
     assert 2 in store.begin(found.ref, found.chunks).missing()
+
+
+def test_of_a_peer_nearby_little_is_asked_ahead_for_it_comes_twice_after_a_kill() -> None:
+    data = [noise(800_000, number) for number in range(30)]
+    found = {digest(one): one for one in data}
+    asked: list[AskBlob] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        ours = socket.create_connection(listener.getsockname())
+        theirs = listener.accept()[0]
+    with ours, theirs:
+        fetcher = Fetcher(ours)
+        running = threading.Thread(target=fetcher.run, args=list(map(whole, data)))
+        running.start()
+        reader = wire.FrameReader()
+        theirs.settimeout(30)
+        while len(asked) < len(data):
+            try:
+                bodies = reader.feed(theirs.recv(limits.READ_BYTES))
+            except TimeoutError:
+                break  # it has asked all that it asks before it has an answer
+            asked += [wire.decode(body, AskBlob) for body in bodies]
+            theirs.settimeout(1.0)
+        assert len(asked) * 800_000 <= limits.LANE_NEAR_WINDOW_BYTES + 800_000
+        theirs.settimeout(30)
+        for question in asked:
+            one = found[question.blob]
+            said = GiveBlob(question.number, scan_bytes(one).chunks.encoded, one)
+            theirs.sendall(wire.frame(wire.encode(said)))
+        assert reader.feed(theirs.recv(limits.READ_BYTES)), "it asks on when something came"
+        fetcher.fetch.stop()
+        running.join(30)

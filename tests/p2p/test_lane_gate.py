@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import queue
-import select
 import socket
 import ssl
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from photonic.identity import Identity
 from photonic.ids import NodeId
 from photonic.p2p.gatehouse import Gatehouse, cut
 from photonic.p2p.lane_certificates import Credentials, check_certificate, make_credentials
-from photonic.p2p.lane_sockets import FrameSource, LaneTls, Socket, is_readable, tuned
+from photonic.p2p.lane_sockets import FrameSource, LaneTls, Socket, is_near, is_readable, tuned
 
 HOST, FETCHER, OTHER = (Identity(bytes([n]) * 32) for n in (1, 2, 3))
 SHOWN = {identity.node: make_credentials(identity) for identity in (HOST, FETCHER, OTHER)}
@@ -129,21 +128,21 @@ def test_the_gate_stays_open_when_descriptors_run_out_for_a_while(
     gate.connect(FETCHER).close()
 
 
-def test_little_waits_in_the_sockets_of_a_lane_nearby() -> None:
+def test_a_lane_on_this_machine_is_near_and_its_buffers_are_the_kernels() -> None:
     with ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         giver = stack.enter_context(socket.create_connection(listener.getsockname()))
         fetcher = stack.enter_context(listener.accept()[0])
+        buffered = fetcher.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
         tuned(giver)
         tuned(fetcher)
-        buffered = fetcher.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF)
-        giver.setblocking(False)
-        sent = 0
-        while select.select([], [giver], [], 1.0)[1]:  # nobody reads
-            sent += giver.send(bytes(limits.KIB))
-        assert sent <= limits.LANE_NEAR_WINDOW_BYTES + 2 * limits.LANE_UNSENT_BYTES
+        assert is_near(giver) and is_near(fetcher)
         # A full buffer would drop what came, and stop the sender for some time.
         assert fetcher.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) >= buffered
+        unsent_bytes = giver.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT)
+        assert unsent_bytes == limits.LANE_UNSENT_BYTES
+        for one in socket.socketpair():
+            assert not is_near(stack.enter_context(one))
 
 
 def test_a_ticket_is_good_once(gate: Gate) -> None:
