@@ -161,6 +161,9 @@ FETCH_STALL_S = 5.0  # a stream that owes bytes and brings none this long is giv
 FETCH_SLOW_S, FETCH_SLOW_FACTOR = 20.0, 8.0  # a slower peer is left for one this much faster
 LANES_MAX, LANES_SERVED_PER_PEER_MAX = 128, 8  # that come in, with blob streams over libp2p
 LANES_PER_PEER_MAX = 2  # that are fetched over; more only share what is there
+# But what is on its way over one is bounded by the giver's kernel: by default, Linux keeps 4 MiB
+# for a socket, some 2.9 MB of which are bytes of ours, each round trip.
+LANES_FAR_MAX, LANE_FAR_S = 6, 0.02
 LANE_BUFFER_BYTES = 512 * KIB  # grows to the longest frame
 COPIED_BYTES_MAX = 64 * KIB  # into a frame; more is sent beside its head
 LANE_UNSENT_BYTES = 256 * KIB  # waiting in the giver's socket for the wire
@@ -331,6 +334,7 @@ assert REQUEST_BYTES_MAX <= WINDOW_BYTES_MIN <= FETCH_WINDOW_BYTES
 assert LINK_SLOW_BYTES_S < LINK_FAST_BYTES_S
 assert 4 * WANTS_AT_ONCE >= WANTS_MAX >= WANTS_AT_ONCE
 assert DIAL_TIMEOUT_S + HANDSHAKE_TIMEOUT_S < LANE_COME_S, "who comes has time for it"
+assert LANES_PER_PEER_MAX <= LANES_FAR_MAX <= LANES_SERVED_PER_PEER_MAX
 assert LANES_MAX >= PEERS_MAX * LANES_PER_PEER_MAX, "every peer gets the lanes that it may open"
 assert LANES_MAX * BIG_CHUNK_BYTES_MAX <= 256 * MIB, "what all lanes hold that nobody takes"
 assert SERVE_READ_BYTES <= BIG_CHUNK_BYTES_MAX, "a lane holds one chunk, or less than one"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import anyio
@@ -83,6 +83,12 @@ class Width:
 
     streams: int = limits.STREAMS_PER_PEER_MAX
     window_bytes: int = limits.FETCH_WINDOW_BYTES  # of each
+    far_streams: int = limits.STREAMS_PER_PEER_MAX  # where answers take long
+
+    def at(self, latency_s: float) -> Width:
+        """Return the width for a peer so far away."""
+        is_far = latency_s >= limits.LANE_FAR_S
+        return replace(self, streams=self.far_streams) if is_far else self
 
 
 @dataclass(slots=True)
@@ -194,10 +200,13 @@ class Holders:
         reachable = self.reachable()
         budgets = {}
         for node in reachable:
-            latency_s = (self._transport.latency_ms(node) or 0.0) / 1_000
+            latency_s = self._latency_s(node)
             peer = self._peers.setdefault(node, _Peer())
-            budgets[node] = peer.budget(self._width, latency_s, len(reachable))
+            budgets[node] = peer.budget(self._width.at(latency_s), latency_s, len(reachable))
         return budgets
+
+    def _latency_s(self, node: NodeId) -> float:
+        return (self._transport.latency_ms(node) or 0.0) / 1_000
 
     def _end_soon(self, jobs: Jobs, now_s: float) -> None:
         """Nothing is left to ask: ask a second peer for what a slow one still owes."""
@@ -220,7 +229,7 @@ class Holders:
         peer = self._peers[assignment.node]
         staying = [stream for stream in peer.streams if not stream.is_leaving]
         idlest = min(staying, key=lambda s: len(s.questions), default=None)
-        may_open = len(staying) < self._width.streams
+        may_open = len(staying) < self._width.at(self._latency_s(assignment.node)).streams
         if idlest is not None and not (idlest.questions and may_open):
             return bringer(staying, assignment.wanted.ref.blob)
         fetch = self._new_stream(assignment.node)

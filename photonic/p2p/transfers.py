@@ -46,7 +46,7 @@ from photonic.world import World
 
 log = logging.getLogger(__name__)
 
-LANES_WIDE = Width(limits.LANES_PER_PEER_MAX, limits.LANE_WINDOW_BYTES)
+LANES_WIDE = Width(limits.LANES_PER_PEER_MAX, limits.LANE_WINDOW_BYTES, limits.LANES_FAR_MAX)
 
 
 @dataclass(frozen=True, slots=True)

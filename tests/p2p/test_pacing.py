@@ -18,6 +18,7 @@ from photonic.p2p.pacing import (
     window_bytes,
 )
 from photonic.p2p.standing import Score
+from photonic.p2p.transfers import LANES_WIDE
 
 rates = st.floats(1.0, 1e10)
 latencies = st.floats(0.0, 2.0)
@@ -175,3 +176,11 @@ def test_an_outlook_is_never_far_from_what_is_true(
             assert abs(told - true) <= most * max(told, true) + 1e-6
         elif told is not None:
             assert still_s < limits.OUTLOOK_PATIENCE_S + 10
+
+
+def test_over_a_long_way_more_lanes_share_what_the_kernel_keeps_for_each() -> None:
+    near, far = LANES_WIDE.at(0.001), LANES_WIDE.at(0.1)
+    assert (near.streams, far.streams) == (limits.LANES_PER_PEER_MAX, limits.LANES_FAR_MAX)
+    kept_bytes = 2_900_000  # of ours, in the 4 MiB that Linux keeps for a socket by default
+    assert far.streams * kept_bytes / 0.1 > 125_000_000, "a gigabit over 100 ms is full"
+    assert near.window_bytes == far.window_bytes
