@@ -11,7 +11,6 @@ import httpx
 import pytest
 
 from photonic.api import openapi
-from photonic.api.app import Face
 from photonic.edits import Chosen, Said
 from photonic.ids import peer_id
 from tests.api.client import face, run, served
@@ -110,7 +109,6 @@ def test_the_calls_below_are_all_operations_there_are() -> None:
 
 def test_every_route_is_in_the_document() -> None:
     hidden = {"HEAD", "OPTIONS"}
-    app = Face(None)
     served_paths = {
         path.removesuffix("/") for path in re.findall(r'"(/[^"]*)"', json.dumps(list(OPERATIONS)))
     }
