@@ -19,7 +19,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from photonic.blobs.memory import MemoryStore
 from photonic.edits import Chosen, Said
-from photonic.entrance import Entrance
+from photonic.entrance import Entrance, Holder
 from photonic.errors import CodeInvalid, CodeRefused, ExportUnwritable, FolderUnknown
 from photonic.events import CatalogTaskProgress, ImportProgress
 from photonic.ids import BlobId, NodeId, peer_id
@@ -106,6 +106,7 @@ class MemoryNode(MemoryPhotos):
         self.moving = Moving(lambda: None, pauses, safety)
         self.tokens = TokenBook(folder / "tokens.json", World())
         self.entrance = Entrance(self.tokens, World(), self.events.announce)
+        self.here = Holder()  # the local user
         self.library = LibraryView(id=LIBRARY_ID.hex(), name="Harbour")
         self.state = "monitoring"
         self.is_stopping = False

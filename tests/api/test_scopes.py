@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import httpx
@@ -88,7 +88,7 @@ def test_every_route_is_judged() -> None:
         assert route.name in OPERATIONS, route.path
 
 
-def walk(routes: list[object]) -> Iterator[APIRoute]:
+def walk(routes: Iterable[object]) -> Iterator[APIRoute]:
     for route in routes:
         if isinstance(route, APIRoute):
             yield route

@@ -78,7 +78,12 @@ async def hears(peer: MemoryTransport, protocol: str) -> bool:
 @pytest.mark.parametrize("protocol", [*PROTOCOLS, "/photonic/new/1"])
 def test_a_protocol_is_for_who_has_its_scopes(protocol: str) -> None:
     async def main() -> None:
-        rows = [None, (), ADMIN_SCOPES, *[(scope,) for scope in ADMIN_SCOPES]]
+        rows: list[tuple[str, ...] | None] = [
+            None,
+            (),
+            ADMIN_SCOPES,
+            *[(scope,) for scope in ADMIN_SCOPES],
+        ]
         rows += [tuple(s for s in ADMIN_SCOPES if s != scope) for scope in ADMIN_SCOPES]
         for held in rows:
             need = PROTOCOLS.get(protocol, ("no such scope",))
