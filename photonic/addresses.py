@@ -25,10 +25,11 @@ def parse_port(text: str) -> int:
     return int(text)
 
 
-def parse_http_address(text: str) -> tuple[str, int]:
+def parse_http_address(text: str, *, is_exposed: bool = False) -> tuple[str, int]:
     """Parse HOST:PORT, [HOST]:PORT for IPv6. The host is a loopback address or `localhost`.
 
-    Other hosts are refused: whoever reaches this port may read and change the whole library.
+    Other hosts are refused unless it `is_exposed` on purpose: whoever reaches this port may read
+    and change the whole library.
     """
     host, colon, port = text.rpartition(":")
     if not colon or not host:
@@ -41,11 +42,22 @@ def parse_http_address(text: str) -> tuple[str, int]:
             raise ValueError(f"{host} is not an IP address (write 127.0.0.1:{port})") from None
         if address.version == 6 and not host.startswith("["):
             raise ValueError(f"an IPv6 address stands in brackets: [{host}]:{port}")
-        if not address.is_loopback:
+        if not (address.is_loopback or is_exposed):
             raise ValueError(
                 f"{host} is not a loopback address; whoever reaches it could change the library"
+                " (for other machines there is `https`)"
             )
     return bare, parse_port(port)
+
+
+def check_host_name(text: str) -> str:
+    """Return `text`, lower case, if it is a host name or an IP address."""
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        if not _HOST_NAME.fullmatch(text):
+            raise ValueError(f"{text!r} is neither a host name nor an address") from None
+        return text.lower().removesuffix(".")
 
 
 def check_listen_address(text: str) -> str:

@@ -7,7 +7,7 @@ and no further; everybody else is refused inside the handshake.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
 import segno
@@ -51,6 +51,7 @@ class Admissions:
         self._roster = Roster()
         self._expected: set[NodeId] = set()
         self._roster_news = trio.Event()
+        self.on_review: Callable[[], object] = lambda: None  # after the roster was read again
         self.library_name = record.name
 
     async def load(self) -> None:
@@ -68,6 +69,7 @@ class Admissions:
             for node in self._transport.connected():
                 if self.gate(node) is Admission.REFUSED:
                     self._transport.drop(node)
+            self.on_review()
 
     def note_roster(self) -> None:
         """The roster may be another one now. Neither blocks nor raises."""

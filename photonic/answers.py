@@ -12,6 +12,7 @@ from pathlib import Path
 from photonic.admission import Admissions
 from photonic.catalog_tasks import CatalogTasks
 from photonic.edits import Said
+from photonic.entrance import Entrance
 from photonic.gallery import Gallery
 from photonic.intake import Intake
 from photonic.limiter import Limiter
@@ -43,6 +44,7 @@ class Answers:
     tasks: CatalogTasks
     limiter: Limiter
     moving: Moving
+    entrance: Entrance
 
     async def status(self) -> StatusView:
         return dataclasses.replace(
@@ -50,6 +52,8 @@ class Answers:
             limits=self.limiter.view(),
             safety=self.moving.safety.view(),
             pauses=await self.moving.pauses.views(),
+            https=self.entrance.url,
+            fingerprint=self.entrance.fingerprint,
         )
 
     async def photos(self, filters: PhotoFilter, limit: int, cursor: str | None) -> PhotoPage:

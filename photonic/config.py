@@ -36,9 +36,14 @@ from pydantic import (
 )
 
 from photonic import limits
-from photonic.addresses import check_listen_address, check_peer_address, parse_http_address
+from photonic.addresses import (
+    check_host_name,
+    check_listen_address,
+    check_peer_address,
+    parse_http_address,
+)
 from photonic.errors import ConfigInvalid, LimitsInvalid
-from photonic.home import HOME_VARIABLE, SETTINGS_FILE, resolve_home
+from photonic.home import CLI_VARIABLES, HOME_VARIABLE, SETTINGS_FILE, resolve_home
 from photonic.p2p.rates import Bandwidth, parse_rate, parse_schedule
 
 PREFIX = "PHOTONIC_"
@@ -58,6 +63,11 @@ def _split(value: object) -> object:
 
 def _check_http(value: str) -> str:
     parse_http_address(value)
+    return value
+
+
+def _check_https(value: str) -> str:
+    parse_http_address(value, is_exposed=True)
     return value
 
 
@@ -109,6 +119,7 @@ Name = Annotated[
 Folder = Annotated[Path, AfterValidator(_locate)]
 Rate = Annotated[str, AfterValidator(_check_rate)]
 ScheduleText = Annotated[str, AfterValidator(_check_schedule)]
+HostName = Annotated[str, AfterValidator(check_host_name)]
 ListenAddress = Annotated[str, AfterValidator(check_listen_address)]
 PeerAddress = Annotated[str, AfterValidator(check_peer_address)]
 
@@ -138,6 +149,26 @@ class Settings(BaseModel):
         description="Where page and REST are served: a loopback address and a port, 0 for any "
         "free one.",
     )
+    http_local_token: bool = Field(
+        default=False, description="Demand a token of programs on this machine, too."
+    )
+    https: Annotated[str, AfterValidator(_check_https)] | None = Field(
+        default=None,
+        description="Where page and REST are served to other machines as well: an address of this "
+        "one, or 0.0.0.0 for all of them, and a port. Always over TLS, and to nobody without a "
+        "token (`photonic token create`). Unset: nowhere.",
+    )
+    https_names: Annotated[tuple[HostName, ...], BeforeValidator(_split)] = Field(
+        default=(),
+        max_length=limits.HTTPS_NAMES_MAX,
+        description="Names under which other machines address this one; others are refused.",
+    )
+    https_certificate: Folder | None = Field(
+        default=None,
+        description="Certificate for `https`, with its chain, PEM. Unset: the node makes its own, "
+        "whose fingerprint `photonic status` tells.",
+    )
+    https_key: Folder | None = Field(default=None, description="Its private key, PEM.")
     listen: Annotated[tuple[ListenAddress, ...], BeforeValidator(_split)] = Field(
         default=("/ip4/0.0.0.0/tcp/4310",),
         max_length=limits.ADDRESSES_PER_PEER_MAX,
@@ -249,6 +280,11 @@ class Settings(BaseModel):
         )
 
     @property
+    def https_place(self) -> tuple[str, int] | None:
+        """Where HTTPS is served, if it is."""
+        return parse_http_address(self.https, is_exposed=True) if self.https else None
+
+    @property
     def http_host(self) -> str:
         return parse_http_address(self.http)[0]
 
@@ -325,7 +361,7 @@ def _environment_layer(environ: Mapping[str, str]) -> Layer:
     values = {
         name.removeprefix(PREFIX).lower(): value
         for name, value in environ.items()
-        if name.startswith(PREFIX) and name != HOME_VARIABLE and value != ""
+        if name.startswith(PREFIX) and name not in CLI_VARIABLES and value != ""
     }
     return Layer(values, f"environment {PREFIX}{{KEY}}", Path.cwd())
 

@@ -635,10 +635,45 @@ class BindFailed(PhotonicError):
 
 
 class BindExposed(PhotonicError):
-    """HTTP on an address that other machines reach, where nobody would have to prove a thing."""
+    """Plain HTTP on an address that other machines reach: nobody would have to prove a thing."""
 
     code, exit_status, http_status = "http.bind-exposed", 94, 500
-    fix = "Bind to 127.0.0.1; from another machine, use `ssh -L 8640:127.0.0.1:8640 HOST`."
+    fix = "Bind `http` to 127.0.0.1, and set `https` for other machines (docs/operations.md)."
+
+
+class TokenNeeded(PhotonicError):
+    """A request without a token that is good here: none, a wrong, an expired or a revoked one."""
+
+    code, exit_status, http_status = "http.token-needed", 95, 401
+    fix = "Make one with `photonic token create` on the node's machine, and send it as Bearer."
+
+
+class ScopeMissing(PhotonicError):
+    """A request with a good token that may not do this."""
+
+    code, exit_status, http_status = "http.scope-missing", 96, 403
+    fix = "Make another token with the scopes that are named: `photonic token create --scope`."
+
+
+class TooManyWrongTokens(PhotonicError):
+    """An address that showed wrong tokens again and again, and has to wait."""
+
+    code, exit_status, http_status = "http.too-many-wrong-tokens", 97, 429
+    fix = "Wait for a minute, then show the right token."
+
+
+class TokenUnknown(PhotonicError):
+    """There is no such token."""
+
+    code, exit_status, http_status = "http.token-unknown", 98, 404
+    fix = "See `photonic token list`; one that was revoked is not there any more."
+
+
+class CertificateUnusable(PhotonicError):
+    """The certificate for HTTPS, or its key, cannot be used."""
+
+    code, exit_status, http_status = "http.certificate-unusable", 99, 500
+    fix = "Correct `https_certificate` and `https_key`, or leave both away: the node makes its own."
 
 
 # --- floor 7: command line -------------------------------------------------------------------
@@ -733,3 +768,17 @@ class VerificationFailed(PhotonicError):
         "Damaged files are repaired by themselves from other nodes: `photonic doctor` says when."
         " What the disk does not give is tried again; look at the disk."
     )
+
+
+class NodeUnreachable(PhotonicError):
+    """The node that --node names does not answer."""
+
+    code, exit_status, http_status = "cli.node-unreachable", 120, 503
+    fix = "Check the address, and that `https` is set on that node and let through its firewall."
+
+
+class CertificateUnknown(PhotonicError):
+    """The node that --node names shows a certificate that nobody vouches for."""
+
+    code, exit_status, http_status = "cli.certificate-unknown", 121, 502
+    fix = "Compare with what `photonic status` prints there; if it is the same, give --fingerprint."

@@ -13,6 +13,11 @@ from pathlib import Path
 import platformdirs
 
 HOME_VARIABLE = "PHOTONIC_HOME"
+# Which node the verbs talk to, where it is not the one of a home folder.
+NODE_VARIABLE, TOKEN_VARIABLE = "PHOTONIC_NODE", "PHOTONIC_TOKEN_FILE"
+FINGERPRINT_VARIABLE = "PHOTONIC_FINGERPRINT"
+# These are for the command line alone, and no settings.
+CLI_VARIABLES = frozenset((HOME_VARIABLE, NODE_VARIABLE, TOKEN_VARIABLE, FINGERPRINT_VARIABLE))
 
 SETTINGS_FILE = "photonic.yaml"  # what the user writes
 NODE_FILE = "node.json"  # how to reach the running node; there only while it runs

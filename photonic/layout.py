@@ -3,6 +3,7 @@
     library.json            which library this node belongs to, and as what
     keys/node               the node's private key
     keys/library-ID         the library's authority, where it was founded
+    keys/https.pem          the certificate that the node made for HTTPS, with its key
     libraries/ID/journal.db every change: the catalog
     libraries/ID/index.db   derived from the journal; may be deleted, as may directory.db
     libraries/ID/seen.db    which files were taken in; may be deleted
@@ -11,6 +12,7 @@
     pauses.json             what is left alone, once somebody paused something
     limits.json             limits of transfers, once somebody changed them at run time
     scrub-paused            there while stored files are not verified by themselves
+    tokens.json             hashes of the tokens that may use the REST face
     peers.json              where members were last reached
     invitations             open invitations
     node.json               how to reach the running node; there only while it runs
@@ -60,6 +62,8 @@ class Layout:
         self.pauses = home / "pauses.json"
         self.scrub_paused = home / "scrub-paused"
         self.node_file = home / NODE_FILE
+        self.tokens = home / "tokens.json"
+        self.https = home / "keys" / "https.pem"
         self._lock = home / "lock"
 
     def authority_key(self, library: LibraryId) -> Path:

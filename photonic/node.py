@@ -19,6 +19,7 @@ from photonic.catalog_tasks import CatalogTasks
 from photonic.config import Settings
 from photonic.crdt.commits import Committed
 from photonic.edits import Edits
+from photonic.entrance import open_entrance
 from photonic.errors import LibraryNotEmpty
 from photonic.events import EventLog
 from photonic.finder import Finder
@@ -40,17 +41,18 @@ from photonic.moving import Moving
 from photonic.observatory import Observatory
 from photonic.p2p.connector import Connector
 from photonic.p2p.discovery import Discovery
+from photonic.p2p.doorkeeper import Doorkeeper
 from photonic.p2p.invitations import parse_code
 from photonic.p2p.lanes import Lanes
 from photonic.p2p.libp2p_transport import Libp2pTransport
-from photonic.p2p.messages import Hello
+from photonic.p2p.messages import CATALOG_PROTOCOL, Hello
 from photonic.p2p.peers import PeerBook
 from photonic.p2p.rates import Bandwidth
 from photonic.p2p.reaching import Ways
 from photonic.p2p.sessions import Sessions
 from photonic.p2p.throttle import Throttle
 from photonic.p2p.transfers import Transfers
-from photonic.p2p.transport import PeerEvent
+from photonic.p2p.transport import Admission, PeerEvent
 from photonic.pauses import Pauses
 from photonic.policies import Policies
 from photonic.problems import Problems
@@ -113,9 +115,11 @@ class Node(Running):
             lanes=self.lanes,
             throttle=self.throttle,
         )
+        self._make_doors()
         self.sessions = Sessions(
-            self.transport, keeper.call, self.book, world, self._hello, self._on_peer_news
-        )
+            self.transport, keeper.call, self.book, world, self._hello, self._on_peer_news,
+            lambda node: self.doorkeeper.may_tell(node, CATALOG_PROTOCOL),
+        )  # fmt: skip
         self.connector = Connector(
             self.transport, self.book, self.admissions.members, world,
             self.ways.attempts, self.ways.networks, self.ways.circuits.relays,
@@ -139,6 +143,19 @@ class Node(Running):
             self.transport, self.book, self.sessions, self.connector, self.transfers, self.intake,
             self.problems, self.world, self.scrubber, self.ways,
         )  # fmt: skip
+
+    def _make_doors(self) -> None:
+        """Make what asks whether a peer, or somebody over HTTP, may do what it wants to."""
+        announce, monotonic_s = self.events.announce, self.world.clock.monotonic_s
+        self.doorkeeper = Doorkeeper(self._scopes_of, monotonic_s, announce, self.transport.drop)
+        self.admissions.on_review = lambda: self.doorkeeper.review(self.transport.connected())
+        self.entrance = open_entrance(self.settings, self.layout, self.world, announce)
+
+    def _scopes_of(self, node: NodeId) -> Sequence[str] | None:
+        """Return what a peer may do, now; None if it is no member."""
+        member = self.admissions.member(node)
+        is_member = self.admissions.gate(node) is Admission.MEMBER
+        return member.certificate.scopes if member is not None and is_member else None
 
     def _relays(self) -> bool:
         """Whether this node brings others together, now."""

@@ -19,6 +19,7 @@ from photonic.acquaintances import Acquaintances
 from photonic.answers import Answers
 from photonic.blobs.files import FileStore
 from photonic.config import Settings
+from photonic.entrance import Entrance
 from photonic.errors import JournalDamaged
 from photonic.identity import Identity
 from photonic.ids import peer_id
@@ -28,6 +29,7 @@ from photonic.layout import Layout
 from photonic.library import Library
 from photonic.p2p.connector import Connector
 from photonic.p2p.discovery import Discovery
+from photonic.p2p.doorkeeper import Doorkeeper
 from photonic.p2p.lane_messages import LANE_PROTOCOL
 from photonic.p2p.lanes import Lanes
 from photonic.p2p.libp2p_transport import Libp2pTransport
@@ -36,7 +38,7 @@ from photonic.p2p.peers import PeerBook
 from photonic.p2p.reaching import Ways
 from photonic.p2p.sessions import Sessions
 from photonic.p2p.transfers import Transfers
-from photonic.p2p.transport import PeerEvent
+from photonic.p2p.transport import PeerEvent, StreamHandler
 from photonic.problems import Problems
 from photonic.scrubber import Scrubber
 from photonic.supervise import keep_running
@@ -66,6 +68,8 @@ class Running(Answers):
     ways: Ways
     transfers: Transfers
     sessions: Sessions
+    doorkeeper: Doorkeeper
+    entrance: Entrance
     connector: Connector
     discovery: Discovery
     trash: Trash
@@ -79,14 +83,14 @@ class Running(Answers):
 
     async def run(self, face: Face, ready: Callable[[StatusView], None], stop: trio.Event) -> None:
         """Serve until `stop`, or until this node joined another library (`next_record`)."""
-        guests = {ENROL_PROTOCOL: self.admissions.serve}
-        handlers = {
+        guests = self.doorkeeper.guarded({ENROL_PROTOCOL: self.admissions.serve})
+        members: dict[str, StreamHandler] = {
             CATALOG_PROTOCOL: self.sessions.serve,
             BLOB_PROTOCOL: self.transfers.serve,
             LANE_PROTOCOL: self.lanes.serve,
             **self.ways.handlers,
-            **guests,
         }
+        handlers = self.doorkeeper.guarded(members) | guests
         try:
             async with anyio.create_task_group() as tasks:
                 await tasks.start(self.library.run)

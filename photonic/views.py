@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 
 from photonic.albums import Albums
 from photonic.edits import Edits, Said
+from photonic.entrance import Entrance
 from photonic.events import EventLog
 from photonic.finder import Finder
 from photonic.histories import Histories
@@ -155,6 +156,8 @@ class StatusView:
     limits: LimitsView | None = None
     safety: SafetyView | None = None
     pauses: list[PauseView] = field(default_factory=list)
+    https: str = ""  # where other machines may come, with a token; "" is nowhere
+    fingerprint: str = ""  # SHA-256 of the certificate that is shown there
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +242,9 @@ class LocalNode(Protocol):
 
     @property
     def moving(self) -> Moving: ...
+
+    @property
+    def entrance(self) -> Entrance: ...
 
     async def status(self) -> StatusView: ...
 

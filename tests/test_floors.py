@@ -29,8 +29,8 @@ FOLDERS = {
     "cli": 7,
 }
 VALUES = {
-    "__init__", "addresses", "errors", "events", "ids", "identity", "limits", "photos", "problems",
-    "wire", "world",
+    "__init__", "addresses", "attempts", "errors", "events", "ids", "identity", "limits", "photos",
+    "problems", "scopes", "wire", "world",
 }  # fmt: skip
 NODE_FLOOR, WORDS_FLOOR = 5, 7
 

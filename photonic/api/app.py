@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.responses import JSONResponse
 
 from photonic.api import (
     admin,
@@ -28,6 +29,7 @@ from photonic.api import (
     policies,
     problem_documents,
     search,
+    tokens,
     transfers,
     trash,
     verifications,
@@ -37,7 +39,9 @@ from photonic.api.guard import Guard
 from photonic.api.metrics import HttpMetrics, Measured
 from photonic.api.page import Page
 from photonic.api.parameters import EmptyParameters
+from photonic.api.porter import Porter, authorise
 from photonic.errors import PhotonicError
+from photonic.scopes import OPERATIONS
 from photonic.views import LocalNode
 from photonic.world import Entropy, SystemEntropy
 
@@ -47,7 +51,7 @@ PREFIX = "/api/v1"
 # In this order, for /photos/count is no photo's id.
 PARTS = (
     search, photos, media, conflicts, history, trash, albums, policies, peers, events, catalog,
-    verifications, limits, transfers, admin,
+    verifications, limits, transfers, tokens, admin,
 )  # fmt: skip
 
 
@@ -65,13 +69,14 @@ class Face(FastAPI):
         if node is not None:
             run = (entropy or SystemEntropy()).token(4).hex()
             self.node, self.feed = node, Feed(node.events, run)
+        porter = None if node is None else Porter(node.entrance)
         super().__init__(
             title="photonic",
             summary="The local node of a peer-to-peer replicated photo catalog.",
             description="Errors are problem documents (RFC 9457) with a code and the fix.",
             version=API_VERSION,
             license_info={"name": "GPL-3.0-or-later", "identifier": "GPL-3.0-or-later"},
-            openapi_url=f"{PREFIX}/openapi.json",
+            openapi_url=None,  # it is an operation as others are: see below
             docs_url=None,  # they load scripts from other sites
             redoc_url=None,
             redirect_slashes=False,
@@ -79,7 +84,7 @@ class Face(FastAPI):
             separate_input_output_schemas=False,
             middleware=[
                 Middleware(Measured, metrics=self.metrics),
-                Middleware(Guard, hosts=frozenset(hosts)),
+                Middleware(Guard, porter=porter, hosts=frozenset(hosts)),
                 Middleware(EmptyParameters),
             ],
             exception_handlers={
@@ -88,22 +93,31 @@ class Face(FastAPI):
                 HTTPException: problem_documents.answer_framework,
             },
         )
-        api = APIRouter(prefix=PREFIX)
+        judged = [Depends(authorise)]
+        api = APIRouter(prefix=PREFIX, dependencies=judged)
+        api.add_api_route("/openapi.json", self.read_description, include_in_schema=False)
         for part in PARTS:
             api.include_router(part.routes)
         api.include_router(admin.probes, generate_unique_id_function=lambda route: route.name)
         self.include_router(api)
         self.include_router(
-            admin.probes, generate_unique_id_function=lambda route: f"{route.name}_at_root"
+            admin.probes,
+            dependencies=judged,
+            generate_unique_id_function=lambda route: f"{route.name}_at_root",
         )
         self.router.default = Page()
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document, made once."""
         if self.openapi_schema is None:
+            _describe_rights(super().openapi())
             _name_problem_type(super().openapi())
         document: dict[str, Any] = super().openapi()
         return document
+
+    async def read_description(self) -> JSONResponse:
+        """Return the OpenAPI document."""
+        return JSONResponse(self.openapi())
 
     def begin_shutdown(self) -> None:
         """End the streams that would never end by themselves."""
@@ -119,6 +133,22 @@ def create_app(
     once for each node, for events are told from then on; `serve` runs what is returned.
     """
     return Face(node, hosts=hosts, entropy=entropy)
+
+
+def _describe_rights(document: dict[str, Any]) -> None:
+    """Say of every operation which scopes it needs; on loopback, where that is allowed, none."""
+    document["components"]["securitySchemes"] = {
+        "token": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "`photonic token create` makes one. Plain HTTP, which this machine alone"
+            " reaches, needs none unless `http_local_token` is set.",
+        }
+    }
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            need = OPERATIONS[operation["operationId"].removesuffix("_at_root")]
+            operation["security"] = [] if need is None else [{"token": list(need)}]
 
 
 def _name_problem_type(document: dict[str, Any]) -> None:

@@ -1,15 +1,16 @@
 """The door of the HTTP face: who may ask, how much, and what a browser may do with the answer.
 
-The face has no password, for it listens on loopback; what keeps other sites' pages out is that a
-browser tells the truth in `Host`, `Origin` and `Sec-Fetch-Site`. A name in `Host` that is not ours
-is DNS rebinding; a request to the API from another site's page is refused, writes and reads alike.
-Programs send no `Origin` and are let in.
+Who asks is found out by `porter.Porter`. What keeps other sites' pages out, over TLS and on
+loopback, where nobody needs a token, is that a browser tells the truth in `Host`, `Origin` and
+`Sec-Fetch-Site`. A name in `Host` that is not ours is DNS rebinding; a request to the API from
+another site's page is refused, writes and reads alike. Programs send no `Origin` and are let in.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
+from contextlib import AbstractContextManager, nullcontext
 from urllib.parse import urlsplit
 
 import anyio
@@ -17,8 +18,16 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from photonic import limits
+from photonic.api.porter import SAFE_METHODS, Porter
 from photonic.api.problem_documents import ProblemResponse, answer_unforeseen
-from photonic.errors import BodyTooLarge, OriginRefused, PhotonicError, RequestTimeout, StreamBroken
+from photonic.errors import (
+    BodyTooLarge,
+    OriginRefused,
+    PhotonicError,
+    RequestTimeout,
+    StreamBroken,
+    TokenNeeded,
+)
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; "
@@ -32,7 +41,7 @@ SECURITY_HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+STRICT_TRANSPORT_SECURITY = "max-age=15552000"  # half a year, over TLS
 
 _HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]+\]|[^\[\]:@/\\\s]+)(?::[0-9]{1,5})?")
 
@@ -60,7 +69,7 @@ def is_host_ours(header: str, arrived_at: str | None, names: frozenset[str]) -> 
     return address.is_loopback or name == arrived_at
 
 
-def is_site_ours(headers: Headers, *, navigates: bool) -> bool:
+def is_site_ours(headers: Headers, *, navigates: bool, scheme: str = "http") -> bool:
     """Tell whether a request to the API comes from our own page, or from no page at all.
 
     A user who follows a link or types the address `navigates`, which no page can read back.
@@ -75,14 +84,17 @@ def is_site_ours(headers: Headers, *, navigates: bool) -> bool:
         parts = urlsplit(origin)
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and parts.netloc == headers.get("host")
+    return parts.scheme == scheme and parts.netloc == headers.get("host")
 
 
 class Guard:
     """Wraps the application: refuses what may not enter, bounds bodies, adds security headers."""
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self, app: ASGIApp, porter: Porter | None, hosts: frozenset[str] = frozenset()
+    ) -> None:
         self._app = app
+        self._porter = porter  # None: only to be described, and serves nobody
         self._hosts = frozenset(name.strip("[]").lower() for name in hosts)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -92,13 +104,19 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        armed = _Armed(send, is_api=_is_api(scope["path"]))
+        armed = _Armed(send, scope)
+        assert self._porter is not None, "there is no node behind this face"
         try:
             self._check(scope)
-            if scope["method"] not in SAFE_METHODS:
-                receive = await _whole_body(scope, receive)
-            await self._app(scope, receive, armed)
+            presence: AbstractContextManager[None] = nullcontext()
+            if is_api(scope["path"]):
+                presence = self._porter.recognise(scope)
+            with presence:
+                if scope["method"] not in SAFE_METHODS:
+                    receive = await _whole_body(scope, receive)
+                await self._app(scope, receive, armed)
         except PhotonicError as error:
+            self._porter.note_refused(error, scope)
             await self._refuse(error, scope, receive, armed)
         except Exception as error:
             if armed.has_started:
@@ -114,13 +132,15 @@ class Guard:
             raise OriginRefused(f"this node is not {host or 'without a name'}")
         is_read = scope["method"] in SAFE_METHODS
         navigates = is_read and headers.get("sec-fetch-mode") == "navigate"
-        is_guarded = not is_read or _is_api(scope["path"])
-        if is_guarded and not is_site_ours(headers, navigates=navigates):
+        is_guarded = not is_read or is_api(scope["path"])
+        if is_guarded and not is_site_ours(headers, navigates=navigates, scheme=scope["scheme"]):
             raise OriginRefused("another site's page may not talk to this node")
 
     @staticmethod
     async def _refuse(error: PhotonicError, scope: Scope, receive: Receive, send: _Armed) -> None:
         if send.has_started:
+            if isinstance(error, TokenNeeded):
+                return  # its right ended: the server ends the connection, and the answer is torn
             raise error
         # What is left of the body was not read, so the connection cannot be used again.
         response = ProblemResponse(error, headers={"Connection": "close"})
@@ -130,9 +150,12 @@ class Guard:
 class _Armed:
     """A `send` that adds the security headers, and remembers whether an answer began."""
 
-    def __init__(self, send: Send, *, is_api: bool) -> None:
+    def __init__(self, send: Send, scope: Scope) -> None:
         self._send = send
-        self._is_api = is_api
+        self._is_api = is_api(scope["path"])
+        name = host_name(Headers(scope=scope).get("host", "")) or "localhost"
+        # A browser would take http://localhost away from every program of that machine.
+        self._is_strict = scope["scheme"] == "https" and name != "localhost"
         self.has_started = False
 
     async def __call__(self, message: Message) -> None:
@@ -141,12 +164,15 @@ class _Armed:
             headers = MutableHeaders(scope=message)
             for name, value in SECURITY_HEADERS.items():
                 headers.setdefault(name, value)
+            if self._is_strict:
+                headers.setdefault("Strict-Transport-Security", STRICT_TRANSPORT_SECURITY)
             if self._is_api:
                 headers.setdefault("Cache-Control", "no-store")
         await self._send(message)
 
 
-def _is_api(path: str) -> bool:
+def is_api(path: str) -> bool:
+    """Tell whether something is asked of the node, and not just a file of the page."""
     return path.startswith("/api/") or path in ("/api", "/metrics", "/health")
 
 

@@ -27,6 +27,9 @@ from photonic.errors import (
     QueryInvalid,
     RequestInvalid,
     RequestTimeout,
+    ScopeMissing,
+    TokenNeeded,
+    TooManyWrongTokens,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -74,6 +77,8 @@ class ProblemResponse(Response):
     ) -> None:
         problem = problem_of(error, errors)
         body = json.dumps(problem.model_dump(exclude_none=True)).encode("ascii")
+        if isinstance(error, TokenNeeded):
+            headers = {**(headers or {}), "WWW-Authenticate": "Bearer"}
         super().__init__(body, status_code=error.http_status, headers=headers)
 
 
@@ -101,7 +106,9 @@ def title_of(kind: type[PhotonicError]) -> str:
 
 def problem_responses(*kinds: type[PhotonicError]) -> Answers:
     """Describe for OpenAPI what an operation may be refused with, by HTTP status."""
-    always: tuple[type[PhotonicError], ...] = (OriginRefused, RequestInvalid, PhotonicError)
+    always: tuple[type[PhotonicError], ...] = (
+        TokenNeeded, OriginRefused, ScopeMissing, RequestInvalid, TooManyWrongTokens, PhotonicError,
+    )  # fmt: skip
     responses: Answers = {}
     for kind in (*kinds, *always):
         entry = responses.setdefault(kind.http_status, {"model": Problem, "description": ""})

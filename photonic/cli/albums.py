@@ -39,7 +39,7 @@ def run(
                            " delete ALBUM")  # fmt: skip
     if (word == "query" and query is None) or (word not in ("query", "create") and query):
         raise UsageInvalid("--query goes with `albums create` and `albums query`")
-    with connect(invocation.home) as node:
+    with connect(invocation) as node:
         answer = _do(node, word, given, query)
     if invocation.json:
         output.print_json(answer)

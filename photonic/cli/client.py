@@ -1,4 +1,4 @@
-"""Talks REST to the node that runs for a home folder.
+"""Talks REST to the node that runs for a home folder, or to one on another machine.
 
 The node says in HOME/node.json where it listens, and takes the file away when it stops. A node
 that was killed leaves the file behind, and its port may be another node's by now; so the one that
@@ -8,6 +8,7 @@ answers must be the one that the file names.
 from __future__ import annotations
 
 import contextlib
+import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -17,11 +18,21 @@ import httpx
 import msgspec
 
 from photonic import limits
-from photonic.errors import NodeAnswerInvalid, NodeNotRunning, PhotonicError, QueryInvalid
+from photonic.cli.invocation import Invocation
+from photonic.cli.remote import Remote
+from photonic.errors import (
+    NodeAnswerInvalid,
+    NodeNotRunning,
+    NodeUnreachable,
+    PhotonicError,
+    QueryInvalid,
+)
 from photonic.home import NODE_FILE
 
 API = "/api/v1"
 Answer = dict[str, Any]
+# To the node of a home folder goes plain HTTP over loopback; this trusts no certificate at all.
+_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class NodeFile(msgspec.Struct, frozen=True):
@@ -47,10 +58,28 @@ class NodeClient:
     Used by one thread. Close it, or use it in a `with` statement.
     """
 
-    def __init__(self, base_url: str, home: Path) -> None:
-        self._home = home
-        # The environment's proxies are for the world; the node is on this machine.
-        self._http = httpx.Client(base_url=base_url + API, trust_env=False)
+    def __init__(
+        self,
+        base_url: str,
+        home: Path | None,
+        token: str | None = None,
+        remote: Remote | None = None,
+    ) -> None:
+        """`home` is that of the node, or else there is a `remote`.
+
+        Raises NodeUnreachable, CertificateUnknown.
+        """
+        self._home, self._remote = home, remote
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        is_secure = remote is not None and base_url.startswith("https:")
+        context = remote.context() if remote is not None and is_secure else None
+        # The environment's proxies are for the world; a node is here, or on a network of ours.
+        self._http = httpx.Client(
+            base_url=base_url + API,
+            headers=headers,
+            verify=context if context is not None else _NO_TLS,
+            trust_env=False,
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -123,8 +152,7 @@ class NodeClient:
                     method, path, params=query, json=body, timeout=timeout
                 )
             except httpx.ReadTimeout as error:
-                silence = f"it gave no answer for {patience_s:.0f} s"
-                raise NodeNotRunning(str(self._home), silence) from error
+                raise self._silent(f"it gave no answer for {patience_s:.0f} s") from error
         if response.is_error:
             raise _told_error(response)
         return _parse(response)
@@ -136,15 +164,34 @@ class NodeClient:
         except httpx.ReadTimeout:
             raise
         except httpx.TransportError as error:
-            raise NodeNotRunning(str(self._home), "it does not answer") from error
+            if self._remote is not None and "CERTIFICATE_VERIFY_FAILED" in str(error):
+                raise self._remote.stranger("nobody here vouches for it") from error
+            raise self._silent("it does not answer") from error
+
+    def _silent(self, reason: str) -> PhotonicError:
+        if self._remote is not None:
+            return NodeUnreachable(f"{self._remote.url}: {reason}")
+        return NodeNotRunning(str(self._home), reason)
 
 
-def connect(home: Path) -> NodeClient:
-    """Return a client of the node that runs for `home`. Raises NodeNotRunning."""
+def connect(where: Invocation | Path) -> NodeClient:
+    """Return a client of the node that is meant, or of the one that runs for a home folder.
+
+    Raises NodeNotRunning, NodeUnreachable, CertificateUnknown, UsageInvalid.
+    """
+    if isinstance(where, Path):
+        return _connect_here(where, None)
+    remote = where.remote
+    if remote is not None:
+        return NodeClient(remote.url, None, where.token, remote)
+    return _connect_here(where.home, where.token)
+
+
+def _connect_here(home: Path, token: str | None) -> NodeClient:
     told = read_node_file(home)
     if told is None:
         raise NodeNotRunning(str(home))
-    client = NodeClient(told.http, home)
+    client = NodeClient(told.http, home, token)
     try:
         answers = client.get("/status")
         if answers.get("node", {}).get("id") != told.node:

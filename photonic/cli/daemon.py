@@ -6,6 +6,7 @@ The node (floor 5) does not know who serves it over HTTP (floor 6); here they ar
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import trio
 from anyio.abc import TaskStatus
@@ -39,7 +40,13 @@ async def serve_node(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_set_when_cancelled, shutdown)
         with trio.CancelScope(shield=True):
-            await serve(create_app(served), host, port, shutdown=shutdown, task_status=task_status)
+            async with trio.open_nursery() as serving:
+                entrance, app = served.entrance, create_app(served)
+                if (https := entrance.https) is not None:
+                    tls, app = https.certificate.context, create_app(served, hosts=https.names)
+                    secure = partial(serve, app, https.host, https.port, shutdown=shutdown, tls=tls)
+                    entrance.note_served(await serving.start(secure))
+                await serve(app, host, port, shutdown=shutdown, task_status=task_status)
         nursery.cancel_scope.cancel()
 
 

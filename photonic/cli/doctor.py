@@ -19,6 +19,7 @@ import typer
 from photonic import __version__, limits
 from photonic.cli import output
 from photonic.cli.client import connect
+from photonic.cli.invocation import Invocation
 from photonic.cli.loading import load_settings
 from photonic.cli.options import invocation_of
 from photonic.errors import ChecksFailed, ConfigInvalid, HomeUnusable, NodeNotRunning
@@ -39,8 +40,10 @@ class Check:
 def run(context: typer.Context) -> None:
     """Check this installation, the home folder and the running node."""
     invocation = invocation_of(context)
-    checks = [_check_python(), *_check_home(invocation.home), *_check_settings(invocation.home)]
-    checks += _check_node(invocation.home)
+    checks = [_check_python()]
+    if invocation.remote is None:
+        checks += [*_check_home(invocation.home), *_check_settings(invocation.home)]
+    checks += _check_node(invocation)
     if invocation.json:
         output.print_json({"version": __version__, "items": [asdict(check) for check in checks]})
     else:
@@ -84,9 +87,9 @@ def _check_settings(home: Path) -> Iterator[Check]:
         yield Check("settings", True, "file and environment are understood")
 
 
-def _check_node(home: Path) -> Iterator[Check]:
+def _check_node(invocation: Invocation) -> Iterator[Check]:
     try:
-        client = connect(home)
+        client = connect(invocation)
     except NodeNotRunning as error:
         yield Check("node", False, error.message, error.fix)
         return

@@ -62,7 +62,7 @@ def run(
     )
     if tag:
         said["tags"] = _signed(tag)
-    with connect(invocation.home) as node:
+    with connect(invocation) as node:
         if album:
             said["albums"] = _albums(node, album)
         if not said:

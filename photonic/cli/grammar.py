@@ -55,7 +55,7 @@ class Verbs(TyperGroup):
 
 
 def _common_parameters() -> list[Any]:
-    """Return --home, --json and --debug for a verb; their values go to the invocation alone."""
+    """Return the options that all verbs share, for one; their values go to the invocation alone."""
     carrier = typer.Typer(add_completion=False)
     carrier.command()(common_options)
     shared = inspect.signature(common_options).parameters

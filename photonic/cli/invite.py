@@ -26,7 +26,7 @@ def run(
 ) -> None:
     """Print an invitation code: one line, for one node, for a limited time."""
     invocation = invocation_of(context)
-    with connect(invocation.home) as node:
+    with connect(invocation) as node:
         invitation = node.post("/invitations", {"role": role, "ttl_s": ttl})
     code = str(invitation["code"])
     if qr:

@@ -1,6 +1,6 @@
 """What every verb is called with: the home folder, how to answer, and how much to tell.
 
-`--home`, `--json` and `--debug` stand before or after the verb; the later one wins. `options.py`
+`--home`, `--json` and the others stand before or after the verb; the later one wins. `options.py`
 declares them for Typer and remembers them here.
 """
 
@@ -10,8 +10,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from photonic.errors import HomeUnusable
-from photonic.home import resolve_home
+from photonic.cli.remote import Remote, parse_remote, read_token
+from photonic.errors import HomeUnusable, UsageInvalid
+from photonic.home import FINGERPRINT_VARIABLE, NODE_VARIABLE, TOKEN_VARIABLE, resolve_home
 
 
 @dataclass(slots=True)
@@ -22,9 +23,39 @@ class Invocation:
     json: bool = False
     debug: bool = False
 
+    node_flag: str | None = None
+    token_flag: str | None = None
+    fingerprint_flag: str | None = None
+
     @property
     def home(self) -> Path:
+        """The home folder here. Raises UsageInvalid where another machine's node is meant."""
+        if self.remote is not None:
+            raise UsageInvalid(f"this works on this machine alone, and --node is {self.node}")
+        return self.home_here
+
+    @property
+    def home_here(self) -> Path:
         return resolve_home(self.home_flag, os.environ)
+
+    @property
+    def node(self) -> str:
+        return self.node_flag or os.environ.get(NODE_VARIABLE, "")
+
+    @property
+    def remote(self) -> Remote | None:
+        """The node that is meant, if it is not the one of a home folder. Raises UsageInvalid."""
+        if not self.node:
+            return None
+        return parse_remote(
+            self.node, self.fingerprint_flag or os.environ.get(FINGERPRINT_VARIABLE, "")
+        )
+
+    @property
+    def token(self) -> str | None:
+        """What to show to the node, where it wants to see something. Raises UsageInvalid."""
+        file = self.token_flag or os.environ.get(TOKEN_VARIABLE, "")
+        return read_token(file) if file else None
 
 
 def make_home(home: Path) -> None:

@@ -73,7 +73,7 @@ def run(
         for name, text in (("in_bytes_s", in_), ("out_bytes_s", out))
         if text is not None
     }
-    with connect(invocation.home) as node:
+    with connect(invocation) as node:
         if reset:
             told = node.delete("/limits")
         elif is_change:

@@ -33,7 +33,7 @@ def run(
     query: dict[str, str | int | bool] = {"limit": limit}
     if cursor is not None:
         query["cursor"] = cursor
-    with connect(invocation.home) as node:
+    with connect(invocation) as node:
         path = f"/photos/{find_photo(node, photo)['id']}/log" if photo else "/log"
         answer = node.get(path, query)
     if invocation.json:

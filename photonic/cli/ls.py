@@ -70,7 +70,7 @@ def run(
     }
     query = {name: value for name, value in given.items() if value is not None}
     invocation = invocation_of(context)
-    with connect(invocation.home) as node:
+    with connect(invocation) as node:
         photos, following = _collect(node, query, limit, cursor)
     if invocation.json:
         output.print_json({"items": photos, "next": following})

@@ -59,7 +59,32 @@ _LimitParallel = Annotated[
     int | None, typer.Option("--limit-parallel", help="Files fetched at one time.")
 ]
 
+_Https = Annotated[
+    str | None,
+    typer.Option("--https", metavar="HOST:PORT", help="Where they are, to who has a token."),
+]
+_HttpsNames = Annotated[
+    list[str] | None,
+    typer.Option("--https-names", metavar="NAME", help="A name of this machine; repeatable."),
+]
+_HttpsCertificate = Annotated[
+    str | None, typer.Option("--https-certificate", metavar="FILE", help="With its chain, PEM.")
+]
+_HttpsKey = Annotated[
+    str | None, typer.Option("--https-key", metavar="FILE", help="Its private key, PEM.")
+]
+_HttpLocalToken = Annotated[
+    bool, typer.Option("--http-local-token", help="Demand a token on this machine, too.")
+]
 _Workers = Annotated[int | None, typer.Option("--workers", help="Processes that read photos.")]
+_Peers = Annotated[
+    list[str] | None,
+    typer.Option("--peer", metavar="MULTIADDR", help="A node to dial; repeatable."),
+]
+_Watch = Annotated[
+    list[str] | None,
+    typer.Option("--watch", metavar="DIR", help="Folder to take photos from; repeatable."),
+]
 _Relay = Annotated[
     str | None,
     typer.Option("--relay", help="on, off or auto: bring others together through this node."),
@@ -83,16 +108,15 @@ def run(
         str | None, typer.Option("--library-name", help="Name of the library of a first start.")
     ] = None,
     http: _Http = None,
+    https: _Https = None,
+    https_names: _HttpsNames = None,
+    https_certificate: _HttpsCertificate = None,
+    https_key: _HttpsKey = None,
+    http_local_token: _HttpLocalToken = False,
     listen: _Listen = None,
     lane_port: _LanePort = None,
-    peers: Annotated[
-        list[str] | None,
-        typer.Option("--peer", metavar="MULTIADDR", help="A node to dial; repeatable."),
-    ] = None,
-    watch: Annotated[
-        list[str] | None,
-        typer.Option("--watch", metavar="DIR", help="Folder to take photos from; repeatable."),
-    ] = None,
+    peers: _Peers = None,
+    watch: _Watch = None,
     join: Annotated[
         str | None, typer.Option("--join", metavar="CODE", help="Join a library at first start.")
     ] = None,
@@ -129,7 +153,9 @@ def run(
     invocation = invocation_of(context)
     flags = {
         "home": invocation.home, "role": role, "name": name, "library_name": library_name,
-        "http": http, "listen": listen, "lane_port": lane_port, "peers": peers,
+        "http": http, "https": https, "https_names": https_names, "https_key": https_key,
+        "https_certificate": https_certificate, "listen": listen, "lane_port": lane_port,
+        "http_local_token": True if http_local_token else None, "peers": peers,
         "watch": watch, "join": join,
         "discovery": False if no_discovery else None, "relay": relay, "workers": workers,
         "upnp": False if no_upnp else None, "scrub_mb_s": scrub_mb_s,
@@ -163,6 +189,8 @@ async def _serve(node: Node, settings: Settings, as_json: bool) -> None:
             output.print_json(dataclasses.asdict(status))
             return
         output.print_line(f"photonic is ready: {status.http}")
+        if status.https:
+            output.print_line(f"  with a token: {status.https} (SHA-256 {status.fingerprint})")
         for address in status.listen:
             output.print_line(f"  listens on {address}")
 

@@ -21,6 +21,21 @@ def _remember_home(context: typer.Context, value: str | None) -> None:
         invocation_of(context).home_flag = value
 
 
+def _remember_node(context: typer.Context, value: str | None) -> None:
+    if value:
+        invocation_of(context).node_flag = value
+
+
+def _remember_token(context: typer.Context, value: str | None) -> None:
+    if value:
+        invocation_of(context).token_flag = value
+
+
+def _remember_fingerprint(context: typer.Context, value: str | None) -> None:
+    if value:
+        invocation_of(context).fingerprint_flag = value
+
+
 def _remember_json(context: typer.Context, value: bool) -> None:
     if value:
         invocation_of(context).json = True
@@ -38,6 +53,30 @@ def common_options(
             callback=_remember_home,
             metavar="DIR",
             help="Home folder of the node; else PHOTONIC_HOME, else the user's data folder.",
+        ),
+    ] = None,
+    node: Annotated[
+        str | None,
+        typer.Option(
+            callback=_remember_node,
+            metavar="URL",
+            help="Ask the node at https://HOST:PORT instead; else PHOTONIC_NODE.",
+        ),
+    ] = None,
+    token_file: Annotated[
+        str | None,
+        typer.Option(
+            callback=_remember_token,
+            metavar="FILE",
+            help="File with the token to show it; else PHOTONIC_TOKEN_FILE.",
+        ),
+    ] = None,
+    fingerprint: Annotated[
+        str | None,
+        typer.Option(
+            callback=_remember_fingerprint,
+            metavar="SHA256",
+            help="The certificate that it shows; else PHOTONIC_FINGERPRINT.",
         ),
     ] = None,
     json: Annotated[

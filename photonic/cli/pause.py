@@ -25,7 +25,7 @@ def run(
 ) -> None:
     """Fetch nothing any more, or nothing of one node, album or shoot, until `photonic resume`."""
     invocation = invocation_of(context)
-    with connect(invocation.home) as node:
+    with connect(invocation) as node:
         told = node.post("/pauses", chosen(node, peer, album, shoot))
     show(told, as_json=invocation.json)
 

@@ -15,7 +15,7 @@ _HEADINGS = ("name", "role", "state", "link", "latency#", "free#", "last seen", 
 def run(context: typer.Context) -> None:
     """List the other nodes of the library."""
     invocation = invocation_of(context)
-    with connect(invocation.home) as node:
+    with connect(invocation) as node:
         answer = node.get("/peers")
     if invocation.json:
         output.print_json(answer)

@@ -25,7 +25,7 @@ def run(
     invocation = invocation_of(context)
     if field and not rule:
         raise UsageInvalid("name the rule, too: auto, manual, prefer:ROLE or none")
-    with connect(invocation.home) as node:
+    with connect(invocation) as node:
         rules = node.get("/policies/display")
         if field:
             wanted = {name: value for name, value in rules.items() if name != field}

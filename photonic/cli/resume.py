@@ -25,7 +25,7 @@ def run(
     if everything and (peer, album, shoot) != (None, None, None):
         raise UsageInvalid("--all goes with nothing else")
     invocation = invocation_of(context)
-    with connect(invocation.home) as node:
+    with connect(invocation) as node:
         body = {} if everything else chosen(node, peer, album, shoot)
         told = node.post("/pauses/end", body)
     show(told, as_json=invocation.json)

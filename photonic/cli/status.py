@@ -14,7 +14,7 @@ from photonic.cli.transfers import pauses_in_words, safety_in_words
 def run(context: typer.Context) -> None:
     """Show the state of the running node."""
     invocation = invocation_of(context)
-    with connect(invocation.home) as node:
+    with connect(invocation) as node:
         status = node.get("/status")
     if invocation.json:
         output.print_json(status)
@@ -30,6 +30,7 @@ def _print_status(status: Answer) -> None:
         "state": f"{node['state']}, {node['mode']}",
         "library": f"{library['name']} ({library['id']})",
         "page": status.get("http", ""),
+        **_elsewhere(status),
         "listens": ", ".join(status.get("listen", ())) or "nowhere",
         "photos": f"{status['photos']:,}",
         "conflicts": f"{status['conflicts']:,}",
@@ -59,6 +60,13 @@ def _print_status(status: Answer) -> None:
             taken = found["imported"] + found["known"]
             output.print_line(f"importing {found['folder']}: {taken:,} of {found['found']:,}")
     show_problems(status["problems"])
+
+
+def _elsewhere(status: Answer) -> dict[str, object]:
+    """Say where other machines may come, and what to compare there."""
+    if not status.get("https"):
+        return {}
+    return {"with a token": status["https"], "fingerprint": status["fingerprint"]}
 
 
 def _verified(scrub: Answer) -> str:

@@ -32,7 +32,7 @@ def run(
 ) -> None:
     """Show what is being fetched; in a terminal live, until Ctrl-C."""
     invocation = invocation_of(context)
-    with connect(invocation.home) as node:
+    with connect(invocation) as node:
         if invocation.json:
             output.print_json(_ask(node, limits.PAGE_ITEMS_MAX))
         elif once or not sys.stdout.isatty():

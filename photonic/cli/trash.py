@@ -33,7 +33,7 @@ def run(
     """Put photos into the trash; their bytes stay for `trash_days`, and `photonic undo` works."""
     invocation = invocation_of(context)
     given = words or ["list"]
-    with connect(invocation.home) as node:
+    with connect(invocation) as node:
         match given:
             case ["list"]:
                 _list(node, as_json=invocation.json)

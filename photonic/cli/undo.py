@@ -27,7 +27,7 @@ def run(
     invocation = invocation_of(context)
     if not re.fullmatch("[0-9a-fA-F]{6,64}", said):
         raise UsageInvalid(f"{said!r} is no id: 6 to 64 digits of a change or an act are")
-    with connect(invocation.home) as node:
+    with connect(invocation) as node:
         answer = _undo(node, said.lower())
     if invocation.json:
         output.print_json(answer)

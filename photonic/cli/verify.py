@@ -41,7 +41,7 @@ def run(
     invocation = invocation_of(context)
     if status + pause + resume > 1 or (words and (status or pause or resume)):
         raise UsageInvalid("a query or ids, or one of --status, --pause and --resume")
-    with connect(invocation.home) as node:
+    with connect(invocation) as node:
         if status or pause or resume:
             scrub = node.get("/scrub") if status else node.put("/scrub", {"paused": pause})
             told = scrub | {"verifications": node.get("/verifications")["items"]}

@@ -17,13 +17,18 @@ from photonic.crdt.changes import SignedChange
 from photonic.crdt.fields import CERTIFICATE, REVOKED
 from photonic.crdt.fold import SubjectState, fold
 from photonic.ids import LIBRARY, MEMBER, POLICY, LibraryId, NodeId, Subject, library_id
+from photonic.scopes import ADMIN_SCOPES, CATALOG_WRITE, MEMBER_SCOPES, MEMBERS_ADMIN
 
-CATALOG_READ, CATALOG_WRITE = "catalog.read", "catalog.write"
-BLOBS_READ, BLOBS_HOLD = "blobs.read", "blobs.hold"
-CONFLICTS_RESOLVE, MEMBERS_ADMIN, JOBS_RUN = "conflicts.resolve", "members.admin", "jobs.run"
-
-MEMBER_SCOPES = (CATALOG_READ, CATALOG_WRITE, BLOBS_READ, BLOBS_HOLD, CONFLICTS_RESOLVE, JOBS_RUN)
-ADMIN_SCOPES = (*MEMBER_SCOPES, MEMBERS_ADMIN)
+__all__ = [
+    "ADMIN_SCOPES",
+    "CATALOG_WRITE",
+    "MEMBERS_ADMIN",
+    "MEMBER_SCOPES",
+    "Certificate",
+    "Member",
+    "Roster",
+    "build_roster",
+]
 
 
 class Certificate(msgspec.Struct, frozen=True):

@@ -56,8 +56,12 @@ class Sessions:
         world: World,
         hello: Callable[[], Awaitable[Hello]],
         on_news: Callable[[NodeId], None],
+        may_hear: Callable[[NodeId], bool] = lambda node: True,
     ) -> None:
-        """`on_news` is told when a peer said something of itself or of others, or came or went."""
+        """`on_news` is told when a peer said something of itself or of others, or came or went.
+        Whoever may not hear of the catalog (`may_hear`) is told nothing.
+        """
+        self._may_hear = may_hear
         self._transport, self._call, self._book, self._world = transport, call, book, world
         self._hello, self._on_news = hello, on_news
         self._sessions: dict[NodeId, Session] = {}
@@ -133,6 +137,9 @@ class Sessions:
         """
         with trio.CancelScope() as session.scope:
             while self._sessions.get(session.node) is session:
+                if not self._may_hear(session.node):
+                    await trio.sleep(limits.SCOPE_RETRY_S)  # it may be admitted to more
+                    continue
                 has_moved = False
                 try:
                     with trio.CancelScope() as session.speaking:

@@ -19,6 +19,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from photonic.blobs.memory import MemoryStore
 from photonic.edits import Chosen, Said
+from photonic.entrance import Entrance, Holder
 from photonic.errors import CodeInvalid, CodeRefused, ExportUnwritable, FolderUnknown
 from photonic.events import CatalogTaskProgress, ImportProgress
 from photonic.ids import BlobId, NodeId, peer_id
@@ -30,6 +31,7 @@ from photonic.pauses import Pauses
 from photonic.problems import Problems
 from photonic.safety import Safety
 from photonic.scrubber import Scrubber
+from photonic.tokens import TokenBook
 from photonic.verifications import Verifications
 from photonic.verify_views import VerificationView
 from photonic.views import (
@@ -102,6 +104,9 @@ class MemoryNode(MemoryPhotos):
             lambda: pauses.paused.library, self.events.announce,
         )  # fmt: skip
         self.moving = Moving(lambda: None, pauses, safety)
+        self.tokens = TokenBook(folder / "tokens.json", World())
+        self.entrance = Entrance(self.tokens, World(), self.events.announce)
+        self.here = Holder()  # the local user
         self.library = LibraryView(id=LIBRARY_ID.hex(), name="Harbour")
         self.state = "monitoring"
         self.is_stopping = False

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import trio
 
+from photonic import limits
 from photonic.crdt.catalog import Catalog
 from photonic.crdt.changes import Draft
 from photonic.crdt.fields import RATING
@@ -31,9 +32,11 @@ class Talker:
         self.catalog, self.transport = catalog, network.transport(node)
         self.changed = trio.Event()
         self.failures_left = 0  # of saying hello
+        self.deaf: set[NodeId] = set()  # who may hear nothing of the catalog
         self.sessions = Sessions(
-            self.transport, self.call, PeerBook(node), World(), self.hello, lambda node: None
-        )
+            self.transport, self.call, PeerBook(node), World(), self.hello, lambda node: None,
+            lambda node: node not in self.deaf,
+        )  # fmt: skip
 
     async def hello(self) -> Hello:
         if self.failures_left:
@@ -105,6 +108,36 @@ def test_what_was_written_before_and_after_meeting_is_seen_on_the_other_side() -
         await left.wait_until(lambda: left.catalog.state(photo(7)).fact(RATING) == 3)
 
     talk(2, story)
+
+
+def test_a_member_that_may_not_read_hears_nothing_until_it_may(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(limits, "SCOPE_RETRY_S", 0.01)
+
+    async def story(nursery: trio.Nursery, left: Talker, deaf: Talker, other: Talker) -> None:
+        left.deaf = {deaf.transport.node}
+        heard: list[bytes] = []
+
+        async def listen(stream: Stream) -> None:
+            heard.append(await stream.receive(1))
+            await deaf.sessions.serve(stream)
+
+        await left.write(*(import_draft(number) for number in range(50)))
+        await nursery.start(left.run)
+        await nursery.start(deaf.run, listen)
+        await nursery.start(other.run)
+        await connect(left, deaf)
+        await connect(left, other)
+        await other.wait_until(lambda: bool(other.catalog.state(photo(49)).fields))
+        await left.write(Draft(photo(7), {RATING: 3}))
+        await other.wait_until(lambda: other.catalog.state(photo(7)).fact(RATING) == 3)
+        assert heard == []
+        left.deaf = set()
+        while not heard:
+            await trio.lowlevel.checkpoint()
+
+    talk(3, story)
 
 
 def test_two_full_catalogs_that_both_go_on_writing_do_not_stop_each_other() -> None:

@@ -1,6 +1,6 @@
 import { mount } from "svelte";
 
 import "./app.css";
-import App from "./App.svelte";
+import Root from "./Root.svelte";
 
-mount(App, { target: document.getElementById("page")! });
+mount(Root, { target: document.getElementById("page")! });

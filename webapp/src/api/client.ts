@@ -64,7 +64,14 @@ export function refusal(status: number, body: unknown): Refusal {
   return new Refusal(status, text("code") || `http.${status}`, message, text("fix"), wrong);
 }
 
-async function request<T>(
+let heardNobody: () => void = () => {};
+
+/** Call this when the node says that it does not know who asks: a session ended. */
+export function hearNobody(listener: () => void): void {
+  heardNobody = listener;
+}
+
+export async function request<T>(
   method: string,
   path: string,
   body?: unknown,
@@ -84,6 +91,7 @@ async function request<T>(
     throw new Unreachable(error instanceof Error ? error.message : String(error));
   }
   const json = parsed(text);
+  if (answer.status === 401) heardNobody();
   if (!answer.ok) throw refusal(answer.status, json);
   return json as T;
 }

@@ -251,6 +251,9 @@ export interface Status {
   limits?: Limits | null;
   safety?: Safety | null;
   pauses?: Pause[];
+  /** Where other machines reach the page, "" for nowhere, and what they are shown there. */
+  https?: string;
+  fingerprint?: string;
 }
 
 /** What the catalog is busy with: filling the index, or taking in what peers have. */
