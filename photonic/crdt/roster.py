@@ -15,6 +15,7 @@ from typing import Annotated
 
 import msgspec
 
+from photonic import limits
 from photonic.crdt.changes import SignedChange
 from photonic.crdt.fields import CERTIFICATE, REVOKED
 from photonic.crdt.fold import SubjectState, fold
@@ -28,7 +29,6 @@ MEMBER_SCOPES = (CATALOG_READ, CATALOG_WRITE, BLOBS_READ, BLOBS_HOLD, CONFLICTS_
 ADMIN_SCOPES = (*MEMBER_SCOPES, MEMBERS_ADMIN)
 
 
-CLOCK_TOLERANCE_MS = 24 * 3600 * 1000  # a certificate counts so much longer, for clocks differ
 VOUCHED_BYTES = 16  # of the id of a change that a revocation vouches for
 
 
@@ -105,7 +105,7 @@ class Roster:
         if member is None or member.ends is not None:
             return False
         expires_ms = member.certificate.expires_ms
-        return expires_ms is None or now_ms < expires_ms + CLOCK_TOLERANCE_MS
+        return expires_ms is None or now_ms < expires_ms + limits.CLOCK_TOLERANCE_MS
 
     def rights(self, node: NodeId) -> object:
         """Return what decides whether a node's changes count: equal if the same ones do."""

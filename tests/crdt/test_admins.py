@@ -152,7 +152,8 @@ def test_of_cuts_that_were_set_apart_the_lower_one_holds() -> None:
 
 
 def test_a_revocation_that_cannot_be_read_revokes_from_the_first_change_on() -> None:
-    for value in ("yes", -1, [1], [1, [7]], {}, 2.5):
+    values: tuple[object, ...] = ("yes", -1, [1], [1, [7]], {}, 2.5)
+    for value in values:
         story = Story()
         story.revoke(story.nodes[0], 3, 1, value)
         assert story.roster().members[story.nodes[1].node].cut == 0
