@@ -114,6 +114,9 @@ class Admissions:
         now_ms = self._world.clock.now_ms()
         if self._roster.admits(node, now_ms):
             return Admission.MEMBER
+        member = self._roster.members.get(node)
+        if member is not None and member.ends is not None:
+            return Admission.REFUSED  # whatever code it once used, or has found since
         is_authority = node == self._roster.authority
         if is_authority or node in self._expected or self._book.expects(node, now_ms):
             return Admission.GUEST

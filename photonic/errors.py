@@ -389,14 +389,14 @@ class PauseInvalid(PhotonicError):
 class CodeUsed(CodeRefused):
     """A code that another node has used."""
 
-    code, exit_status, http_status = "enrol.code-used", 53, 409
+    code, exit_status, http_status = "enrol.code-used", 115, 409
     fix = "Each code lets one node in. Ask for a new code with `photonic invite`."
 
 
 class CodeExpired(CodeRefused):
     """A code whose time is over."""
 
-    code, exit_status, http_status = "enrol.code-expired", 54, 410
+    code, exit_status, http_status = "enrol.code-expired", 116, 410
     fix = "Ask for a new code with `photonic invite`; `--expires 7d` lets it work longer."
 
 
@@ -417,7 +417,7 @@ class MemberUnknown(PhotonicError):
 class MemberUnchangeable(PhotonicError):
     """What cannot be done with a member as it is."""
 
-    code, exit_status, http_status = "members.unchangeable", 115, 409
+    code, exit_status, http_status = "members.unchangeable", 117, 409
     fix = "See `photonic members`: what this member is, and what can be done with it."
 
 
@@ -438,7 +438,7 @@ class AuthorityAbsent(PhotonicError):
 class RecoveryRefused(PhotonicError):
     """No member that is reached lets the holder of this recovery kit in."""
 
-    code, exit_status, http_status = "recovery.refused", 116, 503
+    code, exit_status, http_status = "recovery.refused", 118, 503
     fix = (
         "Start a surviving member and name its address: `photonic recover KIT --peer"
         " /ip4/HOST/tcp/PORT/p2p/ID`. If none is left: `photonic recover KIT --alone`."
@@ -448,7 +448,7 @@ class RecoveryRefused(PhotonicError):
 class ClockAway(PhotonicError):
     """Two machines differ about what time it is."""
 
-    code, exit_status, http_status = "members.clock-away", 117, 409
+    code, exit_status, http_status = "members.clock-away", 119, 409
     fix = (
         "Set the clock of the machine that is wrong (time from the network: `timedatectl set-ntp"
         " true`). Nothing is lost meanwhile; certificates allow for a day."
@@ -458,15 +458,8 @@ class ClockAway(PhotonicError):
 class CertificateEnds(PhotonicError):
     """The certificate of this node ends soon, and no admin has renewed it."""
 
-    code, exit_status, http_status = "members.certificate-ends", 118, 403
+    code, exit_status, http_status = "members.certificate-ends", 122, 403
     fix = "Connect to an admin's node, which renews it by itself; else join again with a new code."
-
-
-class PeerFaulty(PhotonicError):
-    """A peer that sends again and again what has to be refused."""
-
-    code, exit_status, http_status = "peers.faulty", 119, 502
-    fix = "Bring it to this version of photonic. If it goes on: `photonic revoke` it."
 
 
 # --- floor 4: ingest -------------------------------------------------------------------------

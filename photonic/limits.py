@@ -308,7 +308,6 @@ CLOCK_AWAY_TOLD_MS = 10 * 60 * 1000  # clocks that differ more are told of
 CLOCK_TOLERANCE_MS = 24 * 3600 * 1000  # a certificate counts so much longer: clocks differ
 VOUCHED_MAX = 2_000  # changes that one revocation vouches for
 RECOVERY_LOOK_S = 3.0  # for members nearby, when a library is recovered
-UPDATES_REFUSED_MAX = 64  # from one peer while it is connected; then it is cut
 
 # Settings, logs and the command line.
 NODE_NAME_CHARS_MAX = 64  # of a library, too

@@ -45,7 +45,7 @@ REVOCATION = RevocationView(
 _REFUSALS = (MemberUnknown, MemberUnchangeable, NotAllowed)
 Named = Annotated[
     str,
-    Path(alias="id", max_length=256, description="The member's peer ID, or its name."),
+    Path(alias="member", max_length=256, description="The member's peer ID, or its name."),
 ]
 
 
@@ -86,7 +86,7 @@ async def list_members(node: Node) -> MemberList:
 
 
 @routes.post(
-    "/members/{id}/revoke", responses=examples.answer(REVOCATION) | write_responses(*_REFUSALS)
+    "/members/{member}/revoke", responses=examples.answer(REVOCATION) | write_responses(*_REFUSALS)
 )
 async def revoke_member(name: Named, body: Revocation, node: Node) -> RevocationView:
     """Revoke a member, or move the cut of one that is; with `dry_run` only say what it means."""
@@ -95,7 +95,7 @@ async def revoke_member(name: Named, body: Revocation, node: Node) -> Revocation
 
 
 @routes.post(
-    "/members/{id}/restore", responses=examples.answer(MEMBER) | write_responses(*_REFUSALS)
+    "/members/{member}/restore", responses=examples.answer(MEMBER) | write_responses(*_REFUSALS)
 )
 async def restore_member(name: Named, _: Nothing, node: Node) -> MemberView:
     """Make a revoked member one again; what it said meanwhile counts."""
@@ -103,7 +103,7 @@ async def restore_member(name: Named, _: Nothing, node: Node) -> MemberView:
 
 
 @routes.post(
-    "/members/{id}/scopes", responses=examples.answer(MEMBER) | write_responses(*_REFUSALS)
+    "/members/{member}/scopes", responses=examples.answer(MEMBER) | write_responses(*_REFUSALS)
 )
 async def change_rights(name: Named, body: Rights, node: Node) -> MemberView:
     """Give a member other rights, from its next change on; what it did before stays."""
