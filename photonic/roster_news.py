@@ -16,7 +16,9 @@ def news_between(before: Roster, now: Roster) -> Iterator[tuple[str, Facts]]:
         old, new = before.members.get(node), now.members.get(node)
         if old == new:
             continue
-        facts = {"node": peer_id(node), "name": (new or old).certificate.name}  # type: ignore[union-attr]
+        some = new or old
+        assert some is not None, "it is in one of them"
+        facts = {"node": peer_id(node), "name": some.certificate.name}
         if new is None:
             yield "member.removed", facts  # who admitted it had no right to
         elif old is None:

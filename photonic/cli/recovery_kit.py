@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +11,7 @@ from photonic.cli import output
 from photonic.cli.loading import load_node, load_settings
 from photonic.cli.options import invocation_of
 from photonic.errors import NotConfirmed
+from photonic.world import SystemEntropy
 
 if TYPE_CHECKING:
     from photonic.config import Settings
@@ -49,7 +49,7 @@ def forget_when_typed_back(settings: Settings, kit: RecoveryKit) -> None:
 
     Raises NotConfirmed; then the key stays.
     """
-    number = secrets.randbelow(len(kit.lines())) + 1
+    number = SystemEntropy().token(1)[0] % len(kit.lines()) + 1
     output.note("After this the printed kit is the only copy of the key.")
     sys.stderr.write(f"Type line {number} from the paper: ")
     sys.stderr.flush()

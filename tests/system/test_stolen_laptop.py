@@ -54,6 +54,14 @@ def rating(node: Daemon, photo: str) -> int | None:
     return value
 
 
+def wait_held_by_studio_alone(node: Daemon, photo: str) -> None:
+    node.wait_until(lambda: holders(node, photo) == {"studio"})
+
+
+def wait_rating(node: Daemon, photo: str, stars: int) -> None:
+    node.wait_until(lambda: rating(node, photo) == stars)
+
+
 def rate(node: Daemon, photo: str, stars: int) -> None:
     node.send("PATCH", f"/photos/{photo}", {"rating": stars})
 
@@ -101,7 +109,7 @@ def test_a_stolen_laptop_is_cut_off_everywhere_and_photos_are_copied_again(tmp_p
         (photo,) = studio.photos()
         rate(laptop, photo, FAIR)
         for node in (studio, archive):
-            node.wait_until(lambda node=node: rating(node, photo) == FAIR)  # type: ignore[misc]
+            wait_rating(node, photo, FAIR)
         studio.wait_until(lambda: holders(studio, photo) == {"studio", "laptop"})
         studio.wait_until(lambda: at_risk(studio) == 0)
 
@@ -117,13 +125,13 @@ def test_a_stolen_laptop_is_cut_off_everywhere_and_photos_are_copied_again(tmp_p
 
         # Its copy is dead: there is one left, and then two again.
         for node in (studio, archive):
-            node.wait_until(lambda node=node: holders(node, photo) == {"studio"})  # type: ignore[misc]
+            wait_held_by_studio_alone(node, photo)
         studio.wait_until(lambda: at_risk(studio) == 1)
         photonic(archive.home, "resume")
         studio.wait_until(lambda: holders(studio, photo) == {"studio", "archive"})
         studio.wait_until(lambda: at_risk(studio) == 0)
 
-        # The laptop heard it with its last breath: photonic there says that nothing counts any more.
+        # The laptop heard it with its last breath: photonic there says that nothing counts now.
         # (A thief changes the program; what that says is refused: the story below, and I7.)
         laptop.wait_until(lambda: laptop.status()["peers"] == 0)
         with pytest.raises(httpx.HTTPStatusError, match="403"):
@@ -150,7 +158,7 @@ def test_a_thief_that_meets_only_who_has_not_heard_loses_it_all_when_the_news_co
         (photo,) = studio.photos()
         rate(laptop, photo, FAIR)
         for node in (studio, archive):
-            node.wait_until(lambda node=node: rating(node, photo) == FAIR)  # type: ignore[misc]
+            wait_rating(node, photo, FAIR)
         archive.stop()
         laptop.stop()
         photonic(studio.home, "revoke", "laptop", "--yes")
@@ -174,9 +182,9 @@ def test_a_thief_that_meets_only_who_has_not_heard_loses_it_all_when_the_news_co
         archive.wait_until(partial(is_cut_off, archive, "laptop"), WITHIN_S)
         assert time.monotonic() - began_s < WITHIN_S
         for node in (archive, studio):
-            node.wait_until(lambda node=node: rating(node, photo) == FAIR)  # type: ignore[misc]
+            wait_rating(node, photo, FAIR)
         if is_found:  # the laptop was under the seat of the car: what it said counts again
             photonic(studio.home, "member", "restore", "laptop")
             for node in (archive, studio):
-                node.wait_until(lambda node=node: rating(node, photo) == THEFT)  # type: ignore[misc]
+                wait_rating(node, photo, THEFT)
             laptop.wait_until(partial(_is_full, laptop))
