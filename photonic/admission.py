@@ -24,6 +24,7 @@ from photonic.errors import (
     NotAllowed,
     PhotonicError,
     RecoveryRefused,
+    TooManyAttempts,
 )
 from photonic.events import Audited
 from photonic.identity import Identity
@@ -190,8 +191,9 @@ class Admissions:
                 granted = await self._grant(node, request)
             except PhotonicError as error:
                 log.warning("%s was not admitted: %s", peer_id(node), error)
-                facts = {"node": peer_id(node), "code": error.code, "reason": error.message}
-                self._announce(Audited("member.refused", facts))
+                if not isinstance(error, TooManyAttempts):  # a flood must not fill the log
+                    facts = {"node": peer_id(node), "code": error.code, "reason": error.message}
+                    self._announce(Audited("member.refused", facts))
                 await refuse(stream, error)
                 return
             await send_message(stream, granted)
@@ -205,9 +207,10 @@ class Admissions:
 
         So it never works twice; a node that got no answer may ask again with the same token.
         """
-        if request.library != self._record.library:
-            raise CodeElsewhere("the code is for another library than this node keeps")
         now_ms = self._world.clock.now_ms()
+        if request.library != self._record.library:
+            self._book.count_wrong(now_ms)
+            raise CodeElsewhere("the code is for another library than this node keeps")
         entry = self._book.redeem(request.token, node, now_ms)
         await trio.to_thread.run_sync(self._save)
 

@@ -30,6 +30,7 @@ from photonic.errors import (
     MemberUnknown,
     NotAllowed,
     PhotonicError,
+    TooManyAttempts,
 )
 from photonic.events import Audited
 from photonic.identity import Identity
@@ -182,7 +183,10 @@ async def refused(office: Office, code: str, who: Identity, **rest: Any) -> Phot
     with pytest.RaisesGroup(PhotonicError, allow_unwrapped=True, flatten_subgroups=True) as told:
         await redeem(office, code, who, **rest)
     found: Any = told.value
-    return found.exceptions[0] if isinstance(found, BaseExceptionGroup) else found
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    assert isinstance(found, PhotonicError)
+    return found
 
 
 def test_each_way_a_code_can_be_wrong_is_told_apart_on_both_sides(tmp_path: Path) -> None:
@@ -202,6 +206,23 @@ def test_each_way_a_code_can_be_wrong_is_told_apart_on_both_sides(tmp_path: Path
         told = [dict(a.facts)["code"] for a in office.announced if a.act == "member.refused"]
         assert told == [kind.code for kind in kinds]
         assert office.acts().count("member.enrolled") == 1
+
+    run(tmp_path, work)
+
+
+def test_a_flood_of_wrong_codes_is_slowed_down_and_does_not_fill_the_audit_log(
+    tmp_path: Path,
+) -> None:
+    async def work(office: Office) -> None:
+        code = (await office.admissions.invite("mobile", 600, None)).code
+        guess = msgspec.structs.replace(parse_code(code), token=bytes(16)).text()
+        who = stranger()
+        for number in range(limits.ENROL_ATTEMPTS_PER_MINUTE + 3):
+            library = bytes(16) if number % 2 else None
+            error = await refused(office, guess, who, library=library)
+        assert isinstance(error, TooManyAttempts)
+        assert office.acts().count("member.refused") == limits.ENROL_ATTEMPTS_PER_MINUTE
+        await redeem(office, code, who)  # nobody is locked out
 
     run(tmp_path, work)
 

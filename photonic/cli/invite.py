@@ -57,4 +57,5 @@ def run(
         output.print_json({"code": code, "expires": invitation.get("expires"), "role": role})
     else:
         output.print_line(code)
-        output.note("On the other machine: `photonic join CODE`. It works once.")
+        if sys.stdout.isatty():
+            output.note("On the other machine: `photonic join CODE`. It works once.")

@@ -129,17 +129,23 @@ class InvitationBook:
             if not compare_digest(entry.token_hash, wanted):
                 continue
             if entry.used_by not in (None, node):
+                self.count_wrong(now_ms)
                 raise CodeUsed("another node has used this code")
             if entry.expires_ms <= now_ms:
+                self.count_wrong(now_ms)
                 raise CodeExpired("the code has expired")
             entry.used_by = bytes(node)
             entry.used_ms = entry.used_ms or now_ms
             return entry
+        self.count_wrong(now_ms)
+        raise CodeRefused("the inviting node never gave this code out, or has forgotten it")
+
+    def count_wrong(self, now_ms: int) -> None:
+        """Count a code that is not good. Raises TooManyAttempts if there are many of them."""
         is_flooded = len(self._attempts) == self._attempts.maxlen
         if is_flooded and now_ms - self._attempts[0] < 60_000:
             raise TooManyAttempts("too many wrong codes within a minute")
         self._attempts.append(now_ms)
-        raise CodeRefused("the inviting node never gave this code out, or has forgotten it")
 
     def dump(self) -> bytes:
         return msgspec.msgpack.encode(self._entries)
