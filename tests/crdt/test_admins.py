@@ -131,6 +131,32 @@ def test_who_was_admitted_beyond_the_cut_cannot_lift_it() -> None:
     assert not story.admits(1) and not story.admits(4)
 
 
+def test_nobody_lifts_its_own_revocation_under_an_old_number() -> None:
+    story = Story()
+    cut = story.revoke(story.nodes[0], 3, 1, 5)  # as older versions wrote it: all up to 5 count
+    story.revoke(story.nodes[1], 3, 1, None, [cut])
+    assert not story.admits(1)
+
+
+def test_an_accomplice_lifts_nothing_either_if_who_revoked_had_been_restored_itself() -> None:
+    story = Story()
+    cut = story.revoke(story.nodes[0], 3, 1, [0, []])
+    story.revoke(story.nodes[0], 4, 1, None, [cut])
+    theft = story.revoke(story.nodes[1], 1, 2, [0, []])
+    story.certify(story.nodes[2], 1, 4, ADMIN_SCOPES)
+    story.revoke(story.nodes[4], 1, 2, None, [theft])
+    assert story.admits(1) and not story.admits(2) and not story.admits(4)
+
+
+def test_accomplices_of_two_thieves_do_not_lift_the_revocations_of_both() -> None:
+    story = Story(admins=4)
+    cuts = [story.revoke(story.nodes[0], 4 + n, 2 + n, [0, []]) for n in (0, 1)]
+    for thief, accomplice, cut in ((2, 4, cuts[1]), (3, 5, cuts[0])):
+        story.certify(story.nodes[thief], 1, accomplice, ADMIN_SCOPES)
+        story.revoke(story.nodes[accomplice], 1, 5 - thief, None, [cut])
+    assert [story.admits(n) for n in range(6)] == [True, True, False, False, False, False]
+
+
 def test_another_admin_moves_the_cut_up_and_what_is_between_counts_again() -> None:
     story = Story()
     thief = story.nodes[1]
