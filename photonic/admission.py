@@ -96,9 +96,10 @@ class Admissions:
         self._heard.set()
         self._heard = trio.Event()
 
-    async def wait_roster(self) -> None:
+    async def wait_roster(self, seen: Roster) -> None:
         """Wait until the roster is another one, and who is no member any more was cut off."""
-        await self._heard.wait()
+        while self._roster is seen:
+            await self._heard.wait()
 
     def note_roster(self) -> None:
         """The roster may be another one now. Neither blocks nor raises."""

@@ -233,7 +233,7 @@ class Members:
             self._look_at_own_end()
             pause_s = limits.RENEWALS_LOOK_S * self._world.entropy.uniform(0.5, 1.0)
             with trio.move_on_after(pause_s):
-                await self._admissions.wait_roster()
+                await self._admissions.wait_roster(told)
 
     def _tell(self, before: Roster, now: Roster) -> None:
         for act, facts in news_between(before, now):
