@@ -253,6 +253,7 @@ class Members:
             if member.ends is None and is_met and is_due(member.certificate, now_ms):
                 draft = certificate_draft(node, renewed(member.certificate, now_ms))
                 await self._keeper.call(partial(_write_one, draft=draft))
+                await self._admissions.follow()  # so that it is not renewed a second time
 
     def _look_at_own_end(self) -> None:
         member = self._admissions.member(self._me)

@@ -293,6 +293,7 @@ def test_a_member_in_good_standing_is_renewed_without_anybody_noticing(tmp_path:
             tasks.start_soon(office.members.run)
             await office.wait_act("member.renewed")
             tasks.cancel_scope.cancel()
+        await office.admissions.follow()
         renewed = office.certificate(met)
         assert (renewed.expires_ms or 0) - (first[met] or 0) >= 60 * DAY_MS
         for node in (unmet, stolen):
