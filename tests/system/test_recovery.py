@@ -74,6 +74,35 @@ def test_a_library_of_which_nothing_is_left_begins_again_and_takes_in_what_retur
         assert len(second.photos()) == 1
 
 
+def test_an_admin_that_a_thief_shut_out_comes_back_with_the_kit_and_shuts_the_thief_out(
+    tmp_path: Path,
+) -> None:
+    """The thief has the machine that founded the library, whose word counts before others'."""
+    names = ("laptop", "studio", "archive")
+    with daemons(*(tmp_path / name for name in names)) as (laptop, studio, archive):
+        laptop.start("--name", "laptop")
+        kit = kit_of(laptop)
+        join(laptop, studio)
+        join(laptop, archive)
+        studio.start("--name", "studio", "--peer", laptop.listen[0])
+        archive.start("--name", "archive", "--peer", laptop.listen[0], "--peer", studio.listen[0])
+        archive.wait_until(lambda: archive.status()["peers"] == 2)
+        photonic(laptop.home, "member", "admin", "studio")
+        (laptop.home / "keys").joinpath(f"library-{laptop.status()['library']['id']}").unlink()
+        photonic(laptop.home, "revoke", "studio", "--yes")
+        archive.wait_until(lambda: archive.status()["peers"] == 1)
+        studio.stop()
+        photonic(studio.home, "recover", kit, "--no-discovery", "--peer", archive.listen[0])
+        studio.start("--name", "studio", "--peer", archive.listen[0])
+        archive.wait_until(lambda: archive.status()["peers"] == 2)
+        photonic(studio.home, "revoke", "laptop", "--yes")
+        archive.wait_until(lambda: archive.status()["peers"] == 1)
+        members = {one["name"]: one for one in archive.get("/members")["items"]}
+        assert members["laptop"]["revoked"] and not members["studio"]["revoked"]
+        refused = photonic(laptop.home, "revoke", "studio", "--yes", check=False)
+        assert refused.returncode != 0
+
+
 def test_the_kit_of_another_library_is_let_in_nowhere(tmp_path: Path) -> None:
     with daemons(tmp_path / "a", tmp_path / "b", tmp_path / "c") as (ours, theirs, third):
         ours.start()
