@@ -1,4 +1,4 @@
-"""Two machines that differ by more than a day about the time: they work together, and both say so."""
+"""Two machines that differ by more than a day about the time: they work together, and both tell."""
 
 from __future__ import annotations
 
