@@ -232,8 +232,10 @@ class Members:
             await self._renew()
             self._look_at_own_end()
             pause_s = limits.RENEWALS_LOOK_S * self._world.entropy.uniform(0.5, 1.0)
-            with trio.move_on_after(pause_s):
+            with trio.move_on_after(pause_s) as pause:
                 await self._admissions.wait_roster(told)
+            if pause.cancelled_caught:
+                await self._admissions.follow()  # somebody's time may be over, without any news
 
     def _tell(self, before: Roster, now: Roster) -> None:
         for act, facts in news_between(before, now):

@@ -44,7 +44,7 @@ from photonic.p2p.invitations import parse_code
 from photonic.p2p.memory_transport import MemoryNetwork
 from photonic.p2p.messages import ENROL_PROTOCOL, Hello
 from photonic.p2p.peers import PeerBook
-from photonic.p2p.transport import Admission
+from photonic.p2p.transport import Admission, PeerDown
 from photonic.problems import Problems
 from photonic.world import SystemClock, World
 
@@ -83,6 +83,9 @@ class Office:
 
     def now_ms(self) -> int:
         return self.clock.now_ms()
+
+    def addresses(self) -> tuple[str, ...]:
+        return (f"/memory/{peer_id(self.me.node)}",)
 
     def certificate(self, node: NodeId) -> Certificate:
         member = self.admissions.member(node)
@@ -316,6 +319,36 @@ def test_a_certificate_counts_a_day_longer_for_clocks_differ(tmp_path: Path) -> 
         assert office.admissions.gate(node) is Admission.REFUSED
 
     run(tmp_path, work)
+
+
+def test_who_is_connected_when_its_time_is_over_is_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "RENEWALS_LOOK_S", 0.05)
+
+    async def work(office: Office) -> None:
+        who = stranger()
+        certificate = Certificate("old", "mobile", MEMBER_SCOPES, office.now_ms() + 60_000)
+        await office.keeper.call(
+            lambda c: c.write([certificate_draft(who.node, certificate)]) and None
+        )
+        await office.admissions.follow()
+        gone = trio.Event()
+        transport = office.network.transport(who.node)
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(
+                transport.run, {}, {}, lambda _: Admission.MEMBER,
+                lambda event: gone.set() if isinstance(event, PeerDown) else None,
+            )  # fmt: skip
+            await transport.dial(office.me.node, office.addresses())
+            assert transport.connected()
+            office.clock.ahead_ms = limits.CLOCK_TOLERANCE_MS + 120_000
+            with trio.fail_after(10):
+                await gone.wait()
+            assert not transport.connected()
+            tasks.cancel_scope.cancel()
+
+    run(tmp_path, work, runs=True)
 
 
 def test_a_clock_that_is_away_is_told_and_one_that_is_right_again_is_not(tmp_path: Path) -> None:
