@@ -1,7 +1,7 @@
 """A daemon whose clock is wrong: all of it is real but the time.
 
-`python -m simulations.ahead --home HOME node ...` is `python -m photonic` on a machine whose clock is
-as many seconds ahead as the file `ahead` of the home says.
+`python -m simulations.ahead --home HOME node ...` is `python -m photonic` on a machine whose clock
+is as many seconds ahead as the file `ahead` of the home says.
 """
 
 from __future__ import annotations
