@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 
-import { PLAIN, rightsWords, SCOPES } from "../src/api/members.ts";
+import { isPlain, PLAIN, rightsWords, SCOPES } from "../src/api/members.ts";
 
 const member = (scopes: readonly string[], revoked = false) => ({
   scopes: [...scopes],
@@ -18,4 +18,7 @@ test("rights are told in a word where there is one", () => {
 test("who is invited without more words administers nothing", () => {
   expect(PLAIN).not.toContain("members.admin");
   expect(PLAIN).toHaveLength(SCOPES.length - 1);
+  expect(isPlain([...PLAIN].reverse())).toBe(true);
+  expect(isPlain(PLAIN.slice(1))).toBe(false);
+  expect(isPlain([...PLAIN, "members.admin"])).toBe(false);
 });

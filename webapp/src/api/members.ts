@@ -54,6 +54,10 @@ export const PLAIN: readonly string[] = SCOPES.map(({ scope }) => scope).filter(
   (scope) => scope !== "members.admin",
 );
 
+/** Whether these are what every member gets. */
+export const isPlain = (scopes: readonly string[]): boolean =>
+  scopes.length === PLAIN.length && PLAIN.every((scope) => scopes.includes(scope));
+
 /** Say in a word what a member may do, or count it. */
 export function rightsWords(member: Pick<Member, "scopes" | "admin" | "revoked">): string {
   if (member.revoked) return "revoked";
