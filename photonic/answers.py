@@ -82,8 +82,10 @@ class Answers:
     async def preview(self, photo: str, edge_px: int) -> PreviewImage:
         return await self.gallery.preview(photo, edge_px)
 
-    async def invite(self, role: str, ttl_s: int, scopes: Sequence[str] | None) -> InvitationView:
-        return await self.admissions.invite(role, ttl_s, scopes)
+    async def invite(
+        self, role: str, ttl_s: int, scopes: Sequence[str] | None, life_s: int | None = None
+    ) -> InvitationView:
+        return await self.admissions.invite(role, ttl_s, scopes, life_s)
 
     async def start_import(self, folder: str) -> ImportView:
         return await self.intake.start(Path(folder))

@@ -383,6 +383,85 @@ class PauseInvalid(PhotonicError):
     fix = "Pause the library, or a peer, an album or a shoot: `photonic pause --help`."
 
 
+# --- members ---------------------------------------------------------------------------------
+
+
+class CodeUsed(CodeRefused):
+    """A code that another node has used."""
+
+    code, exit_status, http_status = "enrol.code-used", 115, 409
+    fix = "Each code lets one node in. Ask for a new code with `photonic invite`."
+
+
+class CodeExpired(CodeRefused):
+    """A code whose time is over."""
+
+    code, exit_status, http_status = "enrol.code-expired", 116, 410
+    fix = "Ask for a new code with `photonic invite`; `--expires 7d` lets it work longer."
+
+
+class CodeElsewhere(CodeRefused):
+    """A code for another library than the one that the inviting node keeps."""
+
+    code, exit_status, http_status = "enrol.code-of-another-library", 55, 409
+    fix = "The machine that invited keeps another library by now; ask for a new code there."
+
+
+class MemberUnknown(PhotonicError):
+    """No member has this name or ID, or several have the name."""
+
+    code, exit_status, http_status = "members.unknown", 56, 404
+    fix = "`photonic members` lists the members with their IDs; name one by its whole ID."
+
+
+class MemberUnchangeable(PhotonicError):
+    """What cannot be done with a member as it is."""
+
+    code, exit_status, http_status = "members.unchangeable", 117, 409
+    fix = "See `photonic members`: what this member is, and what can be done with it."
+
+
+class KitInvalid(PhotonicError):
+    """Not a recovery kit, or one with a slip in it."""
+
+    code, exit_status, http_status = "recovery.kit-invalid", 57, 422
+    fix = "Type the line that is named again, as it is printed; each line has a check at its end."
+
+
+class AuthorityAbsent(PhotonicError):
+    """The library's authority key is not on this machine."""
+
+    code, exit_status, http_status = "recovery.no-authority-key", 58, 404
+    fix = "Use the printed recovery kit, or a machine where `photonic recovery-kit` works."
+
+
+class RecoveryRefused(PhotonicError):
+    """No member that is reached lets the holder of this recovery kit in."""
+
+    code, exit_status, http_status = "recovery.refused", 118, 503
+    fix = (
+        "Start a surviving member and name its address: `photonic recover KIT --peer"
+        " /ip4/HOST/tcp/PORT/p2p/ID`. If none is left: `photonic recover KIT --alone`."
+    )
+
+
+class ClockAway(PhotonicError):
+    """Two machines differ about what time it is."""
+
+    code, exit_status, http_status = "members.clock-away", 119, 409
+    fix = (
+        "Set the clock of the machine that is wrong (time from the network: `timedatectl set-ntp"
+        " true`). Nothing is lost meanwhile; certificates allow for a day."
+    )
+
+
+class CertificateEnds(PhotonicError):
+    """The certificate of this node ends soon, and no admin has renewed it."""
+
+    code, exit_status, http_status = "members.certificate-ends", 122, 403
+    fix = "Connect to an admin's node, which renews it by itself; else join again with a new code."
+
+
 # --- floor 4: ingest -------------------------------------------------------------------------
 
 

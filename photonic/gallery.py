@@ -126,7 +126,7 @@ class Gallery:
             row = project(state, catalog.display)
             if row is None:
                 raise PhotoUnknown(photo)
-            members = list(catalog.roster.members)
+            members = [n for n, m in catalog.roster.members.items() if m.ends is None]
             return Shown(state, row, catalog.display, members, catalog.holders(row.original.blob))
 
         shown = await self._thread.call(run)

@@ -318,6 +318,13 @@ TAG_CHARS_MAX = 256
 PATH_CHARS_MAX = 4_096
 CODE_CHARS_MAX = 4_096
 INVITATION_TTL_S_MAX = 30 * 24 * 3600
+INVITATION_TOLD_S = 3_600  # beyond its end, whoever has the code is told that it is over
+MEMBER_LIFE_S_MIN, MEMBER_LIFE_S_MAX = 3_600, 10 * 366 * 24 * 3600  # of a certificate
+RENEWALS_LOOK_S = 600.0  # how often certificates are looked at that may need another one
+CLOCK_AWAY_TOLD_MS = 10 * 60 * 1000  # clocks that differ more are told of
+CLOCK_TOLERANCE_MS = 24 * 3600 * 1000  # a certificate counts so much longer: clocks differ
+VOUCHED_MAX = 2_000  # changes that one revocation vouches for
+RECOVERY_LOOK_S = 3.0  # for members nearby, when a library is recovered
 
 # Settings, logs and the command line.
 NODE_NAME_CHARS_MAX = 64  # of a library, too
@@ -390,6 +397,7 @@ assert WORKER_RESTART_MIN_S < WORKER_RESTART_MAX_S
 assert WORKERS_DEFAULT_MAX <= WORKERS_MAX
 assert SHUTDOWN_GRACE_S < STOP_S < STOP_HARD_S < 5.0, "SIGTERM ends a node within 5 s"
 assert INVITATION_TTL_S <= INVITATION_TTL_S_MAX
+assert VOUCHED_MAX * 20 + 4 * KIB < CHANGE_BYTES_MAX, "a revocation is a change"
 assert EVENT_QUEUE_MAX <= EVENTS_KEPT, "who was cut for being slow can still catch up"
 assert PREVIEW_BYTES_MAX <= METERED_BLOB_BYTES_MAX, "previews go on where originals wait"
 assert tuple(sorted(PREVIEW_EDGES_PX)) == PREVIEW_EDGES_PX

@@ -9,22 +9,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import count
 
-import msgspec
+from msgspec.structs import replace
 
+from photonic import limits
+from photonic.authority import keep_authority
+from photonic.certificates import certificate_draft, certificate_for
 from photonic.crdt.catalog import Catalog
 from photonic.crdt.changes import Draft
-from photonic.crdt.fields import CERTIFICATE, LIBRARY_NAME
+from photonic.crdt.fields import LIBRARY_NAME
 from photonic.crdt.keys import ROOT
 from photonic.crdt.roster import ADMIN_SCOPES, MEMBER_SCOPES, Certificate
-from photonic.errors import CodeRefused, InviterUnreachable, NotAllowed, PeerUnreachable
+from photonic.errors import (
+    CodeExpired,
+    CodeRefused,
+    InviterUnreachable,
+    MemberUnchangeable,
+    PeerUnreachable,
+)
 from photonic.identity import Identity
-from photonic.ids import LIBRARY, LibraryId, NodeId, Subject, library_id, member_subject
+from photonic.ids import LIBRARY, LibraryId, NodeId, Subject, library_id
 from photonic.journal.journal import Journal
 from photonic.layout import Layout, LibraryRecord
 from photonic.p2p.enrol import EnrolRequest, Granted, ask_to_join
 from photonic.p2p.invitations import Code
 from photonic.p2p.messages import ENROL_PROTOCOL
 from photonic.p2p.transport import Transport
+from photonic.recovery_kit import RecoveryKit
 from photonic.world import World
 
 
@@ -34,7 +44,7 @@ def found_library(
     """Make a new library with `identity` as its first member and admin. Blocking."""
     authority = Identity.generate(world)
     library = library_id(authority.node)
-    world.files.write_durable(layout.authority_key(library), authority.seed)
+    keep_authority(layout, RecoveryKit(authority.seed, name), world.files)
     journal = Journal(layout.journal(library))
     try:
         catalog = Catalog(library, identity, journal, world)
@@ -42,7 +52,7 @@ def found_library(
         catalog.write(
             [
                 Draft(Subject(LIBRARY, library), {LIBRARY_NAME: name}),
-                _certificate(identity.node, node_name, role, ADMIN_SCOPES),
+                certificate_draft(identity.node, Certificate(node_name, role, ADMIN_SCOPES)),
             ],
             identity=authority,
             seq=lambda: next(numbers),
@@ -56,28 +66,30 @@ def found_library(
 
 
 def admit_member(
-    catalog: Catalog, node: NodeId, *, name: str, role: str, scopes: Sequence[str]
+    catalog: Catalog,
+    node: NodeId,
+    *,
+    name: str,
+    role: str,
+    scopes: Sequence[str],
+    now_ms: int = 0,
+    life_s: int | None = None,
 ) -> None:
     """Stage the certificate of a new member; of one that has the same already, nothing.
 
-    A member that is invited again keeps what it might do before: whether a change counts is judged
-    by its author's certificate, so a narrower one would take its whole past out of the catalog. To
-    end somebody's rights is what a revocation with its cut is for. Raises NotAllowed if this node
-    is no admin.
+    A member that is invited again keeps what it might do before: to take rights away is what
+    `Members.change_scopes` does, for an invitation is no place to do it by accident. Raises
+    MemberUnchangeable for a revoked node, NotAllowed if this node is no admin.
     """
     known = catalog.roster.members.get(node)
     before = known.certificate.scopes if known is not None else ()
-    scopes = tuple(dict.fromkeys((*before, *scopes)))
-    wanted = Certificate(name, role, scopes)
-    if known is not None and known.cut is not None:
-        raise NotAllowed("this node was revoked; it joins again with a new home folder")
+    wanted = certificate_for(name, role, (*before, *scopes), now_ms, life_s)
+    if known is not None:
+        wanted = replace(wanted, past=known.certificate.past)
+    if known is not None and known.ends is not None:
+        raise MemberUnchangeable("this node was revoked; an admin restores it, or it begins anew")
     if known is None or known.certificate != wanted:
-        catalog.write([_certificate(node, name, role, scopes)])
-
-
-def _certificate(node: NodeId, name: str, role: str, scopes: Sequence[str]) -> Draft:
-    value = msgspec.to_builtins(Certificate(name, role, tuple(scopes)))
-    return Draft(member_subject(node), {CERTIFICATE: value})
+        catalog.write([certificate_draft(node, wanted)])
 
 
 def library_name(catalog: Catalog, fallback: str) -> str:
@@ -97,15 +109,18 @@ async def join_library(
     """Redeem `code` and begin the library here. Nothing is changed unless all of it succeeds.
 
     The transport must run with a gate that lets the inviter through as a guest.
-    Raises InviterUnreachable, CodeRefused, TooManyAttempts, StreamBroken.
+    Raises InviterUnreachable, CodeRefused and its kinds, TooManyAttempts, StreamBroken.
     """
     inviter = NodeId(code.inviter)
-    if code.expires_s * 1000 <= world.clock.now_ms():
-        raise CodeRefused("the code has expired")
+    over_ms = world.clock.now_ms() - code.expires_s * 1000
+    if over_ms >= limits.CLOCK_TOLERANCE_MS:  # else the inviting node's clock decides
+        raise CodeExpired("the code has expired")
     try:
         await transport.dial(inviter, code.addresses)
     except PeerUnreachable as error:
         # Who has no open invitation is refused in the handshake, and told nothing, not even why.
+        if over_ms >= 0:
+            raise CodeExpired("the code has expired") from error
         where = ", ".join(code.addresses) or "no address"
         raise InviterUnreachable(
             f"the inviting node ({where}) is not there, or the code was used already"
@@ -119,13 +134,13 @@ async def join_library(
             await stream.close()
     finally:
         transport.drop(inviter)  # it knew us as a guest; we come back as a member
-    _begin(layout, identity, LibraryId(code.library), granted, inviter, world)
+    begin_library(layout, identity, LibraryId(code.library), granted, inviter, world)
     record = LibraryRecord(code.library.hex(), granted.library_name, granted.role)
     layout.write_record(record, world.files)
     return record, granted
 
 
-def _begin(
+def begin_library(
     layout: Layout,
     identity: Identity,
     library: LibraryId,

@@ -36,6 +36,7 @@ from photonic.layout import Layout, LibraryRecord
 from photonic.library import Library
 from photonic.limiter import Limiter
 from photonic.measures import NodeMeasures
+from photonic.members import Members
 from photonic.membership import join_library
 from photonic.moving import Moving
 from photonic.observatory import Observatory
@@ -89,7 +90,9 @@ class Node(Running):
             self._on_commit,
         )  # fmt: skip
         keeper = self.library.keeper
-        self.admissions = Admissions(layout, keeper, record, self.identity, self.transport, world)
+        self.admissions = Admissions(
+            layout, keeper, record, self.identity, self.transport, world, self.events.announce
+        )
         self.acquaintances = Acquaintances(
             self.book, self.admissions, settings.name, layout.peers, world.files, self._on_found
         )
@@ -195,6 +198,10 @@ class Node(Running):
         self.library.holds_originals = lambda: self.throttle.bandwidth.holds_originals
         self.moving = self._make_moving()
         self._make_scrubber()
+        self.members = Members(
+            self.layout, self.record, self.identity, keeper, query, self.admissions,
+            self.transport, self.book, world, self.problems, self.events.announce,
+        )  # fmt: skip
 
     def _make_moving(self) -> Moving:
         """Make what says what moves, and leaves alone what is paused."""
@@ -275,6 +282,7 @@ class Node(Running):
     def _on_peer_news(self, node: NodeId) -> None:
         self.connector.wake()
         self.observatory.note_change()
+        self.members.note_clock(node)
         hello = self.book.get(node).hello
         self.transfers.hear_of(node, gives_originals=hello is None or hello.gives_originals)
 

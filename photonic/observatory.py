@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Callable
 
 import trio
-from msgspec.structs import replace
 
 from photonic import __version__, limits
 from photonic.admission import Admissions
@@ -28,7 +27,7 @@ from photonic.library import Library
 from photonic.moving import view_of
 from photonic.p2p.connector import Connector
 from photonic.p2p.messages import Hello
-from photonic.p2p.peers import Peer, PeerBook
+from photonic.p2p.peers import Peer, PeerBook, is_like
 from photonic.p2p.reaching import Ways
 from photonic.p2p.sessions import Sessions
 from photonic.p2p.transfers import Transfers
@@ -202,6 +201,7 @@ class Observatory:
             free_bytes=disk.free,
             capabilities=(*self._role.capabilities, *self._ways.capabilities),
             gives_originals=not self._transfers.throttle.bandwidth.holds_originals,
+            now_ms=self._world.clock.now_ms(),
         )
 
     async def keep_telling(self, save: Callable[[bytes], None]) -> None:
@@ -210,7 +210,7 @@ class Observatory:
         while True:
             await self.wait_changed()
             hello = await self.hello()
-            if told is None or replace(told, free_bytes=hello.free_bytes) != hello:
+            if told is None or not is_like(told, hello):
                 self._sessions.say_hello(hello)
                 told = hello
             dump = self._book.dump()

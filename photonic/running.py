@@ -27,6 +27,7 @@ from photonic.ingest.seen import Seen
 from photonic.ingest.workers import Workers
 from photonic.layout import Layout
 from photonic.library import Library
+from photonic.members import Members
 from photonic.p2p.connector import Connector
 from photonic.p2p.discovery import Discovery
 from photonic.p2p.doorkeeper import Doorkeeper
@@ -63,6 +64,7 @@ class Running(Answers):
     transport: Libp2pTransport
     book: PeerBook
     library: Library
+    members: Members
     acquaintances: Acquaintances
     lanes: Lanes
     ways: Ways
@@ -123,6 +125,7 @@ class Running(Answers):
         services: dict[str, Callable[[], Awaitable[None]]] = {
             "conversations with peers": self.sessions.run,
             "following the roster": self.admissions.run,
+            "renewing certificates": self.members.run,
             "connecting with peers": self.connector.run,
             "the process that moves files": self.lanes.run,
             "transfers": partial(self.transfers.run, task_status=anyio.TASK_STATUS_IGNORED),

@@ -6,14 +6,16 @@ One process at a time may do any of it: the home folder is locked.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import anyio
 import trio
 
+from photonic.authority import forget_authority, kit_of
 from photonic.config import Settings
-from photonic.errors import AlreadyInitialised, LibraryNotEmpty
+from photonic.errors import AlreadyInitialised, AuthorityAbsent, LibraryNotEmpty
 from photonic.identity import Identity
-from photonic.ids import NodeId
+from photonic.ids import NodeId, parse_peer_id
 from photonic.layout import Layout, LibraryRecord
 from photonic.membership import found_library, join_library
 from photonic.node import Node
@@ -21,6 +23,8 @@ from photonic.p2p.invitations import Code, parse_code
 from photonic.p2p.libp2p_transport import Libp2pTransport
 from photonic.p2p.peers import PeerBook
 from photonic.p2p.transport import Admission
+from photonic.recovery import Recovered, Recovery, recover_library
+from photonic.recovery_kit import RecoveryKit
 from photonic.running import Face
 from photonic.supervise import unwrapped
 from photonic.views import LibraryView, StatusView
@@ -81,6 +85,43 @@ async def _enrol(settings: Settings, layout: Layout, code: Code, world: World) -
     book.learn(inviter, (*granted.addresses, *code.addresses))
     world.files.write_durable(layout.peers, book.dump())
     return joined
+
+
+async def recover(settings: Settings, asked: Recovery) -> Recovered:
+    """Make this home's node an admin of a library by its recovery kit. The node must not run."""
+    world, layout = World(), Layout(settings.home)
+    with layout.lock():
+        identity = Identity.load_or_create(layout.node_key, world)
+        book = PeerBook(identity.node)
+        if layout.peers.exists():
+            book.load(layout.peers.read_bytes())
+        known = {peer.node: tuple(peer.addresses) for peer in book.all() if peer.addresses}
+        for text in settings.peers:
+            bare, _, name = text.rpartition("/p2p/")
+            node = parse_peer_id(name)
+            known[node] = (bare, *known.get(node, ()))
+        found = await recover_library(layout, identity, replace(asked, addresses=known), world)
+        for node, addresses in found.addresses.items():
+            book.learn(node, addresses)
+        world.files.write_durable(layout.peers, book.dump())
+    return found
+
+
+def recovery_kit(settings: Settings) -> RecoveryKit:
+    """Return the recovery kit of a home's library. Raises AuthorityAbsent, HomeUnusable."""
+    layout = Layout(settings.home)
+    record = layout.read_record()
+    if record is None:
+        raise AuthorityAbsent(f"{settings.home} keeps no library")
+    return kit_of(layout, record, record.name)
+
+
+def forget_key(settings: Settings) -> None:
+    """Take the authority key away from this machine. Absent is fine."""
+    layout = Layout(settings.home)
+    record = layout.read_record()
+    if record is not None:
+        forget_authority(layout, record)
 
 
 async def run_node(

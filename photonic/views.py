@@ -21,6 +21,7 @@ from photonic.events import EventLog
 from photonic.finder import Finder
 from photonic.histories import Histories
 from photonic.limiter import Limiter, LimitsView
+from photonic.member_views import LocalMembers
 from photonic.moving import Moving, TransferView
 from photonic.pauses import PauseView
 from photonic.photo_views import (
@@ -246,6 +247,9 @@ class LocalNode(Protocol):
     @property
     def entrance(self) -> Entrance: ...
 
+    @property
+    def members(self) -> LocalMembers: ...
+
     async def status(self) -> StatusView: ...
 
     async def photos(self, filters: PhotoFilter, limit: int, cursor: str | None) -> PhotoPage:
@@ -277,7 +281,7 @@ class LocalNode(Protocol):
         ...
 
     async def invite(
-        self, role: str, ttl_s: int, scopes: Sequence[str] | None
+        self, role: str, ttl_s: int, scopes: Sequence[str] | None, life_s: int | None = None
     ) -> InvitationView: ...
 
     async def join(self, code: str) -> LibraryView: ...

@@ -29,6 +29,8 @@ BANDS = {
     80: "Roles",
     85: "HTTP",
     100: "Command line",
+    115: "Members and recovery",
+    120: "Members and command line, further ones",
 }
 _MADE = "<!-- Made from the code by `python -m tests.docs`; a test holds them equal. -->\n"
 

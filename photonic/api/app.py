@@ -24,6 +24,7 @@ from photonic.api import (
     history,
     limits,
     media,
+    members,
     peers,
     photos,
     policies,
@@ -50,8 +51,8 @@ PREFIX = "/api/v1"
 
 # In this order, for /photos/count is no photo's id.
 PARTS = (
-    search, photos, media, conflicts, history, trash, albums, policies, peers, events, catalog,
-    verifications, limits, transfers, tokens, admin,
+    search, photos, media, conflicts, history, trash, albums, policies, peers, members, events,
+    catalog, verifications, limits, transfers, tokens, admin,
 )  # fmt: skip
 
 

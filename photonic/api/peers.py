@@ -11,9 +11,13 @@ from photonic.api.access import Node
 from photonic.api.problem_documents import problem_responses, write_responses
 from photonic.api.requests import InvitationRequest, JoinRequest
 from photonic.errors import (
+    CodeElsewhere,
+    CodeExpired,
     CodeInvalid,
     CodeRefused,
+    CodeUsed,
     LibraryNotEmpty,
+    MemberUnchangeable,
     NotAllowed,
     PeerUnreachable,
     TooManyAttempts,
@@ -41,13 +45,25 @@ async def list_peers(node: Node) -> PeerList:
 )
 async def invite(invitation: InvitationRequest, node: Node) -> InvitationView:
     """Make a code with which one new node may join, once, until it expires."""
-    return await node.invite(invitation.role, invitation.ttl_s, invitation.scopes)
+    return await node.invite(
+        invitation.role, invitation.ttl_s, invitation.scopes, invitation.life_s
+    )
 
 
 @routes.post(
     "/join",
     responses=examples.answer(examples.LIBRARY)
-    | write_responses(CodeInvalid, CodeRefused, LibraryNotEmpty, TooManyAttempts, PeerUnreachable),
+    | write_responses(
+        CodeInvalid,
+        CodeRefused,
+        CodeUsed,
+        CodeExpired,
+        CodeElsewhere,
+        MemberUnchangeable,
+        LibraryNotEmpty,
+        TooManyAttempts,
+        PeerUnreachable,
+    ),
 )
 async def join(body: JoinRequest, node: Node) -> LibraryView:
     """Join the library that the code invites to. Returns when this node is a member."""

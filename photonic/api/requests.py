@@ -238,6 +238,12 @@ class InvitationRequest(Body):
     scopes: list[Annotated[str, Field(min_length=1, max_length=64)]] | None = Field(
         default=None, max_length=32, examples=[["catalog.read", "blobs.read"]]
     )
+    life_s: int | None = Field(
+        default=None,
+        ge=limits.MEMBER_LIFE_S_MIN,
+        le=limits.MEMBER_LIFE_S_MAX,
+        description="For how long the membership is good before it is renewed; null: for ever.",
+    )
 
 
 class JoinRequest(Body):

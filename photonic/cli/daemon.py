@@ -15,10 +15,20 @@ from photonic import startup
 from photonic.api.app import create_app
 from photonic.api.server import serve
 from photonic.config import Settings
-from photonic.startup import enrol, initialise
+from photonic.recovery import Recovered, Recovery
+from photonic.recovery_kit import is_typed_back, parse_kit
+from photonic.startup import enrol, forget_key, initialise, recover, recovery_kit
 from photonic.views import LocalNode, StatusView
 
-__all__ = ["enrol", "initialise", "run_node"]
+__all__ = [
+    "enrol",
+    "forget_key",
+    "initialise",
+    "is_typed_back",
+    "recover_with",
+    "recovery_kit",
+    "run_node",
+]
 
 
 async def run_node(
@@ -26,6 +36,15 @@ async def run_node(
 ) -> None:
     """Run the node of a home folder until `stop`; `ready` is called whenever it serves anew."""
     await startup.run_node(settings, face=serve_node, ready=ready, stop=stop)
+
+
+async def recover_with(settings: Settings, kit: str, *, alone: bool) -> Recovered:
+    """Make this home's node an admin of the library whose recovery kit is given."""
+    asked = Recovery(
+        parse_kit(kit), settings.name, settings.role or "central", alone=alone,
+        discovers=settings.discovery,
+    )  # fmt: skip
+    return await recover(settings, asked)
 
 
 async def serve_node(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import anyio
@@ -10,6 +11,7 @@ import typer
 from photonic.cli import output
 from photonic.cli.loading import load_node, load_settings
 from photonic.cli.options import invocation_of
+from photonic.cli.recovery_kit import forget_when_typed_back, show_kit
 
 
 def run(
@@ -20,6 +22,16 @@ def run(
     role: Annotated[
         str | None, typer.Option("--role", help="mobile, central or archive; else central.")
     ] = None,
+    kit: Annotated[
+        bool,
+        typer.Option("--kit", help="Print the recovery kit, too, even if no terminal shows it."),
+    ] = False,
+    forget_key: Annotated[
+        bool,
+        typer.Option(
+            "--forget-key", help="Once the kit is on paper, take the key away from this machine."
+        ),
+    ] = False,
     node_name: Annotated[
         str | None, typer.Option("--node-name", help="What this node is called on the others.")
     ] = None,
@@ -36,4 +48,12 @@ def run(
         )
         return
     output.print_line(f"library {library.name} ({library.id}) in {settings.home}")
+    recovery = load_node().recovery_kit(settings)
+    if kit or forget_key or sys.stdout.isatty():
+        show_kit(recovery, as_json=False)
+        output.note("Print this page now. `photonic recovery-kit` shows it again.")
+    else:
+        output.note("Print its recovery kit and keep it on paper: `photonic recovery-kit`.")
+    if forget_key:
+        forget_when_typed_back(settings, recovery)
     output.note("Start its first node: `photonic node`; invite others: `photonic invite`.")

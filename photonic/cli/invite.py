@@ -11,27 +11,51 @@ import typer
 from photonic import limits
 from photonic.cli import output
 from photonic.cli.client import connect
+from photonic.cli.durations import parse_duration
 from photonic.cli.options import invocation_of
 
 
 def run(
     context: typer.Context,
     role: Annotated[str, typer.Option("--role", help="mobile, central or archive.")] = "mobile",
+    scope: Annotated[
+        list[str] | None,
+        typer.Option("--scope", help="What it may do; again for each. Else all but members.admin."),
+    ] = None,
+    expires: Annotated[
+        str | None, typer.Option("--expires", metavar="TIME", help="How long the code works: 1d.")
+    ] = None,
+    member_expires: Annotated[
+        str | None,
+        typer.Option(
+            "--member-expires",
+            metavar="TIME",
+            help="How long the membership is good before an admin's node renews it: 90d.",
+        ),
+    ] = None,
     ttl: Annotated[
         int, typer.Option("--ttl", min=60, help="Seconds for which the code works.")
     ] = limits.INVITATION_TTL_S,
     qr: Annotated[
-        bool, typer.Option("--qr", help="Show the code as a QR code, too, on standard error.")
-    ] = False,
+        bool | None,
+        typer.Option("--qr/--no-qr", help="Show a QR code on standard error; else if it is seen."),
+    ] = None,
 ) -> None:
     """Print an invitation code: one line, for one node, for a limited time."""
     invocation = invocation_of(context)
+    body: dict[str, object] = {"role": role, "ttl_s": parse_duration(expires) if expires else ttl}
+    if scope:
+        body["scopes"] = list(dict.fromkeys(scope))
+    if member_expires is not None:
+        body["life_s"] = parse_duration(member_expires)
     with connect(invocation) as node:
-        invitation = node.post("/invitations", {"role": role, "ttl_s": ttl})
+        invitation = node.post("/invitations", body)
     code = str(invitation["code"])
-    if qr:
-        segno.make(code, error="l").terminal(out=sys.stderr, compact=True)
+    if qr or (qr is None and sys.stdout.isatty() and sys.stderr.isatty()):
+        segno.make(code.upper(), error="l").terminal(out=sys.stderr, compact=True)
     if invocation.json:
         output.print_json({"code": code, "expires": invitation.get("expires"), "role": role})
     else:
         output.print_line(code)
+        if sys.stdout.isatty():
+            output.note("On the other machine: `photonic join CODE`. It works once.")

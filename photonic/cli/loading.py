@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from photonic.cli.invocation import Invocation
     from photonic.config import Settings
+    from photonic.recovery import Recovered
+    from photonic.recovery_kit import RecoveryKit
     from photonic.views import LibraryView, StatusView
 
 # Verb -> the module of this package that has its `run`. The order is that of `photonic --help`.
@@ -26,6 +28,11 @@ VERBS = {
     "node": "node",
     "invite": "invite",
     "join": "join",
+    "members": "members",
+    "member": "member",
+    "revoke": "revoke",
+    "recovery-kit": "recovery_kit",
+    "recover": "recover",
     "import": "importing",
     "ls": "ls",
     "log": "log",
@@ -61,6 +68,22 @@ class Node(Protocol):
 
     async def enrol(self, settings: Settings, code: str) -> LibraryView:
         """Join the library that `code` invites to."""
+        ...
+
+    def recovery_kit(self, settings: Settings) -> RecoveryKit:
+        """Return the kit of the home's library. Raises AuthorityAbsent."""
+        ...
+
+    def is_typed_back(self, kit: RecoveryKit, number: int, typed: str) -> bool:
+        """Whether somebody typed the line of a kit with this number."""
+        ...
+
+    def forget_key(self, settings: Settings) -> None:
+        """Take the authority key away from this machine."""
+        ...
+
+    async def recover_with(self, settings: Settings, kit: str, *, alone: bool) -> Recovered:
+        """Make this home's node an admin of the kit's library."""
         ...
 
     async def run_node(

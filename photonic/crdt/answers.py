@@ -90,6 +90,15 @@ class AtRisk:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldBy:
+    """Originals that one node says to hold; `only_there`: of how many nobody else says so."""
+
+    originals: int
+    bytes: int
+    only_there: int
+
+
+@dataclass(frozen=True, slots=True)
 class RemovalRow:
     """A photo that somebody put into the trash; `since_ms`: when this node first knew of it."""
 

@@ -15,6 +15,7 @@ from photonic.crdt.answers import (
     AlbumItem,
     AtRisk,
     Counted,
+    HeldBy,
     Listed,
     Page,
     RemovalRow,
@@ -31,7 +32,14 @@ from photonic.crdt.removals import (
     removals_before,
     removals_behind,
 )
-from photonic.crdt.rows import KEY_BYTES, LISTED, Blobs, BlobTable, ListedPhoto
+from photonic.crdt.rows import (
+    KEY_BYTES,
+    LISTED,
+    Blobs,
+    BlobTable,
+    ListedPhoto,
+    numbers_in,
+)
 from photonic.crdt.terms import COPIES, FEW_COPIES
 from photonic.crdt.timeline import month_text
 from photonic.crdt.twins import same_pixels
@@ -277,6 +285,24 @@ class PhotoQuery(ActsQuery):
         return len(rows) > 1
 
     # --- completeness ------------------------------------------------------------------------
+
+    def held_by(self, node: NodeId) -> HeldBy:
+        """Count the originals that a node says to hold. Reads what everybody holds, once."""
+        with self._reading() as read:
+            numbers = read("SELECT id FROM node WHERE node = ?", (bytes(node),))
+            if not numbers:
+                return HeldBy(0, 0, 0)
+            number = int(numbers[0][0])
+            rows = read(
+                "SELECT h.nodes, p.size_bytes FROM holder h JOIN blob_key k ON k.key = h.key"
+                " JOIN photo p ON p.n = k.n",
+                (),
+            )
+        mine = [(numbers_in(nodes), size) for nodes, size in rows]
+        mine = [(nodes, size) for nodes, size in mine if number in nodes]
+        return HeldBy(
+            len(mine), sum(size for _, size in mine), sum(len(nodes) == 1 for nodes, _ in mine)
+        )
 
     def authors(self) -> dict[NodeId, tuple[int, int]]:
         """Return for each author how many numbers of changes are here, and the largest of them.

@@ -2,17 +2,20 @@
 
 The library's authority (the key whose hash is the library id) may admit anybody; so may a member
 with `members.admin` whose own certificate goes back to the authority. A revocation carries a cut:
-the member's changes count up to that number and not beyond. Every node computes the same roster
-from the same changes, so it can judge every peer and every change offline.
+the member's changes count up to that number and not beyond. An admin may move it, or lift it.
+Every node computes the same roster from the same changes, so it can judge every peer and every
+change offline.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import msgspec
 
+from photonic import limits
 from photonic.crdt.changes import SignedChange
 from photonic.crdt.fields import CERTIFICATE, REVOKED
 from photonic.crdt.fold import SubjectState, fold
@@ -31,13 +34,44 @@ __all__ = [
 ]
 
 
+VOUCHED_BYTES = 16  # of the id of a change that a revocation vouches for
+
+
 class Certificate(msgspec.Struct, frozen=True):
-    """What the value of a member's `certificate` field says."""
+    """What the value of a member's `certificate` field says.
+
+    `past`: up to which number other scopes held, oldest first. So rights can be narrowed without
+    taking away what was done while they were wider.
+    """
 
     name: str
     role: str
     scopes: tuple[str, ...]
     expires_ms: int | None = None
+    life_ms: int | None = None  # for how long it was given; a renewal gives as much again
+    past: tuple[tuple[int, tuple[str, ...]], ...] = ()
+
+    def scopes_at(self, seq: int) -> tuple[str, ...]:
+        """Return the scopes that hold for the member's change with this number."""
+        return next((scopes for last, scopes in self.past if seq <= last), self.scopes)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """What of a revoked member still counts: its changes up to `seq`.
+
+    Of those in the root (certificates, revocations, policies) only the `vouched` ones: whoever has
+    the key can sign new changes under old numbers, and must not admit anybody so. None: all.
+    """
+
+    seq: int
+    vouched: frozenset[bytes] | None = None
+
+    def spares(self, signed: SignedChange) -> bool:
+        is_root = signed.change.kind in _ROOT_KINDS
+        if is_root and self.vouched is not None and signed.id[:VOUCHED_BYTES] not in self.vouched:
+            return False
+        return signed.change.seq <= self.seq
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +80,21 @@ class Member:
 
     node: NodeId
     certificate: Certificate
-    cut: int | None = None  # the last change that counts; None: not revoked
+    ends: Cut | None = None  # None: not revoked
+
+    @property
+    def cut(self) -> int | None:
+        """The last change that counts, of a revoked member."""
+        return self.ends.seq if self.ends is not None else None
 
     def may(self, scope: str) -> bool:
         return scope in self.certificate.scopes
+
+    def allows(self, signed: SignedChange) -> bool:
+        """Whether a change by this member counts."""
+        if self.ends is not None and not self.ends.spares(signed):
+            return False
+        return _scope_for(signed.change.kind) in self.certificate.scopes_at(signed.change.seq)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,29 +107,31 @@ class Roster:
     def admits(self, node: NodeId, now_ms: int) -> bool:
         """Whether `node` is to be spoken with as a member, now."""
         member = self.members.get(node)
-        if member is None or member.cut is not None:
+        if member is None or member.ends is not None:
             return False
         expires_ms = member.certificate.expires_ms
-        return expires_ms is None or now_ms < expires_ms
+        return expires_ms is None or now_ms < expires_ms + limits.CLOCK_TOLERANCE_MS
 
-    def rights(self, node: NodeId) -> tuple[frozenset[str], int | None] | None:
-        """Return what decides whether a node's changes count: its scopes and its cut."""
+    def rights(self, node: NodeId) -> object:
+        """Return what decides whether a node's changes count: equal if the same ones do."""
         member = self.members.get(node)
-        return (frozenset(member.certificate.scopes), member.cut) if member else None
+        if member is None:
+            return None
+        return frozenset(member.certificate.scopes), member.certificate.past, member.ends
 
     def allows(self, signed: SignedChange) -> bool:
         """Whether the author of a change had the right to make it: asked in `fold`."""
-        change = signed.change
-        if change.author == self.authority:
+        if signed.change.author == self.authority:
             return True
-        member = self.members.get(NodeId(change.author))
-        if member is None or (member.cut is not None and change.seq > member.cut):
-            return False
-        return member.may(_scope_for(change.kind))
+        member = self.members.get(NodeId(signed.change.author))
+        return member is not None and member.allows(signed)
+
+
+_ROOT_KINDS = frozenset((MEMBER, LIBRARY, POLICY))
 
 
 def _scope_for(kind: str) -> str:
-    return MEMBERS_ADMIN if kind in (MEMBER, LIBRARY, POLICY) else CATALOG_WRITE
+    return MEMBERS_ADMIN if kind in _ROOT_KINDS else CATALOG_WRITE
 
 
 def find_authority(library: LibraryId, changes: Iterable[SignedChange]) -> NodeId | None:
@@ -98,78 +145,217 @@ def find_authority(library: LibraryId, changes: Iterable[SignedChange]) -> NodeI
 def build_roster(library: LibraryId, changes: Iterable[SignedChange]) -> Roster:
     """Fold the member changes of a library, in any order, into its roster.
 
-    Certificates are followed from the authority outwards until nothing new is found. Then the
-    revocations apply, those of the authority first, then by time: one counts unless its author was
-    cut off before it. What a revoked admin said beyond its cut admits and revokes nobody.
+    Certificates are followed from the authority outwards. What a revoked admin said beyond its cut
+    admits and revokes nobody, and who is an admin only by it is none. Which revocation counts is
+    never decided by the time in it, for whoever has a key can write any time. See `_Court`.
     """
     everything = list(changes)
     authority = find_authority(library, everything)
     if authority is None:
         return Roster()
-    said = [signed for signed in everything if signed.change.kind == MEMBER]
-    cuts = _cuts(said, authority, _admitted(said, authority, {}))
-    return Roster(authority, _admitted(said, authority, cuts))
+    court = _Court(authority, [s for s in everything if s.change.kind == MEMBER])
+    return Roster(authority, court.members(court.cuts()))
 
 
-def _cuts(
-    said: Iterable[SignedChange], authority: NodeId, members: Mapping[NodeId, Member]
-) -> dict[NodeId, int]:
-    """Return up to which number the changes of each revoked member count."""
-    cuts: dict[NodeId, int] = {}
-    revocations = [signed for signed in said if isinstance(signed.change.sets.get(REVOKED), int)]
-    for signed in sorted(
-        revocations, key=lambda s: (s.change.author != authority, s.change.at, s.id)
-    ):
-        change, target = signed.change, NodeId(signed.change.key)
-        author = members.get(NodeId(change.author))
-        may = change.author == authority or (author is not None and author.may(MEMBERS_ADMIN))
-        if may and change.seq <= cuts.get(NodeId(change.author), change.seq):
-            cuts[target] = min(cuts.get(target, 1 << 63), change.sets[REVOKED])
-    return cuts
+Cuts = Mapping[NodeId, Cut]
+_Rank = tuple[int, tuple[int, ...], NodeId]
+_ROUNDS_MAX = 64
 
 
-def _admitted(
-    said: Iterable[SignedChange], authority: NodeId, cuts: Mapping[NodeId, int]
-) -> dict[NodeId, Member]:
-    """Return the members, found from the authority outwards until nothing new is found.
+class _Court:
+    """Judges the member changes of a library.
 
-    Whoever loses the right to admit takes along those whom it admitted beyond its cut.
+    Whether a revocation counts depends on whether its author was revoked before, and so on. It is
+    gone over again and again from the cautious side, where every revocation that anybody made
+    counts, until nothing changes. Where that goes in a circle, some admins revoked one another; of
+    them the one that was admitted first is believed (`_seniority`), and it is gone over again.
     """
-    by_subject: dict[Subject, list[SignedChange]] = {}
-    for signed in said:
-        by_subject.setdefault(signed.change.subject, []).append(signed)
-    admins: frozenset[NodeId] = frozenset({authority})
-    while True:
-        members = _members(by_subject, admins, cuts)
-        found = admins | {node for node, member in members.items() if member.may(MEMBERS_ADMIN)}
-        if found == admins:
-            return members
-        admins = found
+
+    def __init__(self, authority: NodeId, said: Iterable[SignedChange]) -> None:
+        self._authority = authority
+        self._by_subject: dict[Subject, list[SignedChange]] = {}
+        for signed in said:
+            self._by_subject.setdefault(signed.change.subject, []).append(signed)
+
+    def cuts(self) -> Cuts:
+        """Return what of each revoked member counts."""
+        seniority = self._seniority()
+        believed: frozenset[NodeId] = frozenset()
+        while True:
+            cuts, circle = self._settle(self._every_cut(frozenset(seniority)), believed)
+            doubtful = circle & seniority.keys() - believed
+            if not doubtful:
+                return cuts
+            believed |= {min(doubtful, key=lambda node: seniority[node])}
+
+    def _settle(self, cuts: Cuts, believed: frozenset[NodeId]) -> tuple[Cuts, frozenset[NodeId]]:
+        """Go over the revocations until nothing changes; or return also who goes in a circle."""
+        seen: list[Cuts] = []
+        while cuts not in seen and len(seen) < _ROUNDS_MAX:
+            seen.append(cuts)
+            cuts = self._next(cuts, believed)
+        circle = seen[seen.index(cuts) :] if cuts in seen else seen
+        nodes = {node for some in circle for node in some}
+        return cuts, frozenset(n for n in nodes if any(s.get(n) != cuts.get(n) for s in circle))
+
+    def _next(self, cuts: Cuts, believed: frozenset[NodeId]) -> Cuts:
+        """Return the cuts by those revocations that count while `cuts` hold."""
+        held = {node: cut for node, cut in cuts.items() if node not in believed}
+        admins = self._admins(held)
+        found: dict[NodeId, Cut] = {}
+        for subject, some in self._by_subject.items():
+            node = NodeId(subject.key)
+            made = _revocations(node, some, admins)
+            cut = _strictest(made)
+            if len(made) > 1 and cut is not None:
+                # Whoever moves or lifts a cut must be an admin while it stands.
+                standing = held if node in believed else {**held, node: cut}
+                cut = _standing_cut(subject, some, self._admins(standing))
+            if cut is not None:
+                found[node] = cut
+        return found
+
+    def _every_cut(self, anybody: frozenset[NodeId]) -> Cuts:
+        """Return the cuts if all revocations counted that an admin, of whatever kind, made."""
+        found: dict[NodeId, Cut] = {}
+        for subject, some in self._by_subject.items():
+            node = NodeId(subject.key)
+            made = [s for s in _said_of(node, some) if s.change.author in anybody]
+            strictest = _strictest(made)
+            if strictest is not None:
+                found[node] = strictest
+        return found
+
+    def _seniority(self) -> dict[NodeId, _Rank]:
+        """Return everybody who was ever made an admin, and how early, by the numbers of those who
+        admitted it: what comes first is believed first. The authority is before all."""
+        found: dict[NodeId, _Rank] = {self._authority: (0, (), self._authority)}
+        waiting = [self._authority]
+        while waiting:
+            author = waiting.pop()
+            depth, path, _ = found[author]
+            for some in self._by_subject.values():
+                for signed in some:
+                    change, node = signed.change, NodeId(signed.change.key)
+                    if change.author != author or not _makes_admin(signed):
+                        continue
+                    rank = (depth + 1, (*path, change.seq), node)
+                    if node not in found or rank < found[node]:
+                        found[node] = rank
+                        waiting.append(node)
+        return found
+
+    def members(self, cuts: Cuts) -> dict[NodeId, Member]:
+        """Return the members while `cuts` hold."""
+        admitted = self._admitted(cuts)
+        return {node: Member(node, m.certificate, cuts.get(node)) for node, m in admitted.items()}
+
+    def _admins(self, cuts: Cuts) -> _Admins:
+        certificates = {node: member.certificate for node, member in self._admitted(cuts).items()}
+        return _Admins(self._authority, certificates, cuts)
+
+    def _admitted(self, cuts: Cuts) -> dict[NodeId, Member]:
+        """Return the members, found from the authority outwards until nothing new is found.
+
+        Where two admins narrowed one another's rights it goes in a circle; then both are narrowed.
+        """
+        seen: list[dict[NodeId, Member]] = []
+        members: dict[NodeId, Member] = {}
+        while members not in seen:
+            seen.append(members)
+            certificates = {node: member.certificate for node, member in members.items()}
+            admins = _Admins(self._authority, certificates, cuts)
+            found = (_member(fold(s, some, admins.may_say)) for s, some in self._by_subject.items())
+            members = {member.node: member for member in found if member is not None}
+        return min(seen[seen.index(members) :], key=_admin_count)
 
 
-def _members(
-    by_subject: Mapping[Subject, list[SignedChange]],
-    admins: frozenset[NodeId],
-    cuts: Mapping[NodeId, int],
-) -> dict[NodeId, Member]:
-    """Return the members whom `admins` admitted while they might."""
+@dataclass(frozen=True, slots=True)
+class _Admins:
+    """Whose member changes count: the authority, and those with a certificate that says so."""
 
-    def counts(signed: SignedChange) -> bool:
+    authority: NodeId
+    certificates: Mapping[NodeId, Certificate]
+    cuts: Cuts
+
+    def may_say(self, signed: SignedChange) -> bool:
         author = NodeId(signed.change.author)
-        return author in admins and signed.change.seq <= cuts.get(author, signed.change.seq)
-
-    found = {}
-    for subject, some in by_subject.items():
-        member = _member(fold(subject, some, counts), cuts)
-        if member is not None:
-            found[member.node] = member
-    return found
+        if author == self.authority:
+            return True
+        certificate = self.certificates.get(author)
+        if certificate is None or MEMBERS_ADMIN not in certificate.scopes_at(signed.change.seq):
+            return False
+        return author not in self.cuts or self.cuts[author].spares(signed)
 
 
-def _member(state: SubjectState, cuts: Mapping[NodeId, int]) -> Member | None:
+def _admin_count(members: Mapping[NodeId, Member]) -> int:
+    return sum(member.may(MEMBERS_ADMIN) for member in members.values())
+
+
+def _makes_admin(signed: SignedChange) -> bool:
+    certificate = _certificate(signed.change.sets.get(CERTIFICATE))
+    if certificate is None:
+        return False
+    granted = (certificate.scopes, *(scopes for _, scopes in certificate.past))
+    return any(MEMBERS_ADMIN in scopes for scopes in granted)
+
+
+def _said_of(node: NodeId, some: Iterable[SignedChange]) -> list[SignedChange]:
+    """Return the revocations of a node, and those that move or lift its cut; not its own."""
+    return [s for s in some if REVOKED in s.change.sets and s.change.author != node]
+
+
+def _revocations(node: NodeId, some: Iterable[SignedChange], admins: _Admins) -> list[SignedChange]:
+    return [signed for signed in _said_of(node, some) if admins.may_say(signed)]
+
+
+def _standing_cut(subject: Subject, some: list[SignedChange], admins: _Admins) -> Cut | None:
+    """Return the cut that is left of several revocations: later ones stand for what they saw."""
+    counting = {signed.id for signed in _revocations(NodeId(subject.key), some, admins)}
+    versions = fold(subject, some, lambda signed: signed.id in counting).fields.get(REVOKED)
+    return _strictest_of(_read_cut(v.value) for v in versions.versions) if versions else None
+
+
+def _strictest(some: Iterable[SignedChange]) -> Cut | None:
+    return _strictest_of(_read_cut(signed.change.sets[REVOKED]) for signed in some)
+
+
+def _strictest_of(some: Iterable[Cut | None]) -> Cut | None:
+    """Return the lowest of some cuts; where they agree, what any of them vouches for."""
+    cuts = [cut for cut in some if cut is not None]
+    if not cuts:
+        return None
+    lowest = min(cut.seq for cut in cuts)
+    lists = [cut.vouched for cut in cuts]
+    if any(vouched is None for vouched in lists):
+        return Cut(lowest)
+    return Cut(lowest, frozenset[bytes]().union(*(one for one in lists if one is not None)))
+
+
+def _read_cut(value: object) -> Cut | None:
+    """Read a `revoked` field: a number, or a number and what is vouched for; None is a lift.
+
+    What cannot be read revokes from the first change on: it was meant to revoke.
+    """
+    if value is None:
+        return None
     try:
-        certificate = msgspec.convert(state.fact(CERTIFICATE), Certificate)
+        seq, vouched = msgspec.convert(value if isinstance(value, list) else [value, []], _Revoked)
+    except (msgspec.ValidationError, ValueError):
+        return Cut(0)
+    return Cut(seq, frozenset(vouched) if isinstance(value, list) else None)
+
+
+_Revoked = tuple[Annotated[int, msgspec.Meta(ge=0)], list[bytes]]
+
+
+def _certificate(value: object) -> Certificate | None:
+    try:
+        return msgspec.convert(value, Certificate)
     except msgspec.ValidationError:
-        return None  # no certificate, or one that this version cannot read: not a member
-    node = NodeId(state.subject.key)
-    return Member(node, certificate, cuts.get(node))
+        return None  # no certificate, or one that this version cannot read
+
+
+def _member(state: SubjectState) -> Member | None:
+    certificate = _certificate(state.fact(CERTIFICATE))
+    return Member(NodeId(state.subject.key), certificate) if certificate is not None else None

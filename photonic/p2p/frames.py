@@ -32,8 +32,12 @@ async def read_message(
     Raises StreamBroken (torn or too slow), FrameInvalid.
     """
     with trio.move_on_after(timeout_s):
-        async for message in messages(stream, kind, frame_bytes_max=frame_bytes_max):
-            return message
+        reader = wire.FrameReader(frame_bytes_max)
+        while data := await stream.receive(_READ_BYTES):
+            for body in reader.feed(data):
+                return wire.decode(body, kind)
+        if reader.is_mid_frame:
+            raise StreamBroken("the stream ended in the middle of a message")
         return None
     raise StreamBroken(f"the peer said nothing for {timeout_s:.0f} s")
 

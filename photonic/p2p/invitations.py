@@ -3,7 +3,8 @@
 A code is one line: who invites (peer ID and addresses), into which library (its id, which is the
 hash of the authority's key: the joiner checks the founding by it), and a token that works once.
 The book keeps only the token's hash, so that a stolen book opens nothing. A stranger is heard at
-all only while an invitation is open.
+all only while an invitation is open, and for an hour after it was used or came to its end: so long
+whoever comes too late is told why.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ from __future__ import annotations
 from base64 import b32decode, b32encode
 from collections import deque
 from collections.abc import Sequence
+from hmac import compare_digest
 
 import msgspec
 
 from photonic import limits
-from photonic.errors import CodeInvalid, CodeRefused, TooManyAttempts
+from photonic.errors import CodeExpired, CodeInvalid, CodeRefused, CodeUsed, TooManyAttempts
 from photonic.ids import LibraryId, NodeId, digest
 
 _PREFIX = "photonic-"
+_TOLD_MS = limits.INVITATION_TOLD_S * 1000
 TOKEN_BYTES = 16
 
 
@@ -64,6 +67,8 @@ class Invitation(msgspec.Struct):
     scopes: tuple[str, ...]
     expires_ms: int
     used_by: bytes | None = None
+    used_ms: int | None = None
+    life_s: int | None = None  # of the certificate; None: without an end
 
 
 class InvitationBook:
@@ -74,8 +79,18 @@ class InvitationBook:
         self._attempts: deque[int] = deque(maxlen=limits.ENROL_ATTEMPTS_PER_MINUTE)
 
     def expects(self, node: NodeId, now_ms: int) -> bool:
-        """Whether the stranger `node` may be heard now: a code is unused, or was used by it."""
-        return any(entry.used_by in (None, node) for entry in self._alive(now_ms))
+        """Whether the stranger `node` may be heard now: a code is unused, or was used by it.
+
+        Others are heard a little longer, to be told that they come too late.
+        """
+        return any(self._hears(entry, node, now_ms) for entry in self._entries)
+
+    @staticmethod
+    def _hears(entry: Invitation, node: NodeId, now_ms: int) -> bool:
+        end_ms = entry.expires_ms + _TOLD_MS
+        if entry.used_by not in (None, node):
+            end_ms = min(end_ms, (entry.used_ms or 0) + _TOLD_MS)
+        return now_ms < end_ms
 
     def _alive(self, now_ms: int) -> list[Invitation]:
         return [entry for entry in self._entries if entry.expires_ms > now_ms]
@@ -91,12 +106,14 @@ class InvitationBook:
         scopes: Sequence[str],
         now_ms: int,
         ttl_s: int,
+        life_s: int | None = None,
     ) -> Code:
         """Open an invitation; the oldest gives way when too many are open."""
         assert len(token) == TOKEN_BYTES
         expires_ms = now_ms + ttl_s * 1000
-        kept = self._alive(now_ms)[-(limits.INVITATIONS_OPEN_MAX - 1) :]
-        entry = Invitation(digest(token), role, tuple(scopes), expires_ms)
+        kept = [entry for entry in self._entries if entry.expires_ms + _TOLD_MS > now_ms]
+        kept = kept[-(limits.INVITATIONS_OPEN_MAX - 1) :]
+        entry = Invitation(digest(token), role, tuple(scopes), expires_ms, life_s=life_s)
         self._entries = [*kept, entry]
         return Code(library, inviter, token, expires_ms // 1000, tuple(addresses))
 
@@ -104,18 +121,31 @@ class InvitationBook:
         """Use an invitation up for `node`; the same node may ask again if the answer got lost.
 
         A wrong token raises CodeRefused, too many of them TooManyAttempts; the right one is taken
-        all the same, so that nobody can lock its holder out.
+        all the same, so that nobody can lock its holder out. One that another node used, or that
+        came to its end, raises CodeUsed or CodeExpired.
         """
         wanted = digest(token)
-        for entry in self._alive(now_ms):
-            if entry.token_hash == wanted and entry.used_by in (None, node):
-                entry.used_by = bytes(node)
-                return entry
+        for entry in self._entries:
+            if not compare_digest(entry.token_hash, wanted):
+                continue
+            if entry.used_by not in (None, node):
+                self.count_wrong(now_ms)
+                raise CodeUsed("another node has used this code")
+            if entry.expires_ms <= now_ms:
+                self.count_wrong(now_ms)
+                raise CodeExpired("the code has expired")
+            entry.used_by = bytes(node)
+            entry.used_ms = entry.used_ms or now_ms
+            return entry
+        self.count_wrong(now_ms)
+        raise CodeRefused("the inviting node never gave this code out, or has forgotten it")
+
+    def count_wrong(self, now_ms: int) -> None:
+        """Count a code that is not good. Raises TooManyAttempts if there are many of them."""
         is_flooded = len(self._attempts) == self._attempts.maxlen
         if is_flooded and now_ms - self._attempts[0] < 60_000:
             raise TooManyAttempts("too many wrong codes within a minute")
         self._attempts.append(now_ms)
-        raise CodeRefused("the code is not valid (any more): used, expired, or of another node")
 
     def dump(self) -> bytes:
         return msgspec.msgpack.encode(self._entries)

@@ -25,6 +25,7 @@ class Hello(msgspec.Struct, tag="hello", frozen=True, kw_only=True):
     free_bytes: int | None = None
     capabilities: tuple[str, ...] = ()
     gives_originals: bool = True  # not while its link is metered
+    now_ms: int | None = None  # by its clock, when it said so
 
 
 class Neighbours(msgspec.Struct, tag="neighbours", frozen=True):

@@ -28,6 +28,11 @@ class KnownPeer(msgspec.Struct):
     last_seen_ms: int | None = None
 
 
+def is_like(before: Hello, hello: Hello) -> bool:
+    """Whether two greetings say the same but for what changes all the time."""
+    return replace(before, free_bytes=hello.free_bytes, now_ms=hello.now_ms) == hello
+
+
 @dataclass(slots=True)
 class Peer:
     """One member, as this node sees it now."""
@@ -35,6 +40,7 @@ class Peer:
     node: NodeId
     addresses: list[str] = field(default_factory=list)  # the most promising first
     hello: Hello | None = None
+    clock_ahead_ms: int | None = None  # of this node's, when it last told
     last_seen_ms: int | None = None
     connected: bool = False
     address: str | None = None  # of the connection that stands
@@ -100,17 +106,23 @@ class PeerBook:
         peer.addresses += fresh[:room]
         return bool(fresh[:room])
 
-    def note_hello(self, node: NodeId, hello: Hello) -> bool:
+    def note_hello(self, node: NodeId, hello: Hello, now_ms: int | None = None) -> bool:
         """Take in what a peer said of itself; True if that is worth passing on.
 
-        The room on its disk changes all the time: two nodes that told each other of it would
-        never be still.
+        The room on its disk changes all the time, and so does the time: two nodes that told each
+        other of it would never be still.
         """
         peer = self.get(node)
+        if hello.now_ms is not None and now_ms is not None:
+            before_ms, peer.clock_ahead_ms = peer.clock_ahead_ms, hello.now_ms - now_ms
+            is_away = abs(peer.clock_ahead_ms) > limits.CLOCK_AWAY_TOLD_MS
+            was_away = before_ms is not None and abs(before_ms) > limits.CLOCK_AWAY_TOLD_MS
+            is_news = is_away != was_away
+        else:
+            is_news = False
         before, peer.hello = peer.hello, hello
         is_learned = self.learn(node, hello.addresses[: limits.ADDRESSES_PER_PEER_MAX])
-        is_same = before is not None and replace(before, free_bytes=hello.free_bytes) == hello
-        return is_learned or not is_same
+        return is_learned or is_news or before is None or not is_like(before, hello)
 
     def note_up(
         self,

@@ -212,7 +212,7 @@ class Sessions:
         sync: list[SyncMessage] = []
         for message in batch:
             if isinstance(message, Hello):
-                if self._book.note_hello(peer, message):
+                if self._book.note_hello(peer, message, self._world.clock.now_ms()):
                     self._on_news(peer)
             elif isinstance(message, Neighbours):
                 if self._book.learn_neighbours(message.addresses):

@@ -53,6 +53,7 @@ from photonic.views import (
     StatusView,
 )
 from photonic.world import SystemClock, SystemEntropy, SystemFiles, World
+from tests.api.memory_members import MemoryMembers
 from tests.api.memory_photos import MemoryPhotos, photo_files
 from tests.memory_library import HERE, LIBRARY_ID, NAMES, THERE
 
@@ -109,6 +110,7 @@ class MemoryNode(MemoryPhotos):
         self.here = Holder()  # the local user
         self.library = LibraryView(id=LIBRARY_ID.hex(), name="Harbour")
         self.state = "monitoring"
+        self.members = MemoryMembers(HERE, {HERE: NAMES[HERE], THERE: NAMES[THERE]})
         self.is_stopping = False
 
     def take_in(self, path: Path, **facts: Any) -> str:
@@ -190,7 +192,9 @@ class MemoryNode(MemoryPhotos):
             )
         ]
 
-    async def invite(self, role: str, ttl_s: int, scopes: Sequence[str] | None) -> InvitationView:
+    async def invite(
+        self, role: str, ttl_s: int, scopes: Sequence[str] | None, life_s: int | None = None
+    ) -> InvitationView:
         code = f"photonic1-{role}-{base64.b32encode(os.urandom(10)).decode().lower()}"
         self._codes.add(code)
         svg = io.BytesIO()

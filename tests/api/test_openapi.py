@@ -14,7 +14,7 @@ from photonic.api import openapi
 from photonic.edits import Chosen, Said
 from photonic.ids import peer_id
 from tests.api.client import face, run, served
-from tests.api.local_node import HERE, MemoryNode
+from tests.api.local_node import HERE, THERE, MemoryNode
 
 DOCUMENT: dict[str, Any] = json.loads(openapi.document())
 COMMITTED = Path(__file__).parents[2] / "docs" / "openapi.json"
@@ -62,6 +62,10 @@ CALLS: dict[tuple[str, str], tuple[int, dict[str, object] | None]] = {
     ("PUT", "/api/v1/policies/display"): (200, {"rating": "prefer:central"}),
     ("GET", "/api/v1/conflicts"): (200, None),
     ("GET", "/api/v1/peers"): (200, None),
+    ("GET", "/api/v1/members"): (200, None),
+    ("POST", "/api/v1/members/{member}/revoke"): (200, {"cut": 3}),
+    ("POST", "/api/v1/members/{member}/restore"): (200, {}),
+    ("POST", "/api/v1/members/{member}/scopes"): (200, {"scopes": ["catalog.read"]}),
     ("POST", "/api/v1/invitations"): (201, {"role": "mobile"}),
     ("POST", "/api/v1/join"): (200, {"code": "{code}"}),
     ("GET", "/api/v1/imports"): (200, None),
@@ -131,6 +135,9 @@ async def call(
     folder = str((await node.original(photo)).path.parent)
     text = json.dumps(body).replace("{code}", invitation.code).replace("{folder}", folder)
     text = text.replace("{act}", edited.act).replace("{secret}", secret)
+    if path.endswith("/restore") and "{member}" in path:
+        await node.members.revoke(THERE)
+    path = path.replace("{member}", peer_id(THERE))
     address = path.replace("{id}", photo).replace("{album}", album.id)
     address = address.replace("{token}", token.id)
     async with client.stream(

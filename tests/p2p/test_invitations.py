@@ -7,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from photonic import limits
-from photonic.errors import CodeInvalid, CodeRefused, TooManyAttempts
+from photonic.errors import CodeExpired, CodeInvalid, CodeRefused, CodeUsed, TooManyAttempts
 from photonic.ids import LibraryId, NodeId
 from photonic.p2p.invitations import TOKEN_BYTES, Code, InvitationBook, parse_code
 
 LIBRARY, INVITER = LibraryId(b"l" * 16), NodeId(b"i" * 32)
 FIRST, SECOND = NodeId(b"1" * 32), NodeId(b"2" * 32)
+TOLD_MS = limits.INVITATION_TOLD_S * 1000
 TOKEN, WRONG = b"t" * TOKEN_BYTES, b"w" * TOKEN_BYTES
 
 
@@ -60,24 +61,27 @@ def test_a_code_works_for_one_node_which_may_ask_again() -> None:
     book, _ = opened()
     assert book.redeem(TOKEN, FIRST, 1).role == "mobile"
     assert book.redeem(TOKEN, FIRST, 2).role == "mobile"
-    with pytest.raises(CodeRefused):
+    with pytest.raises(CodeUsed):
         book.redeem(TOKEN, SECOND, 3)
 
 
-def test_a_code_ends_when_it_says() -> None:
+def test_a_code_ends_when_it_says_and_its_holder_is_told_so_for_an_hour() -> None:
     book, _ = opened(ttl_s=1)
-    assert book.expects(FIRST, 999)
-    assert not book.expects(FIRST, 1_000)
-    with pytest.raises(CodeRefused):
+    assert book.redeem(TOKEN, FIRST, 999).role == "mobile"
+    book, _ = opened(ttl_s=1)
+    assert book.expects(FIRST, 1_000)
+    with pytest.raises(CodeExpired):
         book.redeem(TOKEN, FIRST, 1_000)
+    assert not book.expects(FIRST, 1_000 + TOLD_MS)
 
 
-def test_strangers_are_heard_only_while_a_code_is_unused() -> None:
-    book, _ = opened()
+def test_strangers_are_heard_only_while_a_code_is_unused_and_an_hour_longer() -> None:
+    book, _ = opened(ttl_s=7 * 24 * 3600)
     assert book.expects(SECOND, 1)
     book.redeem(TOKEN, FIRST, 1)
-    assert book.expects(FIRST, 2)  # its answer may have got lost
-    assert not book.expects(SECOND, 2)
+    assert book.expects(SECOND, TOLD_MS)
+    assert not book.expects(SECOND, 1 + TOLD_MS)
+    assert book.expects(FIRST, 1 + TOLD_MS)  # its answer may have got lost
 
 
 def test_a_guesser_is_slowed_down_and_locks_nobody_out() -> None:

@@ -94,13 +94,17 @@ describe("requests", () => {
     const asked = nodeThat(() => json({}));
     await node.edit("p", { rating: null, title: "Harbour" });
     await node.resolve("p", { field: "rating", change: "c1" });
-    await node.invite("archive");
+    await node.invite({ role: "archive", ttl_s: 60, life_s: 7_776_000 });
+    await node.revoke("a/b", null, true);
+    await node.changeRights("m", ["catalog.read"]);
     await node.importFolder("/card");
     expect(asked).toEqual(
       [
         ["PATCH", "/photos/p", { rating: null, title: "Harbour" }],
         ["POST", "/photos/p/resolve", { field: "rating", change: "c1" }],
-        ["POST", "/invitations", { role: "archive" }],
+        ["POST", "/invitations", { role: "archive", ttl_s: 60, life_s: 7_776_000 }],
+        ["POST", "/members/a%2Fb/revoke", { cut: null, dry_run: true }],
+        ["POST", "/members/m/scopes", { scopes: ["catalog.read"] }],
         ["POST", "/imports", { folder: "/card" }],
       ].map(([method, path, body]) => {
         return { method, url: `/api/v1${String(path)}`, body, type: "application/json" };

@@ -4,6 +4,7 @@
  */
 
 import type { LimitsWanted, Limits, Pause, Scrub, Transfers, Verification } from "./moving.ts";
+import type { Invited, Member, Revocation } from "./members.ts";
 import { monthAfter, type MonthCount } from "../layout/months.ts";
 import type {
   ActPage,
@@ -178,7 +179,17 @@ export const node = {
   conflicts: (cursor: string | null, limit: number) =>
     request<ConflictPage>("GET", `/conflicts?limit=${limit}${after(cursor)}`),
   peers: () => request<{ items: Peer[] }>("GET", "/peers"),
-  invite: (role: string) => request<Invitation>("POST", "/invitations", { role }),
+  invite: (invited: Invited) => request<Invitation>("POST", "/invitations", invited),
+  members: () => request<{ items: Member[] }>("GET", "/members"),
+  revoke: (id: string, cut: number | null, asksOnly = false) =>
+    request<Revocation>("POST", `/members/${encodeURIComponent(id)}/revoke`, {
+      cut,
+      dry_run: asksOnly,
+    }),
+  restoreMember: (id: string) =>
+    request<Member>("POST", `/members/${encodeURIComponent(id)}/restore`, {}),
+  changeRights: (id: string, scopes: readonly string[]) =>
+    request<Member>("POST", `/members/${encodeURIComponent(id)}/scopes`, { scopes }),
   importFolder: (folder: string) => request<unknown>("POST", "/imports", { folder }),
 };
 
