@@ -14,8 +14,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA512
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from nacl.bindings import crypto_sign_open
-from nacl.exceptions import BadSignatureError
+from nacl.exceptions import BadSignatureError, CryptoError
+from nacl.public import SealedBox
+from nacl.signing import SigningKey, VerifyKey
 
 from photonic import limits
 from photonic.errors import KeyDamaged
@@ -56,8 +60,31 @@ class Identity:
         """Return the 64-byte signature of `data`."""
         return self._key.sign(data)
 
+    def open_box(self, box: bytes) -> bytes | None:
+        """Return what `box_for` closed for this identity; None if it did not, or it was changed."""
+        try:
+            return SealedBox(SigningKey(self.seed).to_curve25519_private_key()).decrypt(box)
+        except (CryptoError, ValueError, TypeError):
+            return None
+
+    def derived(self, purpose: bytes, size_bytes: int) -> bytes:
+        """Return a key that only the holder of this identity can make, another for each purpose."""
+        return HKDF(SHA512(), size_bytes, salt=None, info=purpose).derive(self.seed)
+
     def __repr__(self) -> str:
         return f"Identity({peer_id(self.node)})"  # never the seed
+
+
+def box_for(node: NodeId, data: bytes) -> bytes:
+    """Close `data` so that only `node` can read it: X25519 and XSalsa20-Poly1305 of libsodium.
+
+    Who closed it is not told by it: that is for the signature of the change that carries it.
+    Raises ValueError for a node that is no proper key.
+    """
+    try:
+        return SealedBox(VerifyKey(node).to_curve25519_public_key()).encrypt(data)
+    except (CryptoError, RuntimeError) as error:
+        raise ValueError(f"nothing can be sealed to {node.hex()}") from error
 
 
 class Claim(NamedTuple):

@@ -19,10 +19,15 @@ from photonic.crdt.fold import SubjectState, fold
 from photonic.ids import LIBRARY, MEMBER, POLICY, LibraryId, NodeId, Subject, library_id
 
 CATALOG_READ, CATALOG_WRITE = "catalog.read", "catalog.write"
+CATALOG_UNSEAL = "catalog.unseal"  # is given the library key; a sealed archive lacks it
 BLOBS_READ, BLOBS_HOLD = "blobs.read", "blobs.hold"
 CONFLICTS_RESOLVE, MEMBERS_ADMIN, JOBS_RUN = "conflicts.resolve", "members.admin", "jobs.run"
 
-MEMBER_SCOPES = (CATALOG_READ, CATALOG_WRITE, BLOBS_READ, BLOBS_HOLD, CONFLICTS_RESOLVE, JOBS_RUN)
+MEMBER_SCOPES = (
+    CATALOG_READ, CATALOG_UNSEAL, CATALOG_WRITE, BLOBS_READ, BLOBS_HOLD, CONFLICTS_RESOLVE,
+    JOBS_RUN,
+)  # fmt: skip
+SEALED_SCOPES = tuple(scope for scope in MEMBER_SCOPES if scope != CATALOG_UNSEAL)
 ADMIN_SCOPES = (*MEMBER_SCOPES, MEMBERS_ADMIN)
 
 
