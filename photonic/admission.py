@@ -26,6 +26,7 @@ from photonic.p2p.enrol import Granted, read_request, refuse
 from photonic.p2p.frames import send_message
 from photonic.p2p.invitations import TOKEN_BYTES, InvitationBook
 from photonic.p2p.transport import Admission, Stream, Transport
+from photonic.provision import provide
 from photonic.showing import iso_utc
 from photonic.views import InvitationView
 from photonic.world import World
@@ -159,7 +160,11 @@ class Admissions:
         def founding(catalog: Catalog) -> tuple[tuple[int, bytes], ...]:
             return tuple(catalog.founding_updates())
 
+        def give_keys(catalog: Catalog) -> None:
+            provide(catalog, self._identity.node, self._world)
+
         await self._keeper.call(admit)
+        await self._keeper.call(give_keys)  # with the founding, so that it reads from the first
         await self._refresh()
         log.info("%s joined as %s (%s)", peer_id(node), name, entry.role)
         return Granted(

@@ -25,6 +25,7 @@ from photonic.p2p.enrol import EnrolRequest, Granted, ask_to_join
 from photonic.p2p.invitations import Code
 from photonic.p2p.messages import ENROL_PROTOCOL
 from photonic.p2p.transport import Transport
+from photonic.provision import provide
 from photonic.world import World
 
 
@@ -47,6 +48,8 @@ def found_library(
             identity=authority,
             seq=lambda: next(numbers),
         )
+        catalog.flush()
+        provide(catalog, identity.node, world)
         catalog.flush()
     finally:
         journal.close()

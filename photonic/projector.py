@@ -21,7 +21,7 @@ from photonic.crdt.loader import discard
 from photonic.crdt.query import PhotoQuery
 from photonic.crdt.standpoint import Known, Standpoint, by_subject, in_pieces
 from photonic.ids import BlobId, NodeId, Subject
-from photonic.index_builders import Builder, BuilderApart, BuilderFailed, BuilderHere, Sources
+from photonic.index_builders import Builder, BuilderApart, BuilderFailed, BuilderHere, Keys, Sources
 from photonic.journal.journal import Journal
 from photonic.judging import Judging
 from photonic.rebuild import Rebuild
@@ -210,11 +210,12 @@ class Projector:
         builder: Builder
         try:
             if self._sources is not None:
-                builder = BuilderApart(self._sources, path, now_ms)
+                keys = Keys(self._index.seal, self._catalog.keys.here)
+                builder = BuilderApart(self._sources, path, now_ms, keys)
             elif self._is_flooded:
                 return None
             else:
-                builder = BuilderHere(path, now_ms, self._project_shard)
+                builder = BuilderHere(path, now_ms, self._project_shard, self._index.seal)
         except Exception as error:  # noqa: BLE001 - it is logged
             return self._give_up(error)
         self._rebuild = Rebuild(self._index, builder, stale, self._clock.monotonic_s())

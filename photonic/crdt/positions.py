@@ -1,8 +1,8 @@
 """Where photos were taken, in memory: what the index may not have on the disk in the clear.
 
 Built from the sealed places of an index, in pieces and in any time; what is written meanwhile is
-told to `note`. A photo costs 24 bytes (measured: docs/operations.md). Questions wait until it is whole.
-Any thread may ask; one writes.
+told to `note`. A photo costs 24 bytes. Questions wait until it is whole. Any thread may ask; one
+writes.
 """
 
 from __future__ import annotations
