@@ -1,7 +1,7 @@
 """Ed25519 keys: who a node is, who founded a library, and who signed a change.
 
-The private key of a node never leaves its home folder; it is a file of 32 bytes, readable by its
-owner only. Losing it means joining again as a new member; no photo depends on it.
+The private key of a node never leaves its home folder; `vault.py` says how it is kept there.
+Losing it means joining again as a new member; no photo depends on it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from nacl.signing import SigningKey, VerifyKey
 from photonic import limits
 from photonic.errors import KeyDamaged
 from photonic.ids import NodeId, peer_id
+from photonic.vault import Vault
 from photonic.world import World
 
 SEED_BYTES = NODE_BYTES = 32
@@ -45,16 +46,26 @@ class Identity:
         return cls(world.entropy.token(SEED_BYTES))
 
     @classmethod
-    def load_or_create(cls, path: Path, world: World) -> Identity:
-        """Return the identity kept at `path`, made now if there is none. Raises KeyDamaged."""
-        if path.exists():
-            seed = path.read_bytes()
-            if len(seed) != SEED_BYTES:
-                raise KeyDamaged(str(path))
-            return cls(seed)
+    def load_or_create(cls, path: Path, world: World, vault: Vault | None = None) -> Identity:
+        """Return the identity kept at `path`, made now if there is none.
+
+        Raises KeyDamaged, PassphraseNeeded, PassphraseWrong.
+        """
+        vault = vault or Vault(path.parent, world)
+        known = cls.load(path, vault)
+        if known is not None:
+            return known
         identity = cls.generate(world)
-        world.files.write_durable(path, identity.seed)
+        vault.write(path, identity.seed)
         return identity
+
+    @classmethod
+    def load(cls, path: Path, vault: Vault) -> Identity | None:
+        """Return the identity kept at `path`, if there is one. Raises as `load_or_create`."""
+        seed = vault.read(path)
+        if seed is not None and len(seed) != SEED_BYTES:
+            raise KeyDamaged(str(path))
+        return cls(seed) if seed is not None else None
 
     def sign(self, data: bytes) -> bytes:
         """Return the 64-byte signature of `data`."""

@@ -208,7 +208,7 @@ class BuilderApart:
                 os.fsencode(index),
                 now_ms,
                 keys.seal.key,
-                {**keys.secrets},
+                {bytes(name): secret for name, secret in keys.secrets.items()},
             )
         )
 

@@ -35,7 +35,7 @@ def found_library(
     """Make a new library with `identity` as its first member and admin. Blocking."""
     authority = Identity.generate(world)
     library = library_id(authority.node)
-    world.files.write_durable(layout.authority_key(library), authority.seed)
+    layout.vault.write(layout.authority_key(library), authority.seed)
     journal = Journal(layout.journal(library))
     try:
         catalog = Catalog(library, identity, journal, world)

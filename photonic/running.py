@@ -24,6 +24,7 @@ from photonic.identity import Identity
 from photonic.ids import peer_id
 from photonic.ingest.seen import Seen
 from photonic.ingest.workers import Workers
+from photonic.key_custody import KeyCustody
 from photonic.layout import Layout
 from photonic.library import Library
 from photonic.p2p.connector import Connector
@@ -68,6 +69,7 @@ class Running(Answers):
     sessions: Sessions
     connector: Connector
     discovery: Discovery
+    custody: KeyCustody
     trash: Trash
     scrubber: Scrubber
 
@@ -119,6 +121,7 @@ class Running(Answers):
         services: dict[str, Callable[[], Awaitable[None]]] = {
             "conversations with peers": self.sessions.run,
             "following the roster": self.admissions.run,
+            "keeping library keys": self.custody.run,
             "connecting with peers": self.connector.run,
             "the process that moves files": self.lanes.run,
             "transfers": partial(self.transfers.run, task_status=anyio.TASK_STATUS_IGNORED),

@@ -21,15 +21,21 @@ from photonic.p2p.invitations import Code, parse_code
 from photonic.p2p.libp2p_transport import Libp2pTransport
 from photonic.p2p.peers import PeerBook
 from photonic.p2p.transport import Admission
+from photonic.passphrases import ask_for_new, source_of
 from photonic.running import Face
 from photonic.supervise import unwrapped
 from photonic.views import LibraryView, StatusView
 from photonic.world import World
 
 
+def open_layout(settings: Settings) -> Layout:
+    """Return the home folder of some settings; its keys open with the passphrase they give."""
+    return Layout(settings.home, World(), source_of(settings))
+
+
 async def initialise(settings: Settings) -> LibraryView:
     """Make a new library in the home folder, which must keep none. Raises AlreadyInitialised."""
-    world, layout = World(), Layout(settings.home)
+    world, layout = World(), open_layout(settings)
     with layout.lock():
         known = layout.read_record()
         if known is not None:
@@ -41,7 +47,7 @@ async def initialise(settings: Settings) -> LibraryView:
 def _found(settings: Settings, layout: Layout, world: World) -> LibraryRecord:
     return found_library(
         layout,
-        Identity.load_or_create(layout.node_key, world),
+        Identity.load_or_create(layout.node_key, world, layout.vault),
         name=settings.library_name,
         role=settings.role or "central",
         node_name=settings.name,
@@ -51,7 +57,7 @@ def _found(settings: Settings, layout: Layout, world: World) -> LibraryRecord:
 
 async def enrol(settings: Settings, code: str) -> LibraryView:
     """Join a library from a home folder whose node does not run, and which keeps none yet."""
-    world, layout = World(), Layout(settings.home)
+    world, layout = World(), open_layout(settings)
     with layout.lock():
         record = await _enrol(settings, layout, parse_code(code), world)
     return LibraryView(record.id, record.name)
@@ -63,7 +69,7 @@ async def _enrol(settings: Settings, layout: Layout, code: Code, world: World) -
         return record
     if record is not None:
         raise LibraryNotEmpty(f"this home keeps the library {record.name}")
-    identity = Identity.load_or_create(layout.node_key, world)
+    identity = Identity.load_or_create(layout.node_key, world, layout.vault)
     transport = Libp2pTransport(identity, (), world)
     inviter = NodeId(code.inviter)
 
@@ -83,6 +89,22 @@ async def _enrol(settings: Settings, layout: Layout, code: Code, world: World) -
     return joined
 
 
+def keep_keys(settings: Settings, *, removes: bool) -> list[str]:
+    """Ask for a new passphrase and keep the keys of the home folder under it, or under none.
+
+    Returns the files of the keys. The node must not run. Blocking.
+    Raises HomeInUse, PassphraseNeeded, PassphraseWrong, KeyDamaged.
+    """
+    layout = open_layout(settings)
+    with layout.lock():
+        layout.vault.unlock()
+        if removes:
+            layout.vault.unprotect()
+        else:
+            layout.vault.protect(ask_for_new())
+    return [str(path) for path in layout.vault.files()]
+
+
 async def run_node(
     settings: Settings,
     *,
@@ -96,7 +118,7 @@ async def run_node(
     library. Raises HomeInUse, HomeUnusable, PortInUse, CodeRefused and what else keeps a node
     from starting.
     """
-    world, layout = World(), Layout(settings.home)
+    world, layout = World(), open_layout(settings)
     with layout.lock():
         record = layout.read_record()
         if settings.join is not None:

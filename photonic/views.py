@@ -19,6 +19,7 @@ from photonic.edits import Edits, Said
 from photonic.events import EventLog
 from photonic.finder import Finder
 from photonic.histories import Histories
+from photonic.key_custody import KeyCustody
 from photonic.limiter import Limiter, LimitsView
 from photonic.moving import Moving, TransferView
 from photonic.pauses import PauseView
@@ -239,6 +240,9 @@ class LocalNode(Protocol):
 
     @property
     def moving(self) -> Moving: ...
+
+    @property
+    def custody(self) -> KeyCustody: ...
 
     async def status(self) -> StatusView: ...
 

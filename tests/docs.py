@@ -28,6 +28,7 @@ BANDS = {
     70: "Index, acts and albums",
     80: "Roles",
     85: "HTTP",
+    95: "Keys at rest",
     100: "Command line",
 }
 _MADE = "<!-- Made from the code by `python -m tests.docs`; a test holds them equal. -->\n"

@@ -30,7 +30,7 @@ FOLDERS = {
 }
 VALUES = {
     "__init__", "addresses", "errors", "events", "ids", "identity", "limits", "photos", "problems",
-    "wire", "world",
+    "vault", "wire", "world",
 }  # fmt: skip
 NODE_FLOOR, WORDS_FLOOR = 5, 7
 

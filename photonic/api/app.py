@@ -21,6 +21,7 @@ from photonic.api import (
     conflicts,
     events,
     history,
+    keys,
     limits,
     media,
     peers,
@@ -47,7 +48,7 @@ PREFIX = "/api/v1"
 # In this order, for /photos/count is no photo's id.
 PARTS = (
     search, photos, media, conflicts, history, trash, albums, policies, peers, events, catalog,
-    verifications, limits, transfers, admin,
+    verifications, limits, transfers, keys, admin,
 )  # fmt: skip
 
 

@@ -14,10 +14,10 @@ from photonic import startup
 from photonic.api.app import create_app
 from photonic.api.server import serve
 from photonic.config import Settings
-from photonic.startup import enrol, initialise
+from photonic.startup import enrol, initialise, keep_keys
 from photonic.views import LocalNode, StatusView
 
-__all__ = ["enrol", "initialise", "run_node"]
+__all__ = ["enrol", "initialise", "keep_keys", "run_node"]
 
 
 async def run_node(

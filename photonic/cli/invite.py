@@ -20,6 +20,10 @@ def run(
     ttl: Annotated[
         int, typer.Option("--ttl", min=60, help="Seconds for which the code works.")
     ] = limits.INVITATION_TTL_S,
+    sealed: Annotated[
+        bool,
+        typer.Option("--sealed", help="Without the library key: it keeps what it cannot read."),
+    ] = False,
     qr: Annotated[
         bool, typer.Option("--qr", help="Show the code as a QR code, too, on standard error.")
     ] = False,
@@ -27,7 +31,7 @@ def run(
     """Print an invitation code: one line, for one node, for a limited time."""
     invocation = invocation_of(context)
     with connect(invocation.home) as node:
-        invitation = node.post("/invitations", {"role": role, "ttl_s": ttl})
+        invitation = node.post("/invitations", {"role": role, "ttl_s": ttl, "sealed": sealed})
     code = str(invitation["code"])
     if qr:
         segno.make(code, error="l").terminal(out=sys.stderr, compact=True)

@@ -34,6 +34,7 @@ VERBS = {
     "trash": "trash",
     "albums": "albums",
     "policy": "policy",
+    "keys": "keys",
     "status": "status",
     "peers": "peers",
     "limits": "limits",
@@ -60,6 +61,13 @@ class Node(Protocol):
 
     async def enrol(self, settings: Settings, code: str) -> LibraryView:
         """Join the library that `code` invites to."""
+        ...
+
+    def keep_keys(self, settings: Settings, *, removes: bool) -> list[str]:
+        """Ask for a new passphrase and keep this home's keys under it, or under none.
+
+        Returns their files. Raises HomeInUse, PassphraseNeeded, PassphraseWrong, KeyDamaged.
+        """
         ...
 
     async def run_node(

@@ -22,6 +22,8 @@ from photonic.edits import Chosen, Said
 from photonic.errors import CodeInvalid, CodeRefused, ExportUnwritable, FolderUnknown
 from photonic.events import CatalogTaskProgress, ImportProgress
 from photonic.ids import BlobId, NodeId, peer_id
+from photonic.key_custody import KeyCustody
+from photonic.layout import Layout
 from photonic.limiter import Limiter
 from photonic.moving import Moving
 from photonic.p2p.rates import Bandwidth
@@ -102,6 +104,11 @@ class MemoryNode(MemoryPhotos):
             lambda: pauses.paused.library, self.events.announce,
         )  # fmt: skip
         self.moving = Moving(lambda: None, pauses, safety)
+        self.custody = KeyCustody(
+            self.catalog_thread, self.index, HERE, World(), self.events.announce, NAMES.get,
+            Layout(folder),
+            LIBRARY_ID,
+        )  # fmt: skip
         self.library = LibraryView(id=LIBRARY_ID.hex(), name="Harbour")
         self.state = "monitoring"
         self.is_stopping = False
