@@ -2,7 +2,7 @@
 
 A class owns its `code`, its `exit_status` (CLI), its `http_status` (REST problem document) and its
 `fix`. Exit statuses are banded by floor and never reused: 10 values, 20 catalog, 30 blobs,
-40 peers, 60 ingest, 70 index, acts and albums, 80 roles, 85 HTTP, 95 keys at rest, 100 command line.
+40 peers, 60 ingest, 70 index, acts and albums, 80 roles, 85 HTTP, 95 keys, 100 command line.
 `tests/test_errors.py` proves that they are distinct and helpful, and that the docs list each.
 """
 
