@@ -24,6 +24,7 @@ from photonic.ids import LibraryId, NodeId, peer_id
 from photonic.key_views import KeyFileView, KeyHolderView, KeysView, LibraryKeyView
 from photonic.layout import Layout
 from photonic.provision import Provided, provide
+from photonic.resealing import reseal
 from photonic.showing import NameOf
 from photonic.world import World
 
@@ -101,6 +102,15 @@ class KeyCustody:
         await self._thread.call(work)
         self._announce(Audited("key.fields", {"sealed": ", ".join(wanted) or "none"}))
         return await self.view()
+
+    async def reseal(self) -> int:
+        """Seal with the current key what is shown and is not; return of how many photos.
+
+        Raises NotAllowed.
+        """
+        count = await reseal(self._thread, self._world.entropy)
+        self._announce(Audited("key.resealed", {"photos": str(count)}))
+        return count
 
     # --- showing -----------------------------------------------------------------------------
 

@@ -41,6 +41,13 @@ class KeyFileView:
 
 
 @dataclass(frozen=True, slots=True)
+class ResealedView:
+    """Of how many photos something was sealed again."""
+
+    photos: int
+
+
+@dataclass(frozen=True, slots=True)
 class KeysView:
     """The keys of a library as this node knows them, and its own.
 

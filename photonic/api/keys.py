@@ -13,7 +13,7 @@ from photonic.api.access import Node
 from photonic.api.problem_documents import problem_responses, write_responses
 from photonic.api.requests import Body
 from photonic.errors import EditInvalid, NotAllowed
-from photonic.key_views import KeysView
+from photonic.key_views import KeysView, ResealedView
 
 routes = APIRouter(tags=["keys"])
 
@@ -54,6 +54,17 @@ async def read_keys(node: Node) -> KeysView:
 async def rotate_keys(node: Node) -> KeysView:
     """Make a new library key for all members that may read; what is said from now on uses it."""
     return await node.custody.rotate()
+
+
+@routes.post(
+    "/keys/reseal", responses=examples.answer({"photos": 12}) | write_responses(NotAllowed)
+)
+async def reseal_fields(node: Node) -> ResealedView:
+    """Seal with the current key what is shown and stands in the clear, or under an older key.
+
+    What was written before stays in the history as it is.
+    """
+    return ResealedView(await node.custody.reseal())
 
 
 @routes.put(

@@ -22,7 +22,7 @@ def run(
     context: typer.Context,
     words: Annotated[
         list[str] | None,
-        typer.Argument(help="Nothing to show them; rotate; seal [FIELD...]; passphrase."),
+        typer.Argument(help="Nothing to show them; rotate; seal [FIELD...]; reseal; passphrase."),
     ] = None,
     remove: Annotated[
         bool, typer.Option("--remove", help="With passphrase: keep the keys without one.")
@@ -40,13 +40,20 @@ def run(
         case ["rotate"]:
             with connect(invocation.home) as node:
                 _show(node.post("/keys/rotate", {}), invocation)
+        case ["reseal"]:
+            with connect(invocation.home) as node:
+                answer = node.post("/keys/reseal", {}, is_long=True)
+            if invocation.json:
+                output.print_json(answer)
+            else:
+                output.print_line(f"Something of {answer['photos']:,} photos was sealed again.")
         case ["seal", *fields]:
             with connect(invocation.home) as node:
                 _show(node.put("/keys/fields", {"fields": fields}), invocation)
         case ["passphrase"]:
             _set_passphrase(invocation, removes=remove)
         case _:
-            raise UsageInvalid("rotate, seal [FIELD...] or passphrase")
+            raise UsageInvalid("rotate, seal [FIELD...], reseal or passphrase")
 
 
 def _set_passphrase(invocation: Invocation, *, removes: bool) -> None:

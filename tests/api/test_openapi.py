@@ -63,6 +63,7 @@ CALLS: dict[tuple[str, str], tuple[int, dict[str, object] | None]] = {
     ("PUT", "/api/v1/policies/display"): (200, {"rating": "prefer:central"}),
     ("GET", "/api/v1/keys"): (200, None),
     ("POST", "/api/v1/keys/rotate"): (200, {}),
+    ("POST", "/api/v1/keys/reseal"): (200, {}),
     ("PUT", "/api/v1/keys/fields"): (200, {"fields": ["gps"]}),
     ("GET", "/api/v1/conflicts"): (200, None),
     ("GET", "/api/v1/peers"): (200, None),
