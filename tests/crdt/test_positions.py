@@ -137,7 +137,8 @@ def test_an_index_with_places_in_the_clear_is_removed_and_not_only_emptied(tmp_p
     path = tmp_path / "index.db"
     index = PhotoIndex(path)
     index._db.execute("CREATE TABLE old (latitude REAL, note TEXT)")
-    index._db.execute("INSERT INTO old VALUES (?, 'at 64.147209')", (REYKJAVIK[0],))
+    rows = [(REYKJAVIK[0],)] * 20_000  # more pages than new tables take
+    index._db.executemany("INSERT INTO old VALUES (?, 'at 64.147209')", rows)
     index._db.execute("PRAGMA user_version = 2")
     index.close()
     assert b"at 64.147209" in path.read_bytes()
