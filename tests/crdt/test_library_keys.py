@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from photonic.crdt.catalog import Catalog
 from photonic.crdt.changes import Draft
 from photonic.crdt.fields import CERTIFICATE, KEY_PREFIX, REVOKED
 from photonic.crdt.library_keys import gifts, must_rotate, read_keys
@@ -11,8 +12,9 @@ from photonic.crdt.root import read_root
 from photonic.crdt.roster import ADMIN_SCOPES, CATALOG_UNSEAL, MEMBER_SCOPES, SEALED_SCOPES
 from photonic.crdt.sealing import name_of
 from photonic.errors import NotAllowed
-from photonic.identity import box_for
+from photonic.identity import Identity, box_for
 from photonic.ids import member_subject
+from photonic.journal.journal import Journal
 from photonic.provision import provide
 from tests.crdt.replicas import WORLD, Cluster, certificate, commit, meet
 
@@ -209,6 +211,26 @@ def test_a_key_of_an_admin_beyond_its_cut_is_read_with_and_not_written_with() ->
         assert catalog.keys.newest != rotated and not catalog.keys.keys[rotated.name].counts
         newest = catalog.keys.newest
         assert newest is not None and cluster.identities[1].node not in newest.given
+
+
+def test_when_all_admins_are_lost_the_authority_key_reads_and_gives() -> None:
+    cluster = Cluster(1)
+    give(cluster)
+    lost = cluster.catalogs[0]
+    mine, blind = (Identity.generate(WORLD) for _ in range(2))
+    authority = cluster.authority
+    fresh = Catalog(cluster.library, mine, Journal(None), WORLD, None, authority)
+    other = Catalog(cluster.library, blind, Journal(None), WORLD)
+    said = [signed.data for signed in lost.directory.shard(256)]
+    for catalog in (fresh, other):
+        catalog.adopt(said, b"backup")
+        catalog.flush()
+    assert not other.keys.here and fresh.keys.here == lost.keys.here
+    fresh.write([certificate(mine.node, ADMIN_SCOPES)], identity=authority, seq=lambda: 50)
+    fresh.flush()
+    provide(fresh, mine.node, WORLD)
+    fresh.flush()
+    assert all(mine.node in key.given for key in fresh.keys.keys.values())
 
 
 def test_keys_do_not_depend_on_the_order_of_changes() -> None:
