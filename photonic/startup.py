@@ -33,10 +33,16 @@ def open_layout(settings: Settings) -> Layout:
     return Layout(settings.home, World(), source_of(settings))
 
 
+async def _unlock(layout: Layout) -> None:
+    """Ask for the passphrase, if there is one, where Ctrl-C still ends the process."""
+    await anyio.to_thread.run_sync(layout.vault.unlock, abandon_on_cancel=True)
+
+
 async def initialise(settings: Settings) -> LibraryView:
     """Make a new library in the home folder, which must keep none. Raises AlreadyInitialised."""
     world, layout = World(), open_layout(settings)
     with layout.lock():
+        await _unlock(layout)
         known = layout.read_record()
         if known is not None:
             raise AlreadyInitialised(f"{layout.home} keeps the library {known.name}")
@@ -59,6 +65,7 @@ async def enrol(settings: Settings, code: str) -> LibraryView:
     """Join a library from a home folder whose node does not run, and which keeps none yet."""
     world, layout = World(), open_layout(settings)
     with layout.lock():
+        await _unlock(layout)
         record = await _enrol(settings, layout, parse_code(code), world)
     return LibraryView(record.id, record.name)
 
@@ -120,6 +127,7 @@ async def run_node(
     """
     world, layout = World(), open_layout(settings)
     with layout.lock():
+        await _unlock(layout)
         record = layout.read_record()
         if settings.join is not None:
             record = await _enrol(settings, layout, parse_code(settings.join), world)

@@ -92,6 +92,28 @@ def test_what_is_too_short_is_no_sealed_value(length: int) -> None:
     assert key_named_by(torn) is None and sealing().open(SUBJECT, GPS, torn) == torn
 
 
+@pytest.mark.parametrize(
+    "plain",
+    [
+        b"\x82\x01\xa1a\xa1b\x02",  # a map whose keys cannot be put in order
+        b"\x91" * 2_000 + b"\x01",  # deeper than anybody reads
+        b"\xc1",
+        b"",
+        b"\xa2\xff\xff",  # text that is none
+        b"\x81\x91\x90\x01",
+    ],
+)
+def test_what_a_hostile_member_sealed_does_not_come_into_the_catalog(plain: bytes) -> None:
+    own = sealing()
+    assert own.writes_with is not None
+    padded = plain + b"\x80" + bytes(-(len(plain) + 1) % 64)
+    box = own._ciphers[own.writes_with].encrypt(padded, own._about(SUBJECT, GPS))
+    value = Ext(0x53, b"\x01" + own.writes_with + box)
+    opened = own.open(SUBJECT, GPS, value)
+    assert opened == value
+    msgspec.msgpack.encode(opened, order="deterministic")
+
+
 def test_the_other_facts_stay_readable_and_come_back_as_they_were() -> None:
     facts = {"media_type": "image/jpeg", "width": 10, "position": REYKJAVIK}
     sealed = sealing().sealed(SUBJECT, {FACTS: facts})
