@@ -69,6 +69,9 @@ _NoUpnp = Annotated[
     bool, typer.Option("--no-upnp", help="Do not have the router let other nodes in.")
 ]
 
+_TrashDays = Annotated[
+    int | None, typer.Option("--trash-days", help="How long bytes stay that are in the trash.")
+]
 _PassphraseCommand = Annotated[
     str | None,
     typer.Option("--passphrase-command", help="Prints the passphrase of this node's keys."),
@@ -122,11 +125,11 @@ def run(
     limit_out: _LimitOut = None,
     limit_schedule: _LimitSchedule = None,
     limit_parallel: _LimitParallel = None,
-    trash_days: Annotated[
-        int | None,
-        typer.Option("--trash-days", help="How long bytes stay that are in the trash."),
-    ] = None,
-    passphrase_command: _PassphraseCommand = None,
+    trash_days: _TrashDays = None,
+    passphrase_command: _TrashDays = Annotated[
+    int | None, typer.Option("--trash-days", help="How long bytes stay that are in the trash.")
+]
+_PassphraseCommand = None,
     passphrase_fd: _PassphraseFd = None,
     log_level: Annotated[
         str | None, typer.Option("--log-level", help="debug, info, warning or error.")
