@@ -126,10 +126,7 @@ def run(
     limit_schedule: _LimitSchedule = None,
     limit_parallel: _LimitParallel = None,
     trash_days: _TrashDays = None,
-    passphrase_command: _TrashDays = Annotated[
-    int | None, typer.Option("--trash-days", help="How long bytes stay that are in the trash.")
-]
-_PassphraseCommand = None,
+    passphrase_command: _PassphraseCommand = None,
     passphrase_fd: _PassphraseFd = None,
     log_level: Annotated[
         str | None, typer.Option("--log-level", help="debug, info, warning or error.")
