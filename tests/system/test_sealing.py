@@ -157,7 +157,10 @@ def test_a_node_under_a_passphrase_starts_with_it_and_not_without(tmp_path: Path
         command = f"cat {tmp_path / 'word'}"
         _protect(node.home, "correct horse")
         assert seed not in (node.home / "keys" / "node").read_bytes()
+        (node.home / "keys" / "node").chmod(0o644)
         node.start("--passphrase-command", command)
+        assert [one["code"] for one in node.status()["problems"]] == ["keys.exposed"]
+        assert (node.home / "keys" / "node").stat().st_mode & 0o777 == 0o600
         assert node.status()["node"]["id"] == identity
         assert [one["kept"] for one in node.get("/keys")["files"]] == ["passphrase"] * 2
         node.stop()
