@@ -28,7 +28,7 @@ _COUNTED = ("first page", "rating", "tag, high in the hierarchy", "text, common"
 
 def ask(home: Home, library: Library, times: int) -> list[Finding]:
     """Ask `times` questions of each kind, and read the counts that the page shows."""
-    index = PhotoIndex(home.index)
+    index = PhotoIndex(home.index, home.seal)
     try:
         return list(chain.from_iterable(_ask(PhotoQuery(index.engine), library, times)))
     finally:

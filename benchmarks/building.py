@@ -34,6 +34,7 @@ from photonic.journal.journal import Journal
 from photonic.keeper import Keeper
 from photonic.layout import Layout, LibraryRecord
 from photonic.membership import admit_member, found_library
+from photonic.provision import provide
 from photonic.world import World
 from simulations.world import SeededEntropy, VirtualClock
 
@@ -87,6 +88,8 @@ class Builder:
         catalog = Catalog(record.library, self.identities[LAPTOP], journal, self.world)
         for identity, (name, role) in zip(self.identities[1:], others, strict=True):
             admit_member(catalog, identity.node, name=name, role=role, scopes=MEMBER_SCOPES)
+        catalog.flush()
+        provide(catalog, self.identities[LAPTOP].node, self.world)
         catalog.flush()
         journal.close()
         return record

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from benchmarks.libraries import LAPTOP, NODES
 from photonic.crdt.catalog import Catalog
 from photonic.crdt.commits import Committed
+from photonic.crdt.place_seal import PlaceSeal, place_key
 from photonic.identity import Identity
 from photonic.journal.journal import Journal
 from photonic.keeper import Keeper
@@ -37,6 +39,11 @@ class Home:
     @property
     def index(self) -> Path:
         return self.layout.index(self.record.library)
+
+    @property
+    def seal(self) -> PlaceSeal:
+        """What places are sealed with in this home's index."""
+        return PlaceSeal(place_key(self.identity, self.record.library))
 
     @property
     def directory(self) -> Path:
@@ -71,7 +78,9 @@ class Home:
                 shutil.copy(part, target / part.name)
         layout.write_record(LibraryRecord(self.record.id, self.record.name, role), files)
         forget_numbers(layout.journal(self.record.library))
-        return Home(folder)
+        home = Home(folder)
+        seal_anew(home.index, self.seal, home.seal)
+        return home
 
 
 def open_keeper(
@@ -83,6 +92,14 @@ def open_keeper(
 ) -> Keeper:
     """Return a keeper, not yet run, of a library without a single blob in the store."""
     return Keeper(layout, record.library, identity, world, lambda blobs: (), on_commit)
+
+
+def seal_anew(index: Path, old: PlaceSeal, new: PlaceSeal) -> None:
+    """Let a copied index be its owner's: places in it open with its key alone."""
+    with closing(sqlite3.connect(index)) as db, db:
+        found = db.execute("SELECT n, photo, place FROM photo WHERE place IS NOT NULL").fetchall()
+        rows = [(new.seal(photo, *old.open(photo, place)), n) for n, photo, place in found]
+        db.executemany("UPDATE photo SET place = ? WHERE n = ?", rows)
 
 
 def forget_numbers(path: Path) -> None:

@@ -44,6 +44,7 @@ from photonic.p2p.enrol import (
 from photonic.p2p.frames import send_message
 from photonic.p2p.invitations import TOKEN_BYTES, InvitationBook
 from photonic.p2p.transport import Admission, Stream, Transport
+from photonic.provision import provide
 from photonic.showing import iso_utc
 from photonic.views import InvitationView
 from photonic.world import World
@@ -223,7 +224,11 @@ class Admissions:
                 now_ms=now_ms, life_s=entry.life_s,
             )  # fmt: skip
 
+        def give_keys(catalog: Catalog) -> None:
+            provide(catalog, self._identity.node, self._world)
+
         await self._keeper.call(admit)
+        await self._keeper.call(give_keys)  # with the founding, so that it reads from the first
         await self._refresh()
         log.info("%s joined as %s (%s)", peer_id(node), request.name, entry.role)
         facts = {"node": peer_id(node), "name": request.name, "role": entry.role}

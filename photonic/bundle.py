@@ -66,6 +66,7 @@ class _Version(msgspec.Struct, frozen=True):
 class _ChangeLine(msgspec.Struct, frozen=True):
     data: bytes  # base64
     effective: bool = True
+    opened: bytes = b""  # base64; what it sets, where some of that is sealed in `data`
 
 
 class _MemberLine(msgspec.Struct, frozen=True):
@@ -80,6 +81,7 @@ class Said(NamedTuple):
     is_effective: bool
     file: str
     line: int
+    opened: bytes = b""
 
     @property
     def place(self) -> str:
@@ -136,7 +138,7 @@ class Bundle:
         """Yield all changes, those of a subject together, parents before children."""
         for name in self.header.named(CHANGES):
             for number, line in self._lines(name, _ChangeLine):
-                yield Said(line.data, line.effective, name, number)
+                yield Said(line.data, line.effective, name, number, line.opened)
 
     def names(self) -> dict[NodeId, str]:
         """Return what the members of the library were called."""

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
 from photonic import limits
@@ -209,7 +210,8 @@ class _Speaker:
         return False
 
     def _seal(self, change: Change) -> SignedChange:
-        numbered = replace(change, seq=self._catalog.next_number())
+        sets = self._catalog.sealing.sealed(change.subject, change.sets)
+        numbered = replace(change, seq=self._catalog.next_number(), sets=sets)
         return seal(self._identity, self._catalog.library, numbered)
 
     def _name(self, author: NodeId) -> str:
@@ -223,7 +225,21 @@ def _read(bundle: Bundle) -> Iterator[_Read]:
             found = admit_plain(bundle.header.library_id, [said.data for said in some])
         except ChangeInvalid as error:
             raise _fault(bundle, some) from error
-        yield from (_Read(*both) for both in zip(found, some, strict=True))
+        for signed, said in zip(found, some, strict=True):
+            yield _Read(_as_it_was_read(signed, said), said)
+
+
+def _as_it_was_read(signed: SignedChange, said: Said) -> SignedChange:
+    """Return a change as whoever exported it could read it. Raises ExportInvalid."""
+    if not said.opened:
+        return signed
+    try:
+        sets = msgspec.msgpack.decode(said.opened, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ExportInvalid(f"{said.place}: {error}") from error
+    if sets.keys() != signed.change.sets.keys():
+        raise ExportInvalid(f"{said.place}: `opened` is of another change")
+    return signed._replace(change=replace(signed.change, sets=sets))
 
 
 def _subjects(changes: Iterable[_Read]) -> Iterator[list[list[_Read]]]:

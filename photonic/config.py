@@ -262,6 +262,19 @@ class Settings(BaseModel):
         le=limits.PARALLEL_MAX,
         description="How many files are fetched at one time, at most.",
     )
+    passphrase_command: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=limits.PATH_CHARS_MAX,
+        description="Command that prints the passphrase of this node's keys, run without a shell: "
+        "`secret-tool lookup photonic studio` asks the system's keyring.",
+    )
+    passphrase_fd: int | None = Field(
+        default=None,
+        ge=0,
+        le=65_535,
+        description="File descriptor from which that passphrase is read, to its end.",
+    )
     log_level: LogLevel = Field(
         default="info", description="debug, info, warning or error: the least that is logged."
     )

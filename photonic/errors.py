@@ -2,7 +2,7 @@
 
 A class owns its `code`, its `exit_status` (CLI), its `http_status` (REST problem document) and its
 `fix`. Exit statuses are banded by floor and never reused: 10 values, 20 catalog, 30 blobs,
-40 peers, 60 ingest, 70 index, acts and albums, 80 roles, 85 HTTP, 100 command line.
+40 peers, 60 ingest, 70 index, acts and albums, 80 roles, 85 HTTP, 95 keys, 100 command line.
 `tests/test_errors.py` proves that they are distinct and helpful, and that the docs list each.
 """
 
@@ -45,6 +45,39 @@ class KeyDamaged(PhotonicError):
 
     def __init__(self, path: str) -> None:
         super().__init__(f"{path} does not hold a private key")
+
+
+class PassphraseNeeded(PhotonicError):
+    """Keys are under a passphrase, and nobody gave it."""
+
+    code, exit_status, http_status = "keys.passphrase-needed", 95, 500
+    fix = (
+        "Start it at a terminal, or give the passphrase by `passphrase_command`, `passphrase_fd` or"
+        " the systemd credential photonic-passphrase."
+    )
+
+    def __init__(self, reason: str = "nothing here can ask for it") -> None:
+        super().__init__(f"this node's keys are under a passphrase: {reason}")
+
+
+class PassphraseWrong(PhotonicError):
+    """A passphrase that does not open the keys."""
+
+    code, exit_status, http_status = "keys.passphrase-wrong", 96, 500
+    fix = "Give the passphrase that `photonic keys passphrase` was told last; nothing was changed."
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"this passphrase does not open {path}")
+
+
+class KeysExposed(PhotonicError):
+    """Others on this machine could read a key's file; they cannot any more."""
+
+    code, exit_status, http_status = "keys.exposed", 97, 500
+    fix = (
+        "It is closed now. If somebody else uses this machine, that key may be known: revoke this"
+        " node and join again with a new home folder."
+    )
 
 
 class HomeInUse(PhotonicError):

@@ -1,7 +1,7 @@
 """Ed25519 keys: who a node is, who founded a library, and who signed a change.
 
-The private key of a node never leaves its home folder; it is a file of 32 bytes, readable by its
-owner only. Losing it means joining again as a new member; no photo depends on it.
+The private key of a node never leaves its home folder; `vault.py` says how it is kept there.
+Losing it means joining again as a new member; no photo depends on it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA512
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from nacl.bindings import crypto_sign_open
-from nacl.exceptions import BadSignatureError
+from nacl.exceptions import BadSignatureError, CryptoError
+from nacl.public import SealedBox
+from nacl.signing import SigningKey, VerifyKey
 
 from photonic import limits
 from photonic.errors import KeyDamaged
 from photonic.ids import NodeId, peer_id
+from photonic.vault import Vault
 from photonic.world import World
 
 SEED_BYTES = NODE_BYTES = 32
@@ -41,23 +46,56 @@ class Identity:
         return cls(world.entropy.token(SEED_BYTES))
 
     @classmethod
-    def load_or_create(cls, path: Path, world: World) -> Identity:
-        """Return the identity kept at `path`, made now if there is none. Raises KeyDamaged."""
-        if path.exists():
-            seed = path.read_bytes()
-            if len(seed) != SEED_BYTES:
-                raise KeyDamaged(str(path))
-            return cls(seed)
+    def load_or_create(cls, path: Path, world: World, vault: Vault | None = None) -> Identity:
+        """Return the identity kept at `path`, made now if there is none.
+
+        Raises KeyDamaged, PassphraseNeeded, PassphraseWrong.
+        """
+        vault = vault or Vault(path.parent, world)
+        known = cls.load(path, vault)
+        if known is not None:
+            return known
         identity = cls.generate(world)
-        world.files.write_durable(path, identity.seed)
+        vault.write(path, identity.seed)
         return identity
+
+    @classmethod
+    def load(cls, path: Path, vault: Vault) -> Identity | None:
+        """Return the identity kept at `path`, if there is one. Raises as `load_or_create`."""
+        seed = vault.read(path)
+        if seed is not None and len(seed) != SEED_BYTES:
+            raise KeyDamaged(str(path))
+        return cls(seed) if seed is not None else None
 
     def sign(self, data: bytes) -> bytes:
         """Return the 64-byte signature of `data`."""
         return self._key.sign(data)
 
+    def open_box(self, box: bytes) -> bytes | None:
+        """Return what `box_for` closed for this identity; None if it did not, or it was changed."""
+        try:
+            return SealedBox(SigningKey(self.seed).to_curve25519_private_key()).decrypt(box)
+        except (CryptoError, ValueError, TypeError):
+            return None
+
+    def derived(self, purpose: bytes, size_bytes: int) -> bytes:
+        """Return a key that only the holder of this identity can make, another for each purpose."""
+        return HKDF(SHA512(), size_bytes, salt=None, info=purpose).derive(self.seed)
+
     def __repr__(self) -> str:
         return f"Identity({peer_id(self.node)})"  # never the seed
+
+
+def box_for(node: NodeId, data: bytes) -> bytes:
+    """Close `data` so that only `node` can read it: X25519 and XSalsa20-Poly1305 of libsodium.
+
+    Who closed it is not told by it: that is for the signature of the change that carries it.
+    Raises ValueError for a node that is no proper key.
+    """
+    try:
+        return SealedBox(VerifyKey(node).to_curve25519_public_key()).encrypt(data)
+    except (CryptoError, RuntimeError) as error:
+        raise ValueError(f"nothing can be sealed to {node.hex()}") from error
 
 
 class Claim(NamedTuple):

@@ -12,9 +12,9 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -22,6 +22,8 @@ import photonic
 from photonic import limits, wire
 from photonic.crdt.batches import Batch
 from photonic.crdt.loader import Loader, discard, made_beside
+from photonic.crdt.place_seal import PlaceSeal
+from photonic.crdt.sealing import KeyName
 from photonic.errors import FrameInvalid
 from photonic.ids import LibraryId
 from photonic.index_messages import (
@@ -91,9 +93,15 @@ class BuilderHere:
 
     is_apart = False
 
-    def __init__(self, index: Path, now_ms: int, project: Callable[[int], Iterable[Batch]]) -> None:
-        """`project` gives what a shard comes to, in pieces."""
-        self._loader, self._project = Loader(index, now_ms), project
+    def __init__(
+        self,
+        index: Path,
+        now_ms: int,
+        project: Callable[[int], Iterable[Batch]],
+        seal: PlaceSeal | None = None,
+    ) -> None:
+        """`project` gives what a shard comes to, in pieces; `seal` is the index's."""
+        self._loader, self._project = Loader(index, now_ms, seal), project
         self._waiting: deque[int] = deque()
         self._pieces: Iterator[Batch] | None = None  # of the shard that is being staged
         self._is_told_all = False
@@ -164,12 +172,20 @@ class Sources:
     store: Path
 
 
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What opens the catalog, and what seals places in the index."""
+
+    seal: PlaceSeal = field(default_factory=PlaceSeal)
+    secrets: Mapping[KeyName, bytes] = field(default_factory=dict, repr=False)
+
+
 class BuilderApart:
     """Lets `python -m photonic.indexer` do it. Raises BuilderFailed, at once or later."""
 
     is_apart = True
 
-    def __init__(self, sources: Sources, index: Path, now_ms: int) -> None:
+    def __init__(self, sources: Sources, index: Path, now_ms: int, keys: Keys) -> None:
         self._index = index
         self._path: Path | None = None
         self._failure: str | None = None
@@ -191,6 +207,8 @@ class BuilderApart:
                 os.fsencode(sources.store),
                 os.fsencode(index),
                 now_ms,
+                keys.seal.key,
+                {bytes(name): secret for name, secret in keys.secrets.items()},
             )
         )
 

@@ -6,13 +6,19 @@ import msgspec
 
 
 class Begin(msgspec.Struct, frozen=True, tag=True):
-    """Where everything is: paths as bytes, as the system has them."""
+    """Where everything is: paths as bytes, as the system has them.
+
+    The keys go over the pipe and nowhere else: `secrets` open what is sealed in the catalog,
+    `place_key` seals places in the index.
+    """
 
     library: bytes
     directory: bytes
     store: bytes
     index: bytes
     now_ms: int
+    place_key: bytes
+    secrets: dict[bytes, bytes]
 
 
 class Stage(msgspec.Struct, frozen=True, tag=True):

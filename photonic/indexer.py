@@ -24,11 +24,11 @@ from photonic import limits, wire
 from photonic.blobs.view import StoreView
 from photonic.crdt.batches import Batch
 from photonic.crdt.directory_view import DirectoryView
-from photonic.crdt.fold import fold
 from photonic.crdt.keys import ROOT
 from photonic.crdt.loader import Loader
-from photonic.crdt.policy import DISPLAY_POLICY, display_of
-from photonic.crdt.roster import build_roster
+from photonic.crdt.place_seal import PlaceSeal
+from photonic.crdt.root import read_root
+from photonic.crdt.sealing import KeyName, Sealing
 from photonic.crdt.standpoint import Standpoint, by_subject, in_pieces
 from photonic.errors import FrameInvalid
 from photonic.ids import LibraryId
@@ -48,7 +48,10 @@ class Indexer:
         self._library, self._tell, self._now_ms = LibraryId(begin.library), tell, begin.now_ms
         self._directory = DirectoryView(Path(os.fsdecode(begin.directory)), self._library)
         self._store = StoreView(Path(os.fsdecode(begin.store)))
-        self._loader = Loader(Path(os.fsdecode(begin.index)), begin.now_ms)
+        seal = PlaceSeal(begin.place_key)
+        self._loader = Loader(Path(os.fsdecode(begin.index)), begin.now_ms, seal)
+        secrets = {KeyName(name): secret for name, secret in begin.secrets.items()}
+        self._sealing = Sealing(self._library, secrets)
         self._root = -1  # the newest row of the root shard that `_standpoint` knows of
         self._standpoint: Standpoint
         self._shards = 0
@@ -58,7 +61,9 @@ class Indexer:
         standpoint = self._look()
         self._loader.begin(number)
         self._loader.add(Batch(holders=standpoint.holders(self._directory.holdings(number))))
-        for piece in in_pieces(by_subject(self._directory.changes(number))):
+        for piece in in_pieces(
+            by_subject(map(self._sealing.opened, self._directory.changes(number)))
+        ):
             self._loader.add(standpoint.batch(piece))
         self._shards += 1
         self._tell(StagedReport(self._shards))
@@ -71,12 +76,9 @@ class Indexer:
         """
         last = self._directory.last(ROOT)
         if last != self._root:
-            said = self._directory.changes(ROOT)
-            roster = build_roster(self._library, said)
-            rules = [signed for signed in said if signed.change.subject == DISPLAY_POLICY]
-            roles = {node: member.certificate.role for node, member in roster.members.items()}
-            display = display_of(fold(DISPLAY_POLICY, rules, roster.allows), roles)
-            self._standpoint = Standpoint(roster, display, self._store.has_many, self._now_ms)
+            root = read_root(self._library, self._directory.changes(ROOT), ())
+            stored = self._store.has_many
+            self._standpoint = Standpoint(root.roster, root.display, stored, self._now_ms)
             self._root = last
         return self._standpoint
 

@@ -23,6 +23,7 @@ from photonic import limits
 from photonic.crdt.catalog import Catalog
 from photonic.crdt.commits import Committed
 from photonic.crdt.index import PhotoIndex
+from photonic.crdt.place_seal import PlaceSeal, place_key
 from photonic.errors import PhotonicError
 from photonic.identity import Identity
 from photonic.ids import BlobId, LibraryId, Subject
@@ -69,13 +70,18 @@ class Keeper:
         world: World,
         stored: Callable[[Collection[BlobId]], Collection[BlobId]],
         on_commit: Callable[[Committed], None],
+        authority: Identity | None = None,
     ) -> None:
-        """`stored` is asked on the thread; `on_commit` is called on the event loop."""
+        """`stored` is asked on the thread; `on_commit` is called on the event loop.
+
+        `authority` is the library's own key, where it is here.
+        """
+        self._authority = authority
         self._layout, self._library, self._identity = layout, library, identity
         self._world, self._stored, self._on_commit = world, stored, on_commit
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._slots = trio.Semaphore(limits.KEEPER_JOBS_MAX)
-        self.index = PhotoIndex(layout.index(library))
+        self.index = PhotoIndex(layout.index(library), PlaceSeal(place_key(identity, library)))
         self._is_behind = False  # the index lacks something that the journal has
         self.damaged: list[str] = []  # what the journal held and cannot give any more
         self.notes: list[str] = []  # what a person should know of the journal's opening
@@ -138,7 +144,9 @@ class Keeper:
         journal = Journal(self._layout.journal(self._library))
         try:
             directory = self._layout.directory(self._library)
-            catalog = Catalog(self._library, self._identity, journal, self._world, directory)
+            catalog = Catalog(
+                self._library, self._identity, journal, self._world, directory, self._authority
+            )
             me, clock = self._identity.node, self._world.clock
             sources = Sources(self._library, directory, self._layout.blobs)
             projector = Projector(catalog, journal, self.index, me, self._stored, clock, sources)
@@ -189,6 +197,8 @@ class Keeper:
         try:
             shown = library.projector.step()
             self._look_at(library)
+            if shown is None and self.index.positions.load_piece():
+                return True
             if shown is None and library.projector.review():
                 return True
             if shown is None:

@@ -4,6 +4,7 @@
     keys/node               the node's private key
     keys/library-ID         the library's authority, where it was founded
     keys/https.pem          the certificate that the node made for HTTPS, with its key
+    keys/lock               what a passphrase opens, and the keys with it, where there is one
     libraries/ID/journal.db every change: the catalog
     libraries/ID/index.db   derived from the journal; may be deleted, as may directory.db
     libraries/ID/seen.db    which files were taken in; may be deleted
@@ -26,6 +27,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -33,7 +35,8 @@ import msgspec
 from photonic.errors import HomeInUse, HomeUnusable
 from photonic.home import NODE_FILE
 from photonic.ids import LibraryId
-from photonic.world import Files
+from photonic.vault import Ask, Vault
+from photonic.world import Files, World
 
 
 class LibraryRecord(msgspec.Struct, frozen=True):
@@ -51,8 +54,11 @@ class LibraryRecord(msgspec.Struct, frozen=True):
 class Layout:
     """Where things are in one home folder."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, world: World | None = None, ask: Ask | None = None) -> None:
+        """`ask` gives the passphrase of the keys, if they are under one."""
         self.home = home
+        vault = partial(Vault, home / "keys", world or World())
+        self.vault = vault(ask) if ask else vault()
         self.record = home / "library.json"
         self.node_key = home / "keys" / "node"
         self.blobs = home / "blobs"

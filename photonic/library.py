@@ -63,7 +63,13 @@ class Library:
         self.record, self.identity, self.role, self.store = record, identity, role, store
         self._world, self._announce, self._on_commit = world, announce, on_commit
         self.keeper = Keeper(
-            layout, record.library, identity, world, store.has_many, self._note_committed
+            layout,
+            record.library,
+            identity,
+            world,
+            store.has_many,
+            self._note_committed,
+            Identity.load(layout.authority_key(record.library), layout.vault),
         )
         self.query = PhotoQuery(self.keeper.index.engine)
         self.holds_originals: Callable[[], bool] = lambda: False  # on a metered link they wait

@@ -73,6 +73,12 @@ CHANGE_PARENTS_MAX = 256
 KIND_CHARS_MAX, KEY_BYTES_MAX = 32, 128  # of a subject
 FIELDS_PER_CHANGE_MAX = 256
 TEXT_CHARS_MAX = 16_384
+SCRYPT_N, SCRYPT_R, SCRYPT_P = 1 << 17, 8, 1  # a guess of a passphrase: 128 MiB, 0.3 s
+SCRYPT_N_MAX = 1 << 20
+PASSPHRASE_BYTES_MAX = 4 * KIB
+PASSPHRASE_COMMAND_S = 60.0  # a keyring may ask somebody first
+LIBRARY_KEYS_MAX = 512  # keys of a library that are read; each revocation makes one
+LIBRARY_KEYS_PER_CHANGE = 64
 UPDATE_BYTES_MAX = 6 * MIB
 AUTHORS_MAX = 10_000  # nodes that are heard of, members or not
 DOCUMENT_BYTES_LOADED_MAX = 24 * MIB  # in memory, about; the rest live in the journal
@@ -366,6 +372,8 @@ assert SCRUB_RETRY_MIN_S <= SCRUB_RETRY_MAX_S
 assert SCRUB_UNREADABLE_MAX < SCRUB_BATCH_BLOBS, "behind what rests, there is something to read"
 assert CHUNK_LIST_BYTES_MAX + 64 * KIB <= FRAME_BYTES_MAX, "a chunk list travels in one frame"
 assert UPDATE_BYTES_MAX < FRAME_BYTES_MAX
+assert LIBRARY_KEYS_PER_CHANGE <= FIELDS_PER_CHANGE_MAX
+assert 512 * LIBRARY_KEYS_PER_CHANGE + 34 * CHANGE_PARENTS_MAX < CHANGE_BYTES_MAX
 assert CHANGE_BYTES_MAX + KIB <= UPDATE_PART_BYTES_MAX < UPDATE_BYTES_MAX
 assert PUSH_UPDATE_BYTES_MAX < UPDATE_PART_BYTES_MAX, "what a round brings is not pushed on"
 assert ENTRIES_PER_MESSAGE_MAX * CHANGE_BYTES_MAX > UPDATE_PART_BYTES_MAX

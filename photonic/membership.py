@@ -34,6 +34,7 @@ from photonic.p2p.enrol import EnrolRequest, Granted, ask_to_join
 from photonic.p2p.invitations import Code
 from photonic.p2p.messages import ENROL_PROTOCOL
 from photonic.p2p.transport import Transport
+from photonic.provision import provide
 from photonic.recovery_kit import RecoveryKit
 from photonic.world import World
 
@@ -44,7 +45,7 @@ def found_library(
     """Make a new library with `identity` as its first member and admin. Blocking."""
     authority = Identity.generate(world)
     library = library_id(authority.node)
-    keep_authority(layout, RecoveryKit(authority.seed, name), world.files)
+    keep_authority(layout, RecoveryKit(authority.seed, name))
     journal = Journal(layout.journal(library))
     try:
         catalog = Catalog(library, identity, journal, world)
@@ -57,6 +58,8 @@ def found_library(
             identity=authority,
             seq=lambda: next(numbers),
         )
+        catalog.flush()
+        provide(catalog, identity.node, world)
         catalog.flush()
     finally:
         journal.close()

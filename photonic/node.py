@@ -20,7 +20,7 @@ from photonic.config import Settings
 from photonic.crdt.commits import Committed
 from photonic.edits import Edits
 from photonic.entrance import open_entrance
-from photonic.errors import LibraryNotEmpty
+from photonic.errors import KeysExposed, LibraryNotEmpty
 from photonic.events import EventLog
 from photonic.finder import Finder
 from photonic.gallery import Gallery
@@ -32,6 +32,7 @@ from photonic.ingest.importer import Importer
 from photonic.ingest.seen import Seen
 from photonic.ingest.workers import Workers
 from photonic.intake import Intake
+from photonic.key_custody import KeyCustody
 from photonic.layout import Layout, LibraryRecord
 from photonic.library import Library
 from photonic.limiter import Limiter
@@ -79,7 +80,8 @@ class Node(Running):
         self.events = EventLog()
         self.metrics = CollectorRegistry()
         self.problems = Problems(self.events.announce)
-        self.identity = Identity.load_or_create(layout.node_key, world)
+        self.identity = Identity.load_or_create(layout.node_key, world, layout.vault)
+        self._check_keys()
         self.store = FileStore.open(layout.blobs, world)
         self.workers = Workers(settings.workers)
         self.transport = Libp2pTransport(self.identity, settings.listen, world)
@@ -140,6 +142,12 @@ class Node(Running):
         NodeMeasures(self.metrics, self.library.query, *parts)
         self.next_record: LibraryRecord | None = None  # set when the node goes on as another member
 
+    def _check_keys(self) -> None:
+        """Close to others what they could read of this node's keys, and tell of it."""
+        self.layout.vault.check()
+        for note in self.layout.vault.repaired:
+            self.problems.add(KeysExposed(note), note)
+
     def _make_observatory(self) -> Observatory:
         return Observatory(
             self.settings, self.role, self.identity.node, self.library, self.admissions,
@@ -174,6 +182,10 @@ class Node(Running):
         self.history = Histories(keeper, query, self.edits, name_of)
         self.albums = Albums(keeper, query, self.finder, world.entropy)
         self.policies = Policies(keeper)
+        self.custody = KeyCustody(
+            keeper, keeper.index, own, world, self.events.announce, name_of, self.layout,
+            self.record.library,
+        )  # fmt: skip
         self.trash = Trash(
             keeper,
             query,
@@ -291,6 +303,8 @@ class Node(Running):
 
     def _on_commit(self, committed: Committed) -> None:
         self.sessions.announce(committed.announcements)
+        if committed.roster_changed or committed.keys_changed:
+            self.custody.note()
         if committed.roster_changed:
             self.admissions.note_roster()
             self.connector.wake()

@@ -87,6 +87,7 @@ class PhotoDetail(PhotoSummary):
     albums: list[str]  # ids of the albums that it was put into
     # Ids of other photos with the same picture and other metadata; some of them.
     same_pixels_as: list[str] = field(default_factory=list)
+    sealed: list[str] = field(default_factory=list)  # fields that this node has no key to read
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from photonic.crdt.loader import discard
 from photonic.crdt.query import PhotoQuery
 from photonic.crdt.standpoint import Known, Standpoint, by_subject, in_pieces
 from photonic.ids import BlobId, NodeId, Subject
-from photonic.index_builders import Builder, BuilderApart, BuilderFailed, BuilderHere, Sources
+from photonic.index_builders import Builder, BuilderApart, BuilderFailed, BuilderHere, Keys, Sources
 from photonic.journal.journal import Journal
 from photonic.judging import Judging
 from photonic.rebuild import Rebuild
@@ -105,7 +105,7 @@ class Projector:
 
     def follow(self, committed: Committed) -> None:
         """Project what a commit changed, or note its shards where many such commits come."""
-        if committed.refold or committed.display_changed:
+        if committed.refold or committed.display_changed or self._opens_more(committed):
             self.close()
             self._mark(number for number in range(SHARD_COUNT) if number != ROOT)
         shards = {shard_of(subject) for subject in committed.subjects}
@@ -119,6 +119,14 @@ class Projector:
         batch.holders = {blob: self._catalog.holders(blob) for blob in committed.blobs}
         self._index.apply(batch, self._journal.last_number)
         self._judging.follow(batch.rows, committed.subjects)
+
+    def _opens_more(self, committed: Committed) -> bool:
+        """Whether keys came that may open what the index shows as sealed."""
+        if not committed.keys_changed:
+            return False
+        return (
+            self._rebuild is not None or bool(self._index.stale()) or self._index.count_sealed() > 0
+        )
 
     def review(self) -> bool:
         """Judge again what the brake holds: more photos may have come. False if that is done."""
@@ -168,7 +176,7 @@ class Projector:
             return None
         number = stale[0]
         if self._pieces is None:
-            self._pieces = in_pieces(by_subject(self._catalog.directory.shard(number)))
+            self._pieces = in_pieces(by_subject(self._catalog.shard(number)))
             said = self._catalog.directory.holdings(number)
             self._index.apply(Batch(holders=self._standpoint().holders(said)))
         piece = next(self._pieces, None)
@@ -202,11 +210,12 @@ class Projector:
         builder: Builder
         try:
             if self._sources is not None:
-                builder = BuilderApart(self._sources, path, now_ms)
+                keys = Keys(self._index.seal, self._catalog.keys.here)
+                builder = BuilderApart(self._sources, path, now_ms, keys)
             elif self._is_flooded:
                 return None
             else:
-                builder = BuilderHere(path, now_ms, self._project_shard)
+                builder = BuilderHere(path, now_ms, self._project_shard, self._index.seal)
         except Exception as error:  # noqa: BLE001 - it is logged
             return self._give_up(error)
         self._rebuild = Rebuild(self._index, builder, stale, self._clock.monotonic_s())
@@ -247,7 +256,7 @@ class Projector:
         """Yield what a shard comes to, in pieces."""
         standpoint = self._standpoint()
         yield Batch(holders=standpoint.holders(self._catalog.directory.holdings(number)))
-        for piece in in_pieces(by_subject(self._catalog.directory.shard(number))):
+        for piece in in_pieces(by_subject(self._catalog.shard(number))):
             yield standpoint.batch(piece)
         self._catalog.trim()
 

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from photonic import limits
-from photonic.crdt.changes import SignedChange
+from photonic.crdt.changes import SignedChange, read_body
 from photonic.crdt.clock import stamp_ms
 from photonic.crdt.fields import (
     ALBUM_GONE,
@@ -26,6 +26,7 @@ from photonic.crdt.fields import (
     ALBUM_QUERY,
     ALBUMS,
     CAPTION,
+    FACTS,
     FLAG,
     GPS,
     IMPORTED,
@@ -42,7 +43,8 @@ from photonic.crdt.fold import Field, SubjectState
 from photonic.crdt.policy import Display
 from photonic.crdt.projection import ORIGINAL_KIND, PREVIEW_KIND, PhotoRow
 from photonic.crdt.roster import Member
-from photonic.ids import NodeId, peer_id
+from photonic.crdt.sealing import is_sealed
+from photonic.ids import PHOTO, NodeId, peer_id
 from photonic.photos import BlobRef, Marks, PhotoFacts, Position
 
 _YEAR_9999_MS = 253_402_300_799_000
@@ -108,7 +110,22 @@ def change_record(signed: SignedChange, *, is_effective: bool) -> dict[str, Any]
         "act": change.act.hex(),
         "effective": is_effective,
         "data": b64encode(signed.data).decode(),
+        **_opened(signed),
     }
+
+
+def _opened(signed: SignedChange) -> dict[str, str]:
+    """Return what a change sets as it is read here, where in `data` something of it is sealed.
+
+    Another library has other keys: an import there seals anew what stands here.
+    """
+    change = signed.change
+    if change.kind != PHOTO or not change.sets.keys() & {GPS, FACTS}:
+        return {}
+    said = read_body(signed.data).sets
+    if not any(is_sealed(value) for value in said.values()) or said == change.sets:
+        return {}
+    return {"opened": b64encode(msgspec.msgpack.encode(change.sets)).decode()}
 
 
 def photo_record(
@@ -132,7 +149,8 @@ def photo_record(
         "flag": plain(readings.shown(state, FLAG)),
         "title": plain(readings.shown(state, TITLE, facts.title)),
         "caption": plain(readings.shown(state, CAPTION, facts.caption)),
-        "gps": plain(readings.shown(state, GPS, facts.position)),
+        "gps": plain(_readable(readings.shown(state, GPS, facts.position))),
+        "sealed": list(row.sealed),
         "tags": list(row.tags),
         "albums": sorted(state.tags.get(ALBUMS, {})),
         "shoot": plain(readings.shown(state, SHOOT_OF)),
@@ -283,6 +301,10 @@ def plain(value: Any, depth: int = 0) -> Any:
 def _shown_node(node: NodeId) -> str:
     """Return a peer ID; those of a few nodes stand in a million lines."""
     return peer_id(node)
+
+
+def _readable(value: Any) -> Any:
+    return None if is_sealed(value) else value
 
 
 def _added(state: SubjectState) -> str | None:

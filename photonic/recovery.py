@@ -89,7 +89,7 @@ async def recover_library(
         await trio.to_thread.run_sync(writer.write)
     finally:
         journal.close()
-    keep_authority(layout, asked.kit, world.files)
+    keep_authority(layout, asked.kit)
     record = LibraryRecord(library.hex(), asked.kit.name, asked.role)
     layout.write_record(record, world.files)
     return Recovered(record, tuple(told), told)

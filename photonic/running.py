@@ -25,6 +25,7 @@ from photonic.identity import Identity
 from photonic.ids import peer_id
 from photonic.ingest.seen import Seen
 from photonic.ingest.workers import Workers
+from photonic.key_custody import KeyCustody
 from photonic.layout import Layout
 from photonic.library import Library
 from photonic.members import Members
@@ -74,6 +75,7 @@ class Running(Answers):
     entrance: Entrance
     connector: Connector
     discovery: Discovery
+    custody: KeyCustody
     trash: Trash
     scrubber: Scrubber
 
@@ -126,6 +128,7 @@ class Running(Answers):
             "conversations with peers": self.sessions.run,
             "following the roster": self.admissions.run,
             "renewing certificates": self.members.run,
+            "keeping library keys": self.custody.run,
             "connecting with peers": self.connector.run,
             "the process that moves files": self.lanes.run,
             "transfers": partial(self.transfers.run, task_status=anyio.TASK_STATUS_IGNORED),

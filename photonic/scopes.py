@@ -12,10 +12,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 CATALOG_READ, CATALOG_WRITE = "catalog.read", "catalog.write"
+CATALOG_UNSEAL = "catalog.unseal"  # is given the library key; a sealed archive lacks it
 BLOBS_READ, BLOBS_HOLD = "blobs.read", "blobs.hold"
 CONFLICTS_RESOLVE, MEMBERS_ADMIN, JOBS_RUN = "conflicts.resolve", "members.admin", "jobs.run"
 
-MEMBER_SCOPES = (CATALOG_READ, CATALOG_WRITE, BLOBS_READ, BLOBS_HOLD, CONFLICTS_RESOLVE, JOBS_RUN)
+MEMBER_SCOPES = (
+    CATALOG_READ, CATALOG_UNSEAL, CATALOG_WRITE, BLOBS_READ, BLOBS_HOLD, CONFLICTS_RESOLVE,
+    JOBS_RUN,
+)  # fmt: skip
+SEALED_SCOPES = tuple(scope for scope in MEMBER_SCOPES if scope != CATALOG_UNSEAL)
 ADMIN_SCOPES = (*MEMBER_SCOPES, MEMBERS_ADMIN)
 
 Need = tuple[str, ...] | None  # all of these scopes; none of them for ANY_OF_US
@@ -60,6 +65,7 @@ OPERATIONS: Mapping[str, Need] = {
     "list_albums": (CATALOG_READ,),
     "read_display_policy": (CATALOG_READ,),
     "list_peers": (CATALOG_READ,),
+    "list_members": (CATALOG_READ,),
     "list_imports": (CATALOG_READ,),
     "list_catalog_tasks": (CATALOG_READ,),
     "list_verifications": (CATALOG_READ,),
@@ -67,12 +73,14 @@ OPERATIONS: Mapping[str, Need] = {
     "read_limits": (CATALOG_READ,),
     "list_transfers": (CATALOG_READ,),
     "list_pauses": (CATALOG_READ,),
+    "read_keys": (CATALOG_READ,),
     "read_original": (BLOBS_READ,),
     "read_preview": (BLOBS_READ,),
     # editing
     "edit_photo": (CATALOG_WRITE,),
     "edit_photos": (CATALOG_WRITE,),
     "undo": (CATALOG_WRITE,),
+    "reseal_fields": (CATALOG_WRITE,),
     "discard_photos": (CATALOG_WRITE,),
     "restore_photos": (CATALOG_WRITE,),
     "create_album": (CATALOG_WRITE,),
@@ -96,6 +104,11 @@ OPERATIONS: Mapping[str, Need] = {
     "stop": (MEMBERS_ADMIN,),
     # who may do what
     "invite": (MEMBERS_ADMIN,),
+    "revoke_member": (MEMBERS_ADMIN,),
+    "restore_member": (MEMBERS_ADMIN,),
+    "change_rights": (MEMBERS_ADMIN,),
+    "rotate_keys": (MEMBERS_ADMIN,),
+    "write_sealed_fields": (MEMBERS_ADMIN,),
     "join": (MEMBERS_ADMIN,),
     "list_tokens": (MEMBERS_ADMIN,),
     "create_token": (MEMBERS_ADMIN,),

@@ -86,6 +86,7 @@ def detail(
         tags=list(row.tags),
         albums=list(row.albums),
         same_pixels_as=[photo.hex() for photo in same_pixels_as],
+        sealed=list(row.sealed),
     )
 
 
@@ -157,7 +158,9 @@ def _is_shown(name: str) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """Make a value fit for JSON: bytes as hex digits, structs as objects."""
+    """Make a value fit for JSON: bytes as hex digits, structs as objects, nothing for a seal."""
+    if isinstance(value, msgspec.msgpack.Ext):
+        return None  # PhotoDetail.sealed names the field
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, list | tuple):

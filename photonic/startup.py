@@ -23,6 +23,7 @@ from photonic.p2p.invitations import Code, parse_code
 from photonic.p2p.libp2p_transport import Libp2pTransport
 from photonic.p2p.peers import PeerBook
 from photonic.p2p.transport import Admission
+from photonic.passphrases import ask_for_new, source_of
 from photonic.recovery import Recovered, Recovery, recover_library
 from photonic.recovery_kit import RecoveryKit
 from photonic.running import Face
@@ -31,10 +32,21 @@ from photonic.views import LibraryView, StatusView
 from photonic.world import World
 
 
+def open_layout(settings: Settings) -> Layout:
+    """Return the home folder of some settings; its keys open with the passphrase they give."""
+    return Layout(settings.home, World(), source_of(settings))
+
+
+async def _unlock(layout: Layout) -> None:
+    """Ask for the passphrase, if there is one, where Ctrl-C still ends the process."""
+    await anyio.to_thread.run_sync(layout.vault.unlock, abandon_on_cancel=True)
+
+
 async def initialise(settings: Settings) -> LibraryView:
     """Make a new library in the home folder, which must keep none. Raises AlreadyInitialised."""
-    world, layout = World(), Layout(settings.home)
+    world, layout = World(), open_layout(settings)
     with layout.lock():
+        await _unlock(layout)
         known = layout.read_record()
         if known is not None:
             raise AlreadyInitialised(f"{layout.home} keeps the library {known.name}")
@@ -45,7 +57,7 @@ async def initialise(settings: Settings) -> LibraryView:
 def _found(settings: Settings, layout: Layout, world: World) -> LibraryRecord:
     return found_library(
         layout,
-        Identity.load_or_create(layout.node_key, world),
+        Identity.load_or_create(layout.node_key, world, layout.vault),
         name=settings.library_name,
         role=settings.role or "central",
         node_name=settings.name,
@@ -55,8 +67,9 @@ def _found(settings: Settings, layout: Layout, world: World) -> LibraryRecord:
 
 async def enrol(settings: Settings, code: str) -> LibraryView:
     """Join a library from a home folder whose node does not run, and which keeps none yet."""
-    world, layout = World(), Layout(settings.home)
+    world, layout = World(), open_layout(settings)
     with layout.lock():
+        await _unlock(layout)
         record = await _enrol(settings, layout, parse_code(code), world)
     return LibraryView(record.id, record.name)
 
@@ -67,7 +80,7 @@ async def _enrol(settings: Settings, layout: Layout, code: Code, world: World) -
         return record
     if record is not None:
         raise LibraryNotEmpty(f"this home keeps the library {record.name}")
-    identity = Identity.load_or_create(layout.node_key, world)
+    identity = Identity.load_or_create(layout.node_key, world, layout.vault)
     transport = Libp2pTransport(identity, (), world)
     inviter = NodeId(code.inviter)
 
@@ -89,9 +102,10 @@ async def _enrol(settings: Settings, layout: Layout, code: Code, world: World) -
 
 async def recover(settings: Settings, asked: Recovery) -> Recovered:
     """Make this home's node an admin of a library by its recovery kit. The node must not run."""
-    world, layout = World(), Layout(settings.home)
+    world, layout = World(), open_layout(settings)
     with layout.lock():
-        identity = Identity.load_or_create(layout.node_key, world)
+        await _unlock(layout)
+        identity = Identity.load_or_create(layout.node_key, world, layout.vault)
         book = PeerBook(identity.node)
         if layout.peers.exists():
             book.load(layout.peers.read_bytes())
@@ -109,7 +123,7 @@ async def recover(settings: Settings, asked: Recovery) -> Recovered:
 
 def recovery_kit(settings: Settings) -> RecoveryKit:
     """Return the recovery kit of a home's library. Raises AuthorityAbsent, HomeUnusable."""
-    layout = Layout(settings.home)
+    layout = open_layout(settings)
     record = layout.read_record()
     if record is None:
         raise AuthorityAbsent(f"{settings.home} keeps no library")
@@ -122,6 +136,21 @@ def forget_key(settings: Settings) -> None:
     record = layout.read_record()
     if record is not None:
         forget_authority(layout, record)
+
+def keep_keys(settings: Settings, *, removes: bool) -> list[str]:
+    """Ask for a new passphrase and keep the keys of the home folder under it, or under none.
+
+    Returns the files of the keys. The node must not run. Blocking.
+    Raises HomeInUse, PassphraseNeeded, PassphraseWrong, KeyDamaged.
+    """
+    layout = open_layout(settings)
+    with layout.lock():
+        layout.vault.unlock()
+        if removes:
+            layout.vault.unprotect()
+        else:
+            layout.vault.protect(ask_for_new())
+    return [str(path) for path in layout.vault.files()]
 
 
 async def run_node(
@@ -137,8 +166,9 @@ async def run_node(
     library. Raises HomeInUse, HomeUnusable, PortInUse, CodeRefused and what else keeps a node
     from starting.
     """
-    world, layout = World(), Layout(settings.home)
+    world, layout = World(), open_layout(settings)
     with layout.lock():
+        await _unlock(layout)
         record = layout.read_record()
         if settings.join is not None:
             record = await _enrol(settings, layout, parse_code(settings.join), world)

@@ -20,6 +20,7 @@ from photonic.entrance import Entrance
 from photonic.events import EventLog
 from photonic.finder import Finder
 from photonic.histories import Histories
+from photonic.key_custody import KeyCustody
 from photonic.limiter import Limiter, LimitsView
 from photonic.member_views import LocalMembers
 from photonic.moving import Moving, TransferView
@@ -249,6 +250,9 @@ class LocalNode(Protocol):
 
     @property
     def members(self) -> LocalMembers: ...
+
+    @property
+    def custody(self) -> KeyCustody: ...
 
     async def status(self) -> StatusView: ...
 

@@ -28,6 +28,7 @@ BANDS = {
     70: "Index, acts and albums",
     80: "Roles",
     85: "HTTP",
+    95: "Keys at rest",
     100: "Command line",
     115: "Members and recovery",
     120: "Members and command line, further ones",

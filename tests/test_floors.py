@@ -30,7 +30,7 @@ FOLDERS = {
 }
 VALUES = {
     "__init__", "addresses", "attempts", "errors", "events", "ids", "identity", "limits", "photos",
-    "problems", "scopes", "wire", "world",
+    "problems", "scopes", "vault", "wire", "world",
 }  # fmt: skip
 NODE_FLOOR, WORDS_FLOOR = 5, 7
 

@@ -297,7 +297,7 @@ def test_the_process_ends_with_its_node(desk: OwnDesk, tmp_path: Path) -> None:
     assert process.stdin is not None and process.stdout is not None
     directory, store = os.fsencode(desk.sources.directory), os.fsencode(desk.sources.store)
     index = os.fsencode(tmp_path / "other.db")
-    begin = Begin(desk.cluster.library, directory, store, index, 0)
+    begin = Begin(desk.cluster.library, directory, store, index, 0, bytes(64), {})
     for order in (begin, Stage(tuple(range(256)) * 50)):
         process.stdin.write(wire.frame(wire.encode(order)))
     process.stdin.flush()

@@ -22,6 +22,7 @@ from photonic.api import (
     conflicts,
     events,
     history,
+    keys,
     limits,
     media,
     members,
@@ -52,7 +53,7 @@ PREFIX = "/api/v1"
 # In this order, for /photos/count is no photo's id.
 PARTS = (
     search, photos, media, conflicts, history, trash, albums, policies, peers, members, events,
-    catalog, verifications, limits, transfers, tokens, admin,
+    catalog, verifications, limits, transfers, tokens, keys, admin,
 )  # fmt: skip
 
 

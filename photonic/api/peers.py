@@ -10,6 +10,7 @@ from photonic.api import examples
 from photonic.api.access import Node
 from photonic.api.problem_documents import problem_responses, write_responses
 from photonic.api.requests import InvitationRequest, JoinRequest
+from photonic.scopes import CATALOG_UNSEAL, SEALED_SCOPES
 from photonic.errors import (
     CodeElsewhere,
     CodeExpired,
@@ -45,9 +46,10 @@ async def list_peers(node: Node) -> PeerList:
 )
 async def invite(invitation: InvitationRequest, node: Node) -> InvitationView:
     """Make a code with which one new node may join, once, until it expires."""
-    return await node.invite(
-        invitation.role, invitation.ttl_s, invitation.scopes, invitation.life_s
-    )
+    scopes = invitation.scopes
+    if invitation.sealed:
+        scopes = [scope for scope in scopes or SEALED_SCOPES if scope != CATALOG_UNSEAL]
+    return await node.invite(invitation.role, invitation.ttl_s, scopes, invitation.life_s)
 
 
 @routes.post(

@@ -235,6 +235,9 @@ class InvitationRequest(Body):
 
     role: Literal["mobile", "central", "archive"]
     ttl_s: int = Field(default=limits.INVITATION_TTL_S, ge=60, le=limits.INVITATION_TTL_S_MAX)
+    sealed: bool = Field(
+        default=False, description="It holds and serves what it is not given the key to read."
+    )
     scopes: list[Annotated[str, Field(min_length=1, max_length=64)]] | None = Field(
         default=None, max_length=32, examples=[["catalog.read", "blobs.read"]]
     )

@@ -17,7 +17,14 @@ from photonic.api.server import serve
 from photonic.config import Settings
 from photonic.recovery import Recovered, Recovery
 from photonic.recovery_kit import is_typed_back, parse_kit
-from photonic.startup import enrol, forget_key, initialise, recover, recovery_kit
+from photonic.startup import (
+    enrol,
+    forget_key,
+    initialise,
+    keep_keys,
+    recover,
+    recovery_kit,
+)
 from photonic.views import LocalNode, StatusView
 
 __all__ = [
@@ -25,6 +32,7 @@ __all__ = [
     "forget_key",
     "initialise",
     "is_typed_back",
+    "keep_keys",
     "recover_with",
     "recovery_kit",
     "run_node",

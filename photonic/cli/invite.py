@@ -36,6 +36,10 @@ def run(
     ttl: Annotated[
         int, typer.Option("--ttl", min=60, help="Seconds for which the code works.")
     ] = limits.INVITATION_TTL_S,
+    sealed: Annotated[
+        bool,
+        typer.Option("--sealed", help="Without the library key: it keeps what it cannot read."),
+    ] = False,
     qr: Annotated[
         bool | None,
         typer.Option("--qr/--no-qr", help="Show a QR code on standard error; else if it is seen."),
@@ -43,7 +47,11 @@ def run(
 ) -> None:
     """Print an invitation code: one line, for one node, for a limited time."""
     invocation = invocation_of(context)
-    body: dict[str, object] = {"role": role, "ttl_s": parse_duration(expires) if expires else ttl}
+    body: dict[str, object] = {
+        "role": role,
+        "ttl_s": parse_duration(expires) if expires else ttl,
+        "sealed": sealed,
+    }
     if scope:
         body["scopes"] = list(dict.fromkeys(scope))
     if member_expires is not None:

@@ -41,6 +41,7 @@ VERBS = {
     "trash": "trash",
     "albums": "albums",
     "policy": "policy",
+    "keys": "keys",
     "status": "status",
     "peers": "peers",
     "limits": "limits",
@@ -84,6 +85,13 @@ class Node(Protocol):
 
     async def recover_with(self, settings: Settings, kit: str, *, alone: bool) -> Recovered:
         """Make this home's node an admin of the kit's library."""
+        ...
+
+    def keep_keys(self, settings: Settings, *, removes: bool) -> list[str]:
+        """Ask for a new passphrase and keep this home's keys under it, or under none.
+
+        Returns their files. Raises HomeInUse, PassphraseNeeded, PassphraseWrong, KeyDamaged.
+        """
         ...
 
     async def run_node(

@@ -94,6 +94,17 @@ _NoUpnp = Annotated[
     bool, typer.Option("--no-upnp", help="Do not have the router let other nodes in.")
 ]
 
+_TrashDays = Annotated[
+    int | None, typer.Option("--trash-days", help="How long bytes stay that are in the trash.")
+]
+_PassphraseCommand = Annotated[
+    str | None,
+    typer.Option("--passphrase-command", help="Prints the passphrase of this node's keys."),
+]
+_PassphraseFd = Annotated[
+    int | None, typer.Option("--passphrase-fd", help="Descriptor to read that passphrase from.")
+]
+
 _COLLECT_AFTER = 20_000  # new containers
 STOPPED_HARD = 1
 
@@ -138,10 +149,9 @@ def run(
     limit_out: _LimitOut = None,
     limit_schedule: _LimitSchedule = None,
     limit_parallel: _LimitParallel = None,
-    trash_days: Annotated[
-        int | None,
-        typer.Option("--trash-days", help="How long bytes stay that are in the trash."),
-    ] = None,
+    trash_days: _TrashDays = None,
+    passphrase_command: _PassphraseCommand = None,
+    passphrase_fd: _PassphraseFd = None,
     log_level: Annotated[
         str | None, typer.Option("--log-level", help="debug, info, warning or error.")
     ] = None,
@@ -162,6 +172,7 @@ def run(
         "min_copies": min_copies, "trash_days": trash_days, "scrub_days": scrub_days,
         "limit_in": limit_in, "limit_out": limit_out, "limit_schedule": limit_schedule,
         "limit_parallel": limit_parallel, "log_level": log_level, "log_format": log_format,
+        "passphrase_command": passphrase_command, "passphrase_fd": passphrase_fd,
     }  # fmt: skip
     settings = load_settings(flags)
     make_home(settings.home)

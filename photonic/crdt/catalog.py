@@ -9,8 +9,9 @@ gives it a thread of its own; the simulator calls it directly.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -26,8 +27,7 @@ from photonic.crdt.door import admit_changes, admit_holdings, admit_plain, judge
 from photonic.crdt.echoes import Echoes
 from photonic.crdt.fold import SubjectState, fold
 from photonic.crdt.keys import ROOT, Holding, change_key, shard_of, shard_of_key
-from photonic.crdt.policy import DISPLAY_POLICY, Display, display_of
-from photonic.crdt.roster import Roster, build_roster
+from photonic.crdt.root import Root, other_rights, read_root
 from photonic.crdt.updates import for_peers, without_deletes
 from photonic.crdt.upkeep import Upkeep
 from photonic.errors import (
@@ -56,8 +56,10 @@ class Catalog:
         journal: Journal,
         world: World,
         directory: Path | None = None,
+        authority: Identity | None = None,
     ) -> None:
-        """`directory` is where the derived directory is kept; None keeps it in memory."""
+        """`directory`: where the derived one is kept; None: in memory. `authority` opens keys."""
+        self._openers = (identity, authority) if authority else (identity,)
         self.library, self._identity, self._journal, self._world = library, identity, journal, world
         self._staged: list[Announcement] = []
         self._pending = Committed()
@@ -78,8 +80,7 @@ class Catalog:
         )
         for signed in (s for number in suspect for s in self.directory.shard(number)):
             self._author.note(signed)  # the last number may be lost with the rest
-        self.roster: Roster = self._build_roster()
-        self.display: Display = self._build_display()
+        self.roster, self.display, self.keys, self.sealing = self._read_root()
 
     def close(self) -> None:
         """Close what the catalog opened: not the journal."""
@@ -97,8 +98,12 @@ class Catalog:
     # --- reading -----------------------------------------------------------------------------
 
     def changes(self, subject: Subject) -> list[SignedChange]:
-        """Return every change of a subject, effective or not."""
-        return self.directory.changes(subject)
+        """Return every change of a subject, effective or not; what is sealed and opens is open."""
+        return self.sealing.all_opened(self.directory.changes(subject))
+
+    def shard(self, number: int) -> Iterator[SignedChange]:
+        """Return every durable change of a shard, as `changes` gives them."""
+        return map(self.sealing.opened, self.directory.shard(number))
 
     def state(self, subject: Subject) -> SubjectState:
         """Return what is known of a subject; a state without fields if nothing is."""
@@ -149,14 +154,10 @@ class Catalog:
         """Whether a change counts: its author had the right to make it."""
         return self.roster.allows(signed)
 
-    def _build_roster(self) -> Roster:
+    def _read_root(self) -> Root:
         subjects = self.directory.subjects(ROOT)
         said = (signed for subject in subjects for signed in self.directory.changes(subject))
-        return build_roster(self.library, said)
-
-    def _build_display(self) -> Display:
-        roles = {node: member.certificate.role for node, member in self.roster.members.items()}
-        return display_of(self.state(DISPLAY_POLICY), roles)
+        return read_root(self.library, said, self._openers)
 
     # --- writing -----------------------------------------------------------------------------
 
@@ -169,6 +170,7 @@ class Catalog:
     ) -> list[SignedChange]:
         """Stage one change for each draft. Raises NotAllowed, ChangeInvalid; then stages nothing.
 
+        What is to be sealed is sealed here.
         `identity` and `seq` are those of the library's authority where it signs (founding).
         """
         author, number = identity or self._identity, seq or self._author.next_number
@@ -180,7 +182,8 @@ class Catalog:
                 before = mine.setdefault(draft.subject, [])
                 known = [*self.changes(draft.subject), *before]
                 state = fold(draft.subject, known, self.is_effective)
-                change = self._author.change(draft, state, author.node, number)
+                said = replace(draft, sets=self.sealing.sealed(draft.subject, draft.sets))
+                change = self._author.change(said, state, author.node, number)
                 signed = seal(author, self.library, change)
                 if identity is None and not self.is_effective(signed):
                     raise NotAllowed(f"this node may not change a {draft.subject.kind}")
@@ -336,20 +339,20 @@ class Catalog:
         committed, self._pending = self._pending, Committed()
         committed.announcements, self._staged = self._staged, []
         if (ROOT, CHANGES) in touched:
-            self._note_roster(committed)
+            self._note_root(committed)
         self.trim()
         return committed
 
-    def _note_roster(self, committed: Committed) -> None:
-        before, self.roster = self.roster, self._build_roster()
-        committed.roster_changed = self.roster != before
-        nodes = self.roster.members.keys() | before.members.keys()
-        changed = {node for node in nodes if self.roster.rights(node) != before.rights(node)}
+    def _note_root(self, committed: Committed) -> None:
+        roster, shown, keys = self.roster, self.display, self.keys
+        self.roster, self.display, self.keys, self.sealing = self._read_root()
+        committed.roster_changed = self.roster != roster
+        changed = other_rights(roster, self.roster)
         if len(self._heard_of) < limits.AUTHORS_MAX:
             changed &= self._heard_of
         committed.refold = frozenset(changed)
-        shown, self.display = self.display, self._build_display()
         committed.display_changed = self.display != shown
+        committed.keys_changed = self.keys != keys
 
     def _rollback(self, touched: Iterable[tuple[int, int]]) -> None:
         self._staged, self._pending = [], Committed()

@@ -28,6 +28,7 @@ class Committed:
     blobs: set[BlobId] = field(default_factory=set)  # whose holders changed
     roster_changed: bool = False
     display_changed: bool = False  # contested fields may be shown otherwise
+    keys_changed: bool = False  # who has which library key, or which of them are here
     index_caught_up: bool = False  # what lagged behind is in the index now, whatever it was
     refold: frozenset[NodeId] = frozenset()  # authors whose rights are others than before
 

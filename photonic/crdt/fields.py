@@ -34,6 +34,7 @@ SIDECAR_PREFIX = "sidecar/"  # sidecar/xmp: BlobRef
 
 # Fields of other subjects.
 CERTIFICATE, REVOKED = "certificate", "revoked"
+KEY_PREFIX = "key/"  # key/NAME: a library key, closed for the member; see library_keys.py
 LIBRARY_NAME = "name"
 CONFIRMED = "confirmed"  # removals: the stamp up to which a node's removals are meant
 ALBUM_NAME, ALBUM_QUERY, ALBUM_GONE = "name", "query", "gone"
@@ -77,5 +78,7 @@ def merge_of(kind: str, field: str) -> Merge:
     Policies, jobs and whatever a newer photonic brings need no rows: their registers contest.
     """
     if kind == PHOTO and field.startswith(PREVIEW_PREFIX):
+        return Merge.FACT
+    if kind == MEMBER and field.startswith(KEY_PREFIX):
         return Merge.FACT
     return _TABLE.get((kind, field), Merge.CONTESTED)

@@ -22,11 +22,14 @@ from sqlalchemy.pool import PoolProxiedConnection, StaticPool
 from sqlmodel import create_engine
 
 from photonic.crdt.batches import AlbumRow, Batch, EditRow, write_albums, write_edits
-from photonic.crdt.migrations import migrate
+from photonic.crdt.migrations import migrate, must_remake
+from photonic.crdt.place_seal import PlaceSeal, PlaceUnreadable
+from photonic.crdt.positions import Positions, Rows, json_inside
 from photonic.crdt.removals import Touched
 from photonic.crdt.rows import BlobTable, blob_ref, tags_of, unpacked
 from photonic.crdt.shelf import Shelf
 from photonic.crdt.tables import JOURNAL, REMOVAL_HELD
+from photonic.crdt.terms import HAS, SEALED
 from photonic.ids import BlobId
 from photonic.search.words import path_key, tag_key
 
@@ -41,28 +44,31 @@ _PRAGMAS = (
 )
 _WRITER_CACHE_KIB, _READER_CACHE_KIB = 65_536, 8_192
 _READERS_MAX = 8
+_PLACES_AT_ONCE = 5_000  # that are opened in one go
 
 
 class PhotoIndex:
     """Writes the index. `query.PhotoQuery` reads it."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, seal: PlaceSeal | None = None) -> None:
         """Open or create the index at `path`; None keeps it in memory.
 
-        An older one is brought up to date, or emptied where it cannot be; a damaged one is dropped.
+        An older one is brought up to date, or emptied where it cannot be; a damaged one is dropped,
+        as is one whose places were not sealed with `seal` (None: with a key that nobody keeps).
         `journal_number` tells how much is there.
         """
-        self._path = path
+        self._path, self.seal = path, seal or PlaceSeal()
         self._writing = threading.RLock()
         self._connection: PoolProxiedConnection | None = None
         self.is_damaged = False
         self._marks: dict[bytes, bool] | None = None  # that a new file must hear of, too
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-        self.engine = _engine(path, self._note_error)
+        self.positions = Positions(self._read_places, self._writing)
+        self.engine = _engine(path, self._note_error, lambda: self.positions)
         try:
             self._open()
-        except sqlite3.DatabaseError:
+        except (sqlite3.DatabaseError, PlaceUnreadable):
             if path is None:
                 raise
             self.remake()
@@ -72,9 +78,13 @@ class PhotoIndex:
         try:
             db = connection.driver_connection
             assert isinstance(db, sqlite3.Connection)
+            if self._path is not None and must_remake(db):
+                raise PlaceUnreadable("an older index has places in the clear")
             migrate(db)
             db.execute(f"PRAGMA cache_size = -{_WRITER_CACHE_KIB}")
-            self._db, self._shelf = db, Shelf(db)
+            self._db, self._shelf = db, Shelf(db, self.seal)
+            self.positions = Positions(self._read_places, self._writing)
+            self._read_places(0, 1)  # does its first place open?
         except BaseException:
             self._let_go()
             raise
@@ -130,6 +140,8 @@ class PhotoIndex:
                 yield self._shelf
                 self._shelf.write()
                 self._db.execute("COMMIT")
+                self.positions.note(self._shelf.positions)
+                self._shelf.positions.clear()
             except BaseException as error:
                 self._note_error(error)
                 if not self.is_damaged:
@@ -231,7 +243,8 @@ class PhotoIndex:
         with self._writing:
             self._db.execute("PRAGMA user_version = 0")
             migrate(self._db)
-            self._shelf = Shelf(self._db)
+            self._shelf = Shelf(self._db, self.seal)
+            self.positions = Positions(self._read_places, self._writing)
 
     # --- for whoever compares with the store -------------------------------------------------
 
@@ -243,8 +256,36 @@ class PhotoIndex:
     def photo_count(self) -> int:
         return self.number("photos")
 
+    # --- what only memory has ----------------------------------------------------------------
 
-def _engine(path: Path | None, note_error: Callable[[BaseException | None], None]) -> Engine:
+    def _read_places(self, begin: int, limit: int = _PLACES_AT_ONCE) -> tuple[Rows, bool]:
+        """Return photos with their places, opened. The caller keeps writers out."""
+        found = self._db.execute(
+            "SELECT n, photo, place FROM photo WHERE n >= ? AND place IS NOT NULL"
+            " ORDER BY n LIMIT ?",
+            (begin, limit),
+        ).fetchall()
+        opened = self.seal.open
+        try:
+            return [(n, *opened(photo, place)) for n, photo, place in found], len(found) >= limit
+        except PlaceUnreadable:
+            self.is_damaged = True  # it is made again
+            raise
+
+    def count_sealed(self) -> int:
+        """Return how many photos have something that could not be opened here."""
+        with self._writing:
+            row = self._db.execute(
+                "SELECT count FROM term WHERE kind = ? AND key = ?", (HAS, SEALED)
+            ).fetchone()
+        return int(row[0]) if row else 0
+
+
+def _engine(
+    path: Path | None,
+    note_error: Callable[[BaseException | None], None],
+    positions: Callable[[], Positions],
+) -> Engine:
     pool: dict[str, Any] = {"poolclass": StaticPool}
     if path is not None:
         pool = {"pool_size": _READERS_MAX, "max_overflow": 0}
@@ -262,6 +303,9 @@ def _engine(path: Path | None, note_error: Callable[[BaseException | None], None
         db.create_function("has_any", 2, _has_any, deterministic=True)
         db.create_function("is_tagged", 2, _is_tagged, deterministic=True)
         db.create_function("path_key", 1, path_key, deterministic=True)
+        db.create_function("is_inside", 5, lambda n, *box: n in positions().answer(box))
+        db.create_function("all_inside", 4, lambda *box: json_inside(positions(), box))
+        db.create_function("count_inside", 4, lambda *box: len(positions().answer(box)))
 
     @event.listens_for(engine, "handle_error")
     def _hear(context: ExceptionContext) -> None:

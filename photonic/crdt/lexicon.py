@@ -126,6 +126,11 @@ class Lexicon:
         count: int = rows[0][0]
         return count
 
+    def inside_count(self, box: tuple[float, float, float, float]) -> int:
+        """Return how many photos were taken inside a box."""
+        count: int = self._read("SELECT count_inside(?, ?, ?, ?)", box)[0][0]
+        return count
+
     @property
     def albums(self) -> list[AlbumName]:
         if self._albums is None:

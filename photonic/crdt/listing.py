@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from photonic.crdt.lexicon import Lexicon, Read
 from photonic.crdt.plans import Plan, piece, places_only, plan, walk
-from photonic.crdt.sets import EVERYTHING, NOTHING, All, Meaning, No, Postings, Set, both
+from photonic.crdt.sets import EVERYTHING, NOTHING, All, Inside, Meaning, No, Postings, Set, both
 from photonic.crdt.timeline import MONTH
 from photonic.search.criteria import Sort, Tree
 
@@ -147,7 +147,7 @@ class Listing:
                 return self._total
             case _ if wanted == NOTHING:
                 return 0
-            case Postings(_, count, True):
+            case Postings(_, count, True) | Inside(_, count):
                 return count
             case No(item):
                 others = self._known_count(item)

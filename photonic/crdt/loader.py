@@ -30,6 +30,7 @@ from photonic import limits
 from photonic.crdt.batches import Batch, write_albums, write_edits
 from photonic.crdt.migrations import VERSION
 from photonic.crdt.new_shelf import NewShelf, ReadyPhoto
+from photonic.crdt.place_seal import PlaceSeal
 from photonic.crdt.tables import JOURNAL, schema
 from photonic.crdt.timeline import place_of
 
@@ -52,14 +53,14 @@ class _Stopped(Exception):
 class Loader:
     """See the module. One thread at a time, but for `stop` and `progress`."""
 
-    def __init__(self, index: Path, now_ms: int) -> None:
-        """Begin a load beside the file `index`, which may be in use."""
+    def __init__(self, index: Path, now_ms: int, seal: PlaceSeal | None = None) -> None:
+        """Begin a load beside the file `index`, which may be in use; its places are sealed so."""
         self.path, self._stage = made_beside(index)
         self._now_ms = now_ms
         discard(index)
         self._db = _open(self.path, self._stage)
         self._last = _make_tables(self._db)
-        self._shelf = NewShelf(self._db)
+        self._shelf = NewShelf(self._db, seal or PlaceSeal())
         self._run: list[tuple[int, bytes]] = []
         self._run_bytes = 0
         self._runs: list[tuple[int, int]] = []  # first and last id of each

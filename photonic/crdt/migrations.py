@@ -21,10 +21,18 @@ MIGRATIONS: Final[Sequence[tuple[str, ...]]] = (
         "ALTER TABLE file ADD COLUMN pixels BLOB",
         "CREATE INDEX file_pixels ON file (pixels) WHERE pixels IS NOT NULL",
     ),
+    (REBUILD,),  # 2 -> 3: places were there in the clear; `index.py` removes the file itself
 )
 """The step at position N leads from version N to N + 1."""
 
 VERSION: Final = len(MIGRATIONS)
+
+
+def must_remake(db: sqlite3.Connection) -> bool:
+    """Whether an index that somebody used is to be made afresh: its pages may tell too much."""
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    steps = {step for some in MIGRATIONS[version:] for step in some}
+    return version > 0 and (version > VERSION or REBUILD in steps)
 
 
 def migrate(db: sqlite3.Connection, migrations: Sequence[tuple[str, ...]] = MIGRATIONS) -> bool:

@@ -71,14 +71,14 @@ class NewShelf(Shelf):
         """Return what can be said of a photo by now; its terms and words get into the index."""
         texts = texts_of(row.name, row.title, row.caption)
         self._note_words(texts)
-        blobs, removal = Blobs.of(row.blobs, stored), row.removal
+        blobs, removal, place = Blobs.of(row.blobs, stored), row.removal, self._sealed(row)
         return ReadyPhoto(
-            photo_values(0, row, 0, False, LIVE, b"")[_OWN],
+            photo_values(0, row, place, 0, False, LIVE, b"")[_OWN],
             texts,
             packed(self._postings.ids(causes_of(row))),
             blobs.pack(),
             blobs.held,
-            row_digest(row),
+            row_digest(row, place),
             pixels_key(row.facts),
             (removal.author, removal.at_ms) if removal else None,
             stamp,

@@ -19,6 +19,7 @@ from photonic.crdt.sets import (
     All,
     Any_,
     Check,
+    Inside,
     Match,
     No,
     Places,
@@ -32,7 +33,7 @@ _MEMBERS_MAX: Final = 64  # of a union that is read member by member
 _TERMS_MAX: Final = 5_000  # of a union that drives
 _WORTH_WALKING, _FEW = 0.4, 1_000  # a part with more of the photos than this does not drive
 
-Source: TypeAlias = Postings | Match | Places
+Source: TypeAlias = Postings | Match | Places | Inside
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +116,7 @@ def _made(
 def _sources(item: Set) -> tuple[Source, ...] | None:
     """Return what has every photo of a set, and maybe others; None if only a walk has."""
     match item:
-        case Postings() | Match() | Places():
+        case Postings() | Match() | Places() | Inside():
             return (item,)
         case Any_(items):
             united: list[Source] = []
@@ -149,8 +150,8 @@ def _united(sources: Sequence[Source]) -> tuple[Source, ...]:
 def _is_exact(item: Set) -> bool:
     """Whether the sources of a set have no other photos."""
     if isinstance(item, Any_):
-        return all(isinstance(one, Postings | Match | Places) for one in item.items)
-    return isinstance(item, Postings | Match | Places)
+        return all(isinstance(one, Source) for one in item.items)
+    return isinstance(item, Source)
 
 
 # --- SQL -----------------------------------------------------------------------------------------
@@ -176,6 +177,8 @@ def predicate(item: Set, n: str) -> Sql:
             return Sql(f"({n} IN (SELECT rowid FROM words WHERE words MATCH ?))", (expression,))
         case Places(places):
             return Sql(f"({n} IN ({_marks(places)}))", places)
+        case Inside(box):
+            return Sql(f"is_inside({n}, ?, ?, ?, ?)", box)
         case Span(first, end):
             return _between(n, first, end)
         case Check(text, values):
@@ -259,6 +262,10 @@ def _members(source: Source, first: int | None, end: int | None) -> Sql:
             span = _between("column1", first, end)
             text = f"SELECT column1 AS n FROM (VALUES {marks}) WHERE {span.text}"
             return Sql(text, (*places, *span.values))
+        case Inside(box):
+            span = _between("value", first, end)
+            text = f"SELECT value AS n FROM json_each(all_inside(?, ?, ?, ?)) WHERE {span.text}"
+            return Sql(text, (*box, *span.values))
 
 
 def piece(

@@ -38,6 +38,7 @@ from photonic.crdt.fields import (
 )
 from photonic.crdt.fold import Field, SubjectState, Version
 from photonic.crdt.policy import AUTO, Display
+from photonic.crdt.sealing import is_sealed
 from photonic.crdt.timeline import begin_of, moment_text
 from photonic.ids import BlobId, NodeId
 from photonic.photos import RAW_TYPES, VIDEO_TYPES, BlobRef, PhotoFacts, Position
@@ -47,6 +48,7 @@ ORIGINAL_KIND, PREVIEW_KIND, SIDECAR_KIND = "original", "preview", "sidecar"
 _RAW, _VIDEO = frozenset(RAW_TYPES.values()), frozenset(VIDEO_TYPES.values())
 _INTEGER_END, _EXACT_MAX = 1 << 63, 1 << 53
 _NO_FACTS = PhotoFacts(media_type="")
+_NOBODY: Any = object()  # said anything of it
 _TEXTS = (LABEL, FLAG, TITLE, CAPTION)
 
 
@@ -89,6 +91,7 @@ class PhotoRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
     conflicts: tuple[str, ...]
     blobs: tuple[BlobRow, ...]  # the original that is shown is the first
     removal: PutAway | None
+    sealed: tuple[str, ...] = ()  # fields that are shown as nothing, for they could not be opened
 
     @property
     def trashed(self) -> bool:
@@ -206,6 +209,7 @@ def _row(
     added_ms = imported_ms if is_moment else stamp_ms(shown.at)
     taken = facts.taken if facts.taken is not None and begin_of(facts.taken) is not None else None
     is_removed = removal is not None and removal.value is True
+    place = pick(GPS, facts.position)
     return PhotoRow(
         photo=BlobId(key),
         name=_text(fact(NAME, None)) or "",
@@ -220,7 +224,7 @@ def _row(
         caption=_text(pick(CAPTION, facts.caption)),
         kind=kind_of(facts.media_type),
         facts=facts,
-        position=_position(pick(GPS, facts.position)),
+        position=_position(place),
         tags=tags,
         albums=albums,
         shoot=_text(pick(SHOOT_OF, None)),
@@ -228,7 +232,18 @@ def _row(
         conflicts=conflicts,
         blobs=_blobs(first, named),
         removal=PutAway(removal.author, stamp_ms(removal.at)) if removal and is_removed else None,
+        sealed=(GPS,) if _is_place_sealed(place, pick, fact) else (),
     )
+
+
+def _is_place_sealed(
+    place: Any, pick: Callable[[str, Any], Any], fact: Callable[[str, Any], Any]
+) -> bool:
+    """Whether the place that would be shown is there and could not be opened."""
+    if is_sealed(place):
+        return True
+    says_nothing = place is None and pick(GPS, _NOBODY) is _NOBODY
+    return says_nothing and is_sealed(fact(FACTS, None))
 
 
 def tags(state: SubjectState, facts: PhotoFacts) -> tuple[str, ...]:

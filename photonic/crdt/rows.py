@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from photonic.crdt.projection import (
     ORIGINAL_KIND,
@@ -25,7 +26,7 @@ KEY_BYTES: Final = 8  # of a blob's id, which are enough to find it
 PHOTO_COLUMNS: Final = (
     "n", "photo", "name", "folder", "taken", "added_ms", "rating", "label", "flag", "title",
     "caption", "media_type", "size_bytes", "width", "height", "iso", "aperture", "focal", "camera",
-    "lens", "latitude", "longitude", "conflicts", "shoot", "stack", "tags", "copies", "held",
+    "lens", "place", "conflicts", "shoot", "stack", "tags", "copies", "held",
     "trashed", "terms",
 )  # fmt: skip
 LISTED: Final = PHOTO_COLUMNS[:-1]
@@ -59,8 +60,7 @@ class ListedPhoto(NamedTuple):
     focal: float | None
     camera: str | None
     lens: str | None
-    latitude: float | None
-    longitude: float | None
+    place: bytes | None  # sealed (place_seal.py)
     conflicts: str
     shoot: str | None
     stack: str | None
@@ -95,10 +95,16 @@ assert len(ListedPhoto._fields) == len(LISTED)
 
 
 def photo_values(
-    n: int, row: PhotoRow, copies: int, is_held: bool, trashed: int, terms: bytes
+    n: int,
+    row: PhotoRow,
+    place: bytes | None,
+    copies: int,
+    is_held: bool,
+    trashed: int,
+    terms: bytes,
 ) -> tuple[Any, ...]:
-    """Return the values of PHOTO_COLUMNS."""
-    facts, position = row.facts, row.position
+    """Return the values of PHOTO_COLUMNS; `place`: where it was taken, sealed."""
+    facts = row.facts
     return (
         n,
         row.photo,
@@ -120,8 +126,7 @@ def photo_values(
         number(facts.focal_mm),
         facts.camera_model,
         facts.lens,
-        position.latitude if position else None,
-        position.longitude if position else None,
+        place,
         " ".join(row.conflicts),
         row.shoot,
         row.stack,
@@ -133,9 +138,15 @@ def photo_values(
     )
 
 
-def row_digest(row: PhotoRow) -> bytes:
-    """Return what two rows have in common only if they are equal."""
-    return digest(_encoder.encode(row))[:KEY_BYTES]
+def row_digest(row: PhotoRow, place: bytes | None) -> bytes:
+    """Return what two rows have in common only if they are equal.
+
+    Of places it has what is sealed (`place`) alone: from a hash of few possible values one could
+    guess them. The height above the sea is in neither, for no list shows it.
+    """
+    if row.position is not None or row.facts.position is not None:
+        row = replace(row, position=None, facts=replace(row.facts, position=None))
+    return digest(_encoder.encode((row, place)))[:KEY_BYTES]
 
 
 class Texts(NamedTuple):

@@ -16,7 +16,6 @@ from photonic.crdt.lexicon import Known, Lexicon
 from photonic.crdt.projection import kind_of
 from photonic.crdt.terms import (
     ALBUM,
-    CELL,
     COPIES,
     FEW_COPIES,
     FLAG,
@@ -31,7 +30,6 @@ from photonic.crdt.terms import (
     TAG,
     TYPE,
     WORDED,
-    cells_in,
 )
 from photonic.crdt.timeline import MONTH, is_whole, span
 from photonic.search.criteria import (
@@ -89,6 +87,14 @@ class Places:
 
 
 @dataclass(frozen=True, slots=True)
+class Inside:
+    """Photos that were taken inside a box: south, west, north, east. `positions.py` has them."""
+
+    box: tuple[float, float, float, float]
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Span:
     """Photos with first <= place < end; None is open. About `count`."""
 
@@ -121,7 +127,7 @@ class No:
     item: Set
 
 
-Set: TypeAlias = Postings | Match | Places | Span | Check | All | Any_ | No
+Set: TypeAlias = Postings | Match | Places | Inside | Span | Check | All | Any_ | No
 
 EVERYTHING: Final = All(())
 NOTHING: Final = Any_(())
@@ -338,18 +344,9 @@ class Meaning:
         return Check(f"coalesce({' AND '.join(pieces)}, 0)", values, self._total)
 
     def _place(self, box: Place) -> Set:
-        is_across = box.west > box.east  # the date line
-        sides = [(box.west, 180.0), (-180.0, box.east)] if is_across else [(box.west, box.east)]
-        joined = "OR" if is_across else "AND"
-        keys = [key for west, east in sides for key in cells_in(box.south, west, box.north, east)]
-        cells = self._terms(CELL, dict.fromkeys(keys))
-        inside = Check(
-            "coalesce(p.latitude BETWEEN ? AND ?"
-            f" AND (p.longitude >= ? {joined} p.longitude <= ?), 0)",
-            (box.south, box.north, box.west, box.east),
-            self._total,
-        )
-        return both(cells, inside)
+        sides = (box.south, box.west, box.north, box.east)
+        count = self._lexicon.inside_count(sides)
+        return Inside(sides, count) if count else NOTHING
 
     def _id(self, prefix: str) -> Set:
         places = self._lexicon.photos_with_prefix(prefix, _IDS_MAX)

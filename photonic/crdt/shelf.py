@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from photonic.crdt.holders import Holders
+from photonic.crdt.place_seal import PlaceSeal
 from photonic.crdt.places import free_places
+from photonic.crdt.positions import Degrees
 from photonic.crdt.postings import Postings
 from photonic.crdt.projection import PhotoRow
 from photonic.crdt.removals import Touched, forget_removals, note_removals
@@ -78,19 +80,20 @@ class _Old:
 class Shelf:
     """See the module."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db, self._postings = db, Postings(db)
+    def __init__(self, db: sqlite3.Connection, seal: PlaceSeal) -> None:
+        self._db, self._postings, self._seal = db, Postings(db), seal
         self._tallies: Counter[str] = Counter()
         self._months: Counter[int] = Counter()
         self.holders = Holders(db)
         self._words: set[str] = set()
         self.removals: list[Touched] = []  # that came or went; see `PhotoIndex.take_removals`
+        self.positions: dict[int, Degrees | None] = {}  # that are others now, by places in time
 
     def forget(self) -> None:
         """Forget what was not written: the transaction is rolled back."""
         self._postings.forget()
         self.holders.forget()
-        for some in (self._tallies, self._months, self._words, self.removals):
+        for some in (self._tallies, self._months, self._words, self.removals, self.positions):
             some.clear()
 
     def write(self) -> None:
@@ -144,7 +147,8 @@ class Shelf:
         photos, files = [], []
         for photo, row in by_photo.items():
             n, old, state, mine = places[photo], olds.get(photo), states[photo], blobs[photo]
-            digest = row_digest(row)
+            place = self._sealed(row)
+            digest = row_digest(row, place)
             if old and (old.digest, old.trashed, old.held) == (digest, state, mine.held):
                 del olds[photo], blobs[photo]  # it stays as it is
                 continue
@@ -158,7 +162,8 @@ class Shelf:
                 self._postings.add(n, terms)
             self._write_texts(old, n, row)
             self._count(old, n, state, mine)
-            photos.append(photo_values(n, row, copies, is_held, state, packed(terms)))
+            self._note_position(old, n, row)
+            photos.append(photo_values(n, row, place, copies, is_held, state, packed(terms)))
             files.append((n, mine.pack(), mine.held, digest, pixels_key(row.facts)))
         self._take_away([old.n for old in olds.values()])
         self._db.executemany(INSERT_PHOTO, sorted(photos))
@@ -171,10 +176,22 @@ class Shelf:
         for old in olds.values():
             self._postings.change(old.n, old.terms, None, ())
             self._write_texts(old, None, None)
+            self._note_position(old, None, None)
             self._count(old, None, LIVE, None)
         self._take_away([old.n for old in olds.values()])
         self._write_keys(olds, {}, {})
         self.removals += forget_removals(self._db, photos)
+
+    def _sealed(self, row: PhotoRow) -> bytes | None:
+        spot = row.position
+        return self._seal.seal(row.photo, spot.latitude, spot.longitude) if spot else None
+
+    def _note_position(self, old: _Old | None, n: int | None, row: PhotoRow | None) -> None:
+        if old:
+            self.positions.setdefault(old.n, None)  # another photo of the batch may stand there
+        if n is not None and row:
+            spot = row.position
+            self.positions[n] = (spot.latitude, spot.longitude) if spot else None
 
     def _take_away(self, places: Iterable[int]) -> None:
         gone = [(n,) for n in sorted(places)]

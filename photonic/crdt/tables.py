@@ -48,8 +48,7 @@ class PhotoTable(SQLModel, table=True):
     focal: float | None
     camera: str | None
     lens: str | None
-    latitude: float | None
-    longitude: float | None
+    place: bytes | None  # latitude and longitude, sealed (place_seal.py)
     conflicts: str  # names with spaces between them
     shoot: str | None
     stack: str | None

@@ -1,14 +1,13 @@
 """What a photo is found by: its terms. Pure.
 
 A term is a kind and a key. The keys of names, tags and folders are folded, so that case and accents
-do not matter; a tag or folder has a term for each of its levels; a place has one for each of the
-cells of several sizes that it lies in. Of what nearly every photo has, the term says that it is
-lacking. `query.py` must ask for terms exactly as they are made here.
+do not matter; a tag or folder has a term for each of its levels. Of what nearly every photo has,
+the term says that it is lacking. Where a photo was taken is no term: that would be on the disk.
+`query.py` must ask for terms exactly as they are made here.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Iterable, Iterator
 from typing import Final, NamedTuple, TypeAlias
 
@@ -19,8 +18,9 @@ from photonic.search.words import fold, path_key, tag_key
 CAMERA, LENS, LABEL, TYPE = "camera", "lens", "label", "type"
 TAG, FOLDER, ALBUM, SHOOT, STACK, CONFLICT = "tag", "folder", "album", "shoot", "stack", "conflict"
 RATING, ISO, APERTURE, FOCAL = "rating", "iso", "aperture", "focal"
-FLAG, CELL = "flag", "cell"
+FLAG = "flag"
 HAS, LACKS = "has", "lacks"
+SEALED = "sealed"  # something of it could not be opened here
 IS = "is"  # trashed, removal-held
 HELD, MISSING, WITHIN_REACH, COPIES = "held", "missing", "reach", "copies"
 
@@ -33,8 +33,6 @@ LACKED: Final = frozenset(
     ("aperture", "camera", "focal", "folder", "height", "iso", "lens", "tag", "taken", "width")
 )
 FEW_COPIES: Final = (0, 1)  # how many copies a photo has is a term only where they are few
-CELL_DEGREES: Final = (1 / 32, 1 / 4, 2.0, 16.0)
-_CELLS_MAX = 96  # that a box is made of
 
 
 class Term(NamedTuple):
@@ -73,12 +71,13 @@ def causes_of(row: PhotoRow) -> list[Cause]:
     if row.label:
         found.append((LABEL, row.label))
     if row.position is not None:
-        found.append((HAS, "place"))
-        found += cells_of(row.position.latitude, row.position.longitude)
+        found.append((HAS, "place"))  # where it is, `positions.py` knows alone
     if row.title or row.caption or row.shoot or row.stack or row.albums or row.conflicts:
         found += _rare_causes(row)
     if row.has_sidecar:
         found.append((HAS, "sidecar"))
+    if row.sealed:
+        found.append((HAS, SEALED))
     return found
 
 
@@ -139,8 +138,6 @@ def terms_of(cause: Cause) -> tuple[Term, ...]:
             return (_lack(kind) if finite is None else Term(kind, repr(finite), repr(finite)),)
         case "flag", [value]:
             return (Term(FLAG, value, value),) if value in (PICK, REJECT) else ()
-        case "cell", _:
-            return (Term(CELL, ":".join(map(str, values)), ""),)
     return (Term(str(kind), str(values[0]), str(values[0])),)
 
 
@@ -168,28 +165,3 @@ def _real(value: object) -> float | None:
 
 def _lack(name: str) -> Term:
     return Term(LACKS, name, name)
-
-
-# --- places ------------------------------------------------------------------------------------
-
-
-def cells_of(latitude: float, longitude: float) -> list[Cause]:
-    """Return the cells that a place lies in, small to large."""
-    return [
-        (CELL, level, math.floor(latitude / size), math.floor(longitude / size))
-        for level, size in enumerate(CELL_DEGREES)
-    ]
-
-
-def cells_in(south: float, west: float, north: float, east: float) -> list[str]:
-    """Return the keys of cells of one size that cover a box, its edges included; west <= east."""
-    south, north = max(south, -90.0), min(north, 90.0)
-    west, east = max(west, -180.0), min(east, 180.0)
-    if not (south <= north and west <= east):
-        return []
-    for level, size in enumerate(CELL_DEGREES):
-        rows = range(math.floor(south / size), math.floor(north / size) + 1)
-        columns = range(math.floor(west / size), math.floor(east / size) + 1)
-        if len(rows) * len(columns) <= _CELLS_MAX or level == len(CELL_DEGREES) - 1:
-            break
-    return [f"{level}:{row}:{column}" for row in rows for column in columns]

@@ -23,6 +23,8 @@ from photonic.entrance import Entrance, Holder
 from photonic.errors import CodeInvalid, CodeRefused, ExportUnwritable, FolderUnknown
 from photonic.events import CatalogTaskProgress, ImportProgress
 from photonic.ids import BlobId, NodeId, peer_id
+from photonic.key_custody import KeyCustody
+from photonic.layout import Layout
 from photonic.limiter import Limiter
 from photonic.moving import Moving
 from photonic.p2p.rates import Bandwidth
@@ -108,6 +110,11 @@ class MemoryNode(MemoryPhotos):
         self.tokens = TokenBook(folder / "tokens.json", World())
         self.entrance = Entrance(self.tokens, World(), self.events.announce)
         self.here = Holder()  # the local user
+        self.custody = KeyCustody(
+            self.catalog_thread, self.index, HERE, World(), self.events.announce, NAMES.get,
+            Layout(folder),
+            LIBRARY_ID,
+        )  # fmt: skip
         self.library = LibraryView(id=LIBRARY_ID.hex(), name="Harbour")
         self.state = "monitoring"
         self.members = MemoryMembers(HERE, {HERE: NAMES[HERE], THERE: NAMES[THERE]})

@@ -8,6 +8,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from photonic.crdt.index import AlbumRow, Batch, PhotoIndex
+from photonic.crdt.place_seal import PlaceSeal
 from photonic.crdt.projection import (
     ORIGINAL_KIND,
     PREVIEW_KIND,
@@ -24,6 +25,7 @@ from photonic.photos import BlobRef, PhotoFacts, Position
 from photonic.search.sample import Sample
 from tests.search.queries import ALBUMS, IDS, samples
 
+SEAL = PlaceSeal(bytes(64))  # all indexes that are compared seal alike
 NODES = tuple(NodeId(digest(b"node %d" % number)) for number in range(4))
 
 
@@ -116,7 +118,7 @@ def batch_of(some: Iterable[Sample]) -> Batch:
 
 
 def index_of(some: Sequence[Sample]) -> PhotoIndex:
-    index = PhotoIndex(None)
+    index = PhotoIndex(None, SEAL)
     index.apply(batch_of(some), 1)
     index.set_trashed({one.photo: REMOVAL_HELD for one in some if one.removal_held})
     return index

@@ -26,7 +26,7 @@ from photonic.ids import BlobId, NodeId, digest
 from photonic.photos import BlobRef
 from photonic.search.criteria import ALL, Equals, Is, Number
 from photonic.search.sample import Sample
-from tests.crdt.photo_rows import NODES, batch_of, blob, index_of, libraries, row_of
+from tests.crdt.photo_rows import NODES, SEAL, batch_of, blob, index_of, libraries, row_of
 from tests.search.queries import samples
 
 KINDS = ("preview", "sidecar", "original")
@@ -97,14 +97,14 @@ def test_kept_step_by_step_it_is_what_it_is_made_at_once(
     history: tuple[list[Batch], list[Sample]],
 ) -> None:
     batches, now = history
-    kept = PhotoIndex(None)
+    kept = PhotoIndex(None, SEAL)
     for number, batch in enumerate(batches):
         kept.apply(batch, number)
         kept.apply(batch, number)  # a repetition changes nothing
     holders: dict[BlobId, Collection[NodeId]] = {}
     for batch in batches:
         holders |= dict(batch.holders)
-    made = PhotoIndex(None)
+    made = PhotoIndex(None, SEAL)
     made.apply(replace(batch_of(now), holders=holders), len(batches) - 1)
     assert content(kept) == content(made)
 
@@ -126,7 +126,7 @@ def test_what_the_store_has_is_noted_as_if_it_had_always_been_so(
         replace(sample, held=held[sample.photo], copies=len(holders[sample.photo]))
         for sample in some
     ]
-    expected = PhotoIndex(None)
+    expected = PhotoIndex(None, SEAL)
     expected.apply(batch_of(again), 1)
     assert content(index) == content(expected)
 
@@ -137,8 +137,8 @@ def test_a_load_makes_what_batches_make(
     tmp_path_factory: pytest.TempPathFactory, some: list[Sample], pieces: int
 ) -> None:
     folder = tmp_path_factory.mktemp("load")
-    index = PhotoIndex(folder / "index.db")
-    loader = Loader(folder / "index.db", now_ms=0)
+    index = PhotoIndex(folder / "index.db", SEAL)
+    loader = Loader(folder / "index.db", now_ms=0, seal=SEAL)
     author = NODES[1]
     seqs = [(author, number + 1, sample.photo) for number, sample in enumerate(some)]
     edits = [EditRow(digest(b"c"), "photo", photo(1), b"a" * 16, author, 5)]
@@ -159,7 +159,7 @@ def test_a_load_makes_what_batches_make(
 
 
 def test_many_photos_of_one_moment_all_have_a_place() -> None:
-    index = PhotoIndex(None)
+    index = PhotoIndex(None, SEAL)
     some = [Sample(photo=photo(n), taken="2000-01-01T00:00:00") for n in range(3_000)]
     alike = [
         Sample(photo=BlobId(b"\0" * 4 + digest(b"%d" % n)[4:]), taken="2000-01-01T00:00:00")
@@ -202,7 +202,7 @@ def test_no_photo_takes_an_originals_place_by_calling_it_its_preview() -> None:
     honest = row_of(Sample(photo=photo(1), name="honest", taken="2024-01-01T00:00:00"))
     bogus = row_of(Sample(photo=photo(2), name="bogus", taken="2025-01-01T00:00:00"))
     lie = BlobRow(BlobRef(photo(1), 1 << 40, b"x" * 32), "preview")
-    index = PhotoIndex(None)
+    index = PhotoIndex(None, SEAL)
     rows: list[PhotoRow] = [honest, structs.replace(bogus, blobs=(bogus.blobs[0], lie))]
     index.apply(Batch(rows=rows, holders={photo(1): {NEAR}}))
     query = PhotoQuery(index.engine)
@@ -217,7 +217,7 @@ def test_no_photo_takes_an_originals_place_by_calling_it_its_preview() -> None:
 def test_a_photo_is_as_safe_as_the_least_safe_of_its_contested_originals() -> None:
     row = row_of(Sample(photo=photo(1), conflicts=("original",)))
     other = BlobRow(blob("another original"), "original")
-    index = PhotoIndex(None)
+    index = PhotoIndex(None, SEAL)
     holders = {photo(1): NODES[:3], other.ref.blob: NODES[:1]}
     rows = [structs.replace(row, blobs=(*row.blobs, other))]
     index.apply(Batch(rows=rows, holders=holders, held={photo(1)}))
@@ -271,7 +271,7 @@ def test_a_removal_that_is_held_stays_so_until_it_is_another_one() -> None:
 
 def test_the_moment_at_which_a_removal_was_known_first_is_kept() -> None:
     gone = Sample(photo=photo(1), trashed=True)
-    index = PhotoIndex(None)
+    index = PhotoIndex(None, SEAL)
     for now_ms in (5, 9):
         index.apply(replace(batch_of([gone]), now_ms=now_ms))
     query = PhotoQuery(index.engine)
@@ -284,7 +284,7 @@ def test_the_moment_at_which_a_removal_was_known_first_is_kept() -> None:
 
 
 def test_an_album_that_is_deleted_is_not_listed() -> None:
-    index = PhotoIndex(None)
+    index = PhotoIndex(None, SEAL)
     index.apply(Batch(albums=[AlbumRow(b"a" * 16, "Best", "rating:5", ("name",))]))
     (album,) = PhotoQuery(index.engine).albums()
     assert (album.name, album.query, album.conflicts) == ("Best", "rating:5", "name")
@@ -293,13 +293,13 @@ def test_an_album_that_is_deleted_is_not_listed() -> None:
 
 
 def test_it_remembers_how_far_it_is(tmp_path: Path) -> None:
-    index = PhotoIndex(tmp_path / "index.db")
+    index = PhotoIndex(tmp_path / "index.db", SEAL)
     assert index.journal_number == 0
     index.apply(batch_of([Sample(photo=photo(1))]), 7)
     index.mark_stale([3, 1], 9)
     index.apply(Batch(projected=[3]))
     index.close()
-    index = PhotoIndex(tmp_path / "index.db")
+    index = PhotoIndex(tmp_path / "index.db", SEAL)
     assert (index.journal_number, index.stale(), index.photo_count()) == (9, [1], 1)
     index.clear()
     assert (index.journal_number, index.stale(), index.photo_count()) == (0, [], 0)
@@ -341,11 +341,11 @@ def spoiled(path: Path) -> list[Callable[[], object]]:
 def test_damage_is_seen_when_it_is_met_and_the_file_is_made_anew(tmp_path: Path, way: int) -> None:
     path = tmp_path / "index.db"
     some = [Sample(photo=photo(n), name=f"IMG_{n}") for n in range(500)]
-    index = PhotoIndex(path)
+    index = PhotoIndex(path, SEAL)
     index.apply(batch_of(some), 1)
     index.close()
     spoiled(path)[way]()
-    index = PhotoIndex(path)
+    index = PhotoIndex(path, SEAL)
     query = PhotoQuery(index.engine)
     try:
         query.page(ALL, 100, None)

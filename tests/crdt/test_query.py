@@ -48,7 +48,7 @@ WAYS: list[dict[str, object]] = [
     {"plans._WORTH_WALKING": 0.0, "plans._FEW": -1, "plans._PROBES_MAX": 0},
     {"plans._MEMBERS_MAX": 0, "listing._PIECE_MAX": 2, "sets._ENDINGS_MAX": 0},
     {"plans._TERMS_MAX": 1, "listing._SORTED_COST": 0, "listing._FEW": 0, "sets._IDS_MAX": 0},
-    {"sets._NUMBER_TERMS_MAX": 0, "listing._SORTED_COST": 1e9, "terms._CELLS_MAX": 4},
+    {"sets._NUMBER_TERMS_MAX": 0, "listing._SORTED_COST": 1e9},
 ]
 
 

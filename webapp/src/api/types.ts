@@ -83,6 +83,8 @@ export interface PhotoDetail extends PhotoSummary {
   albums: string[];
   /** Ids of other photos with the same picture and other metadata; some of them. */
   same_pixels_as: string[];
+  /** Fields that this node has no key to read. */
+  sealed?: string[];
 }
 
 /** What `PATCH /photos/ID` takes; null clears a field. */

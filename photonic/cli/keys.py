@@ -1,0 +1,92 @@
+"""`photonic keys`: who has the library key, a new one, and how this node keeps its own keys."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from photonic.cli import output
+from photonic.cli.client import Answer, connect
+from photonic.cli.invocation import Invocation
+from photonic.cli.loading import load_node, load_settings
+from photonic.cli.options import invocation_of
+from photonic.cli.tables import print_table
+from photonic.errors import UsageInvalid
+
+_HEADINGS = ("key", "number", "", "members that have it")
+_NAME_DIGITS = 8
+
+
+def run(
+    context: typer.Context,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(help="Nothing to show them; rotate; seal [FIELD...]; reseal; passphrase."),
+    ] = None,
+    remove: Annotated[
+        bool, typer.Option("--remove", help="With passphrase: keep the keys without one.")
+    ] = False,
+) -> None:
+    """Show who has the library key; make a new one; set the passphrase of this node's keys."""
+    invocation = invocation_of(context)
+    given = words or []
+    if remove and given != ["passphrase"]:
+        raise UsageInvalid("--remove goes with `photonic keys passphrase`")
+    match given:
+        case []:
+            with connect(invocation.home) as node:
+                _show(node.get("/keys"), invocation)
+        case ["rotate"]:
+            with connect(invocation.home) as node:
+                _show(node.post("/keys/rotate", {}), invocation)
+        case ["reseal"]:
+            with connect(invocation.home) as node:
+                answer = node.post("/keys/reseal", {}, is_long=True)
+            if invocation.json:
+                output.print_json(answer)
+            else:
+                output.print_line(f"Something of {answer['photos']:,} photos was sealed again.")
+        case ["seal", *fields]:
+            with connect(invocation.home) as node:
+                _show(node.put("/keys/fields", {"fields": fields}), invocation)
+        case ["passphrase"]:
+            _set_passphrase(invocation, removes=remove)
+        case _:
+            raise UsageInvalid("rotate, seal [FIELD...], reseal or passphrase")
+
+
+def _set_passphrase(invocation: Invocation, *, removes: bool) -> None:
+    """Work on the home folder itself: its node must not run."""
+    settings = load_settings({"home": invocation.home})
+    files = load_node().keep_keys(settings, removes=removes)
+    if invocation.json:
+        output.print_json({"passphrase": not removes, "files": files})
+    elif removes:
+        output.print_line("The keys are kept without a passphrase, readable by their owner only.")
+    else:
+        output.print_line("The keys are kept under the passphrase. Without it this node is lost.")
+
+
+def _show(answer: Answer, invocation: Invocation) -> None:
+    if invocation.json:
+        output.print_json(answer)
+        return
+    if answer["keys"]:
+        print_table(_HEADINGS, map(_row, answer["keys"]))
+    else:
+        output.note("The library has no key yet: an admin's node makes it.")
+    output.print_line(f"sealed: {', '.join(answer['sealed_fields']) or 'nothing'}")
+    for one in answer["files"]:
+        output.print_line(f"{one['secret']}: {one['path']} ({one['kept']})")
+    for one in answer["lacking"]:
+        output.note(f"{one['name'] or one['id']} has not been given the key yet.")
+    if answer["unread"]:
+        output.note(f"Something of {answer['unread']:,} photos cannot be read here.")
+
+
+def _row(key: Answer) -> tuple[object, ...]:
+    states = {"current": key["current"], "not here": not key["here"], "revoked": not key["counts"]}
+    names = sorted(one["name"] or one["id"][-_NAME_DIGITS:] for one in key["holders"])
+    told = ", ".join(state for state, is_so in states.items() if is_so)
+    return key["name"][:_NAME_DIGITS], key["number"], told, ", ".join(names)
