@@ -1,7 +1,7 @@
 """The library's authority key on this machine: where it was founded or recovered, until forgotten.
 
-It is kept as all keys are (`vault.py`), asked for seldom, and may be taken away once its recovery kit
-is on paper.
+It is kept as all keys are (`vault.py`), asked for seldom, and may be taken away once its recovery
+kit is on paper.
 """
 
 from __future__ import annotations

@@ -33,14 +33,7 @@ from photonic.crdt.catalog import Catalog
 from photonic.crdt.changes import Draft
 from photonic.crdt.keys import SHARD_COUNT
 from photonic.crdt.query import PhotoQuery
-from photonic.crdt.roster import (
-    ADMIN_SCOPES,
-    BLOBS_READ,
-    CATALOG_READ,
-    MEMBERS_ADMIN,
-    Member,
-    Roster,
-)
+from photonic.crdt.roster import Member, Roster
 from photonic.errors import (
     CertificateEnds,
     ClockAway,
@@ -58,6 +51,7 @@ from photonic.p2p.peers import PeerBook
 from photonic.p2p.transport import Transport
 from photonic.problems import Problems
 from photonic.roster_news import news_between
+from photonic.scopes import ADMIN_SCOPES, BLOBS_READ, CATALOG_READ, MEMBERS_ADMIN
 from photonic.showing import iso_utc
 from photonic.world import World
 

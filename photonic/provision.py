@@ -21,8 +21,8 @@ from photonic.crdt.library_keys import must_rotate, provisions
 from photonic.crdt.roster import Roster
 from photonic.errors import NotAllowed
 from photonic.ids import NodeId, member_subject
-from photonic.world import World
 from photonic.scopes import CATALOG_READ, CATALOG_UNSEAL, MEMBERS_ADMIN
+from photonic.world import World
 
 log = logging.getLogger(__name__)
 

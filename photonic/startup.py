@@ -137,6 +137,7 @@ def forget_key(settings: Settings) -> None:
     if record is not None:
         forget_authority(layout, record)
 
+
 def keep_keys(settings: Settings, *, removes: bool) -> list[str]:
     """Ask for a new passphrase and keep the keys of the home folder under it, or under none.
 

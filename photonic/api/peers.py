@@ -10,7 +10,6 @@ from photonic.api import examples
 from photonic.api.access import Node
 from photonic.api.problem_documents import problem_responses, write_responses
 from photonic.api.requests import InvitationRequest, JoinRequest
-from photonic.scopes import CATALOG_UNSEAL, SEALED_SCOPES
 from photonic.errors import (
     CodeElsewhere,
     CodeExpired,
@@ -23,6 +22,7 @@ from photonic.errors import (
     PeerUnreachable,
     TooManyAttempts,
 )
+from photonic.scopes import CATALOG_UNSEAL, SEALED_SCOPES
 from photonic.views import InvitationView, LibraryView, PeerView
 
 routes = APIRouter(tags=["peers"])

@@ -9,13 +9,13 @@ from photonic.crdt.changes import Draft
 from photonic.crdt.fields import CERTIFICATE, KEY_PREFIX, REVOKED
 from photonic.crdt.library_keys import gifts, must_rotate, read_keys
 from photonic.crdt.root import read_root
-from photonic.crdt.roster import ADMIN_SCOPES, CATALOG_UNSEAL, MEMBER_SCOPES, SEALED_SCOPES
 from photonic.crdt.sealing import name_of
 from photonic.errors import NotAllowed
 from photonic.identity import Identity, box_for
 from photonic.ids import member_subject
 from photonic.journal.journal import Journal
 from photonic.provision import provide
+from photonic.scopes import ADMIN_SCOPES, CATALOG_UNSEAL, MEMBER_SCOPES, SEALED_SCOPES
 from tests.crdt.replicas import WORLD, Cluster, certificate, commit, meet
 
 

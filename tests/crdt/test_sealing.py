@@ -14,7 +14,6 @@ from photonic.crdt.catalog import Catalog
 from photonic.crdt.changes import Draft
 from photonic.crdt.fields import FACTS, GPS, NAME, ORIGINAL, RATING
 from photonic.crdt.projection import project
-from photonic.crdt.roster import ADMIN_SCOPES, SEALED_SCOPES
 from photonic.crdt.sealing import (
     POLICY_FIELDS,
     SEALED_FACTS,
@@ -26,6 +25,7 @@ from photonic.crdt.sealing import (
 )
 from photonic.ids import PHOTO, LibraryId, Subject
 from photonic.provision import provide
+from photonic.scopes import ADMIN_SCOPES, SEALED_SCOPES
 from tests.crdt.replicas import WORLD, Cluster, certificate, commit, import_draft, meet, photo
 
 LIBRARY, OTHER = LibraryId(b"l" * 16), LibraryId(b"o" * 16)
