@@ -256,11 +256,14 @@ class Members:
         ends_ms = member.certificate.expires_ms if member else None
         now_ms = self._world.clock.now_ms()
         life_ms = (member.certificate.life_ms or 0) if member else 0
-        if ends_ms is not None and ends_ms - now_ms <= life_ms // 6:
+        if member is not None and member.ends is not None:
+            words = "this node was revoked: the others speak with it no more"
+            self._problems.add(MemberUnchangeable(words), "membership")
+        elif ends_ms is not None and ends_ms - now_ms <= life_ms // 6:
             when = iso_utc(ends_ms)
             self._problems.add(CertificateEnds(f"this node is a member until {when}"), "membership")
         else:
-            self._problems.clear("membership", CertificateEnds.code)
+            self._problems.clear("membership")
 
     def note_clock(self, node: NodeId) -> None:
         """A peer said what time it is there. Neither blocks nor raises."""

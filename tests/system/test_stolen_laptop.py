@@ -134,6 +134,7 @@ def test_a_stolen_laptop_is_cut_off_everywhere_and_photos_are_copied_again(tmp_p
         # The laptop heard it with its last breath: photonic there says that nothing counts now.
         # (A thief changes the program; what that says is refused: the story below, and I7.)
         laptop.wait_until(lambda: laptop.status()["peers"] == 0)
+        laptop.wait_until(lambda: "was revoked" in str(laptop.status()["problems"]))
         with pytest.raises(httpx.HTTPStatusError, match="403"):
             rate(laptop, photo, THEFT)
         rate(studio, photo, 1)
