@@ -50,7 +50,7 @@ class KeyDamaged(PhotonicError):
 class PassphraseNeeded(PhotonicError):
     """Keys are under a passphrase, and nobody gave it."""
 
-    code, exit_status, http_status = "keys.passphrase-needed", 95, 500
+    code, exit_status, http_status = "keys.passphrase-needed", 108, 500
     fix = (
         "Start it at a terminal, or give the passphrase by `passphrase_command`, `passphrase_fd` or"
         " the systemd credential photonic-passphrase."
@@ -63,7 +63,7 @@ class PassphraseNeeded(PhotonicError):
 class PassphraseWrong(PhotonicError):
     """A passphrase that does not open the keys."""
 
-    code, exit_status, http_status = "keys.passphrase-wrong", 96, 500
+    code, exit_status, http_status = "keys.passphrase-wrong", 109, 500
     fix = "Give the passphrase that `photonic keys passphrase` was told last; nothing was changed."
 
     def __init__(self, path: str) -> None:
@@ -73,7 +73,7 @@ class PassphraseWrong(PhotonicError):
 class KeysExposed(PhotonicError):
     """Others on this machine could read a key's file; they cannot any more."""
 
-    code, exit_status, http_status = "keys.exposed", 97, 500
+    code, exit_status, http_status = "keys.exposed", 110, 500
     fix = (
         "It is closed now. If somebody else uses this machine, that key may be known: revoke this"
         " node and join again with a new home folder."

@@ -28,8 +28,9 @@ BANDS = {
     70: "Index, acts and albums",
     80: "Roles",
     85: "HTTP",
-    95: "Keys at rest",
     100: "Command line",
+    108: "Keys at rest",
+    112: "Command line, further ones",
     115: "Members and recovery",
     120: "Members and command line, further ones",
 }

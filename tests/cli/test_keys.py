@@ -64,7 +64,7 @@ def test_a_passphrase_is_asked_for_twice_and_the_old_one_before(
     assert told.status == 0 and "differ" in told.err
     assert layout.vault.kept(layout.node_key) is Kept.PASSPHRASE
     typed += ["wrong"]
-    assert line("keys", "passphrase").status == 96
+    assert line("keys", "passphrase").status == 109
     typed += ["horse", "battery", "battery"]
     assert line("keys", "passphrase").status == 0
     typed += ["battery"]

@@ -152,7 +152,7 @@ def test_a_node_under_a_passphrase_starts_with_it_and_not_without(tmp_path: Path
         node.stop()
         seed = (node.home / "keys" / "node").read_bytes()
         told = photonic(node.home, "keys", "passphrase", check=False)
-        assert told.returncode == 95, "no terminal asks for a new one"
+        assert told.returncode == 108, "no terminal asks for a new one"
         (tmp_path / "word").write_text("correct horse\n")
         command = f"cat {tmp_path / 'word'}"
         _protect(node.home, "correct horse")
@@ -164,7 +164,7 @@ def test_a_node_under_a_passphrase_starts_with_it_and_not_without(tmp_path: Path
         assert node.status()["node"]["id"] == identity
         assert [one["kept"] for one in node.get("/keys")["files"]] == ["passphrase"] * 2
         node.stop()
-        for word, status in (("wrong", 96), ("", 95)):
+        for word, status in (("wrong", 109), ("", 108)):
             (tmp_path / "word").write_text(word)
             refused = photonic(node.home, "node", "--passphrase-command", command, check=False)
             assert refused.returncode == status and "Traceback" not in refused.stderr
