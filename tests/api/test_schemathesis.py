@@ -61,7 +61,7 @@ class Asker:
             self._tokens[scopes] = made[1]
         return self._tokens[scopes]
 
-    def send(self, case: Case, scopes: tuple[str, ...] | None) -> httpx.Response:
+    def send(self, case: Case[Any], scopes: tuple[str, ...] | None) -> httpx.Response:
         parts: dict[str, Any] = case.as_transport_kwargs(base_url=SECURE)
         headers = dict(parts.pop("headers"))
         headers.pop("Authorization", None)
@@ -100,7 +100,7 @@ def is_door(told: httpx.Response) -> bool:
     return is_problem and told.json()["code"] in ("http.token-needed", "http.scope-missing")
 
 
-def cases(method: str, path: str) -> st.SearchStrategy[Case]:
+def cases(method: str, path: str) -> st.SearchStrategy[Case[Any]]:
     """What the document allows, and what it does not."""
     operation = SCHEMA[path][method]
     return st.one_of(
@@ -127,7 +127,7 @@ def test_the_document_is_kept_and_nothing_is_served_without_its_scope(
 
     @many
     @given(case=cases(method, path))
-    def ask(case: Case) -> None:
+    def ask(case: Case[Any]) -> None:
         if need is not None:
             told = asker.send(case, None)
             assert told.status_code == 401, told.text
