@@ -13,7 +13,7 @@ import ipaddress
 import logging
 import socket
 from functools import partial
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 import anyio.abc
 import trio
@@ -24,12 +24,21 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ConnectionState, Framework
 from hypercorn.utils import wrap_app
+from starlette.types import ASGIApp
 
 from photonic import limits
-from photonic.api.app import Face
 from photonic.errors import BindExposed, BindFailed, PhotonicError, PortInUse
 
 log = logging.getLogger("photonic.api")
+
+
+@runtime_checkable
+class Ending(Protocol):
+    """An application with streams that would never end by themselves."""
+
+    def begin_shutdown(self) -> None:
+        """End them."""
+        ...
 
 
 class Signal(Protocol):
@@ -39,7 +48,7 @@ class Signal(Protocol):
 
 
 async def serve(
-    app: FastAPI,
+    app: FastAPI | ASGIApp,
     host: str,
     port: int,
     *,
@@ -66,7 +75,7 @@ async def serve(
             await shutdown.wait()
             accepting.cancel_scope.cancel()
         await listener.aclose()
-        if isinstance(app, Face):
+        if isinstance(app, Ending):
             app.begin_shutdown()
         await context.terminated.set()
         connections.cancel_scope.deadline = trio.current_time() + limits.SHUTDOWN_GRACE_S

@@ -19,6 +19,7 @@ import msgspec
 from photonic import limits
 from photonic.errors import NodeAnswerInvalid, NodeNotRunning, PhotonicError, QueryInvalid
 from photonic.home import NODE_FILE
+from photonic.lodging import TENANTS
 
 API = "/api/v1"
 Answer = dict[str, Any]
@@ -144,7 +145,7 @@ def connect(home: Path) -> NodeClient:
     """Return a client of the node that runs for `home`. Raises NodeNotRunning."""
     told = read_node_file(home)
     if told is None:
-        raise NodeNotRunning(str(home))
+        raise _not_running(home)
     client = NodeClient(told.http, home)
     try:
         answers = client.get("/status")
@@ -157,6 +158,16 @@ def connect(home: Path) -> NodeClient:
         client.close()
         raise
     return client
+
+
+def _not_running(home: Path) -> NodeNotRunning:
+    error = NodeNotRunning(str(home))
+    if home.parent.name == TENANTS:  # a further library of the daemon of another home folder
+        error.fix = (
+            "Start the daemon if it does not run; `photonic library list` says why this library of"
+            " it does not serve."
+        )
+    return error
 
 
 def connect_if_running(home: Path) -> NodeClient | None:

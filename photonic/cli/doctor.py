@@ -19,6 +19,7 @@ import typer
 from photonic import __version__, limits
 from photonic.cli import output
 from photonic.cli.client import connect
+from photonic.cli.invocation import Invocation
 from photonic.cli.loading import load_settings
 from photonic.cli.options import invocation_of
 from photonic.errors import ChecksFailed, ConfigInvalid, HomeUnusable, NodeNotRunning
@@ -39,7 +40,7 @@ class Check:
 def run(context: typer.Context) -> None:
     """Check this installation, the home folder and the running node."""
     invocation = invocation_of(context)
-    checks = [_check_python(), *_check_home(invocation.home), *_check_settings(invocation.home)]
+    checks = [_check_python(), *_check_home(invocation.home), *_check_settings(invocation)]
     checks += _check_node(invocation.home)
     if invocation.json:
         output.print_json({"version": __version__, "items": [asdict(check) for check in checks]})
@@ -74,9 +75,9 @@ def _check_home(home: Path) -> Iterator[Check]:
     yield Check("disk", enough, f"{output.readable_bytes(free)} free at {home}", fix)
 
 
-def _check_settings(home: Path) -> Iterator[Check]:
+def _check_settings(invocation: Invocation) -> Iterator[Check]:
     try:
-        load_settings({"home": home})
+        load_settings({"home": invocation.main_home}, invocation.find_lodging())
     except ConfigInvalid as error:
         for problem in error.problems:
             yield Check("settings", False, problem, error.fix)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from photonic.cli.invocation import Invocation
+from photonic.lodging import check_library_name
 
 
 def invocation_of(context: typer.Context) -> Invocation:
@@ -19,6 +20,11 @@ def invocation_of(context: typer.Context) -> Invocation:
 def _remember_home(context: typer.Context, value: str | None) -> None:
     if value:
         invocation_of(context).home_flag = value
+
+
+def _remember_library(context: typer.Context, value: str | None) -> None:
+    if value:
+        invocation_of(context).library = check_library_name(value)
 
 
 def _remember_json(context: typer.Context, value: bool) -> None:
@@ -38,6 +44,14 @@ def common_options(
             callback=_remember_home,
             metavar="DIR",
             help="Home folder of the node; else PHOTONIC_HOME, else the user's data folder.",
+        ),
+    ] = None,
+    library: Annotated[
+        str | None,
+        typer.Option(
+            callback=_remember_library,
+            metavar="NAME",
+            help="Which library of the daemon is meant; else the first.",
         ),
     ] = None,
     json: Annotated[
