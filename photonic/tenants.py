@@ -92,8 +92,8 @@ class Tenants:
         ready: Callable[[StatusView], None],
         stop: trio.Event,
     ) -> None:
-        """`find` says which further libraries there are; `settings_of` is asked at every start of a library, None for the first, and may raise
-        ConfigInvalid; `ready` hears of every library that serves."""
+        """`find` says which further libraries there are; `settings_of` is asked at every start of
+        one, None for the first, and may raise ConfigInvalid; `ready` hears of each that serves."""
         self._find, self._settings_of, self._porch = find, settings_of, porch
         self._ready, self._stop = ready, stop
         self._tenants: dict[str, _Tenant] = {}

@@ -13,11 +13,10 @@ import ipaddress
 import logging
 import socket
 from functools import partial
-from typing import Protocol, cast, runtime_checkable
+from typing import Protocol, cast
 
 import anyio.abc
 import trio
-from fastapi import FastAPI
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData
 from hypercorn.trio.tcp_server import TCPServer
@@ -32,15 +31,6 @@ from photonic.errors import BindExposed, BindFailed, PhotonicError, PortInUse
 log = logging.getLogger("photonic.api")
 
 
-@runtime_checkable
-class Ending(Protocol):
-    """An application with streams that would never end by themselves."""
-
-    def begin_shutdown(self) -> None:
-        """End them."""
-        ...
-
-
 class Signal(Protocol):
     """Something to wait for: an `anyio.Event` or a `trio.Event`."""
 
@@ -48,7 +38,7 @@ class Signal(Protocol):
 
 
 async def serve(
-    app: FastAPI | ASGIApp,
+    app: ASGIApp,
     host: str,
     port: int,
     *,
@@ -75,8 +65,9 @@ async def serve(
             await shutdown.wait()
             accepting.cancel_scope.cancel()
         await listener.aclose()
-        if isinstance(app, Ending):
-            app.begin_shutdown()
+        end_streams = getattr(app, "begin_shutdown", None)
+        if end_streams is not None:
+            end_streams()
         await context.terminated.set()
         connections.cancel_scope.deadline = trio.current_time() + limits.SHUTDOWN_GRACE_S
 

@@ -60,6 +60,12 @@ _LimitSchedule = Annotated[
 _LimitParallel = Annotated[
     int | None, typer.Option("--limit-parallel", help="Files fetched at one time.")
 ]
+_MinCopies = Annotated[
+    int | None, typer.Option("--min-copies", help="Nodes that a photo is safe on.")
+]
+_ScrubDays = Annotated[
+    int | None, typer.Option("--scrub-days", help="Verify stored files again within so many days.")
+]
 _QuotaBytes = Annotated[
     int | None, typer.Option("--quota-bytes", help="Bytes of files that it may keep here.")
 ]
@@ -106,13 +112,8 @@ def run(
     relay: _Relay = None,
     no_upnp: _NoUpnp = False,
     workers: _Workers = None,
-    min_copies: Annotated[
-        int | None, typer.Option("--min-copies", help="Nodes that a photo is safe on.")
-    ] = None,
-    scrub_days: Annotated[
-        int | None,
-        typer.Option("--scrub-days", help="Verify stored files again within so many days."),
-    ] = None,
+    min_copies: _MinCopies = None,
+    scrub_days: _ScrubDays = None,
     scrub_mb_s: _ScrubMbS = None,
     quota_bytes: _QuotaBytes = None,
     limit_in: _LimitIn = None,
