@@ -146,6 +146,8 @@ class Porch:
             return JSONResponse({"items": [asdict(view) for view in self._views()]})
         place = _PLACE.fullmatch(scope["path"])
         name = FIRST if place is None else place[1]
+        if place is not None and not name:  # that is nobody, and not the first
+            return ProblemResponse(NotFound(scope["path"]))
         if place is not None and place[2] is None and name in self._doors:
             return RedirectResponse(self.path(name), 308)
         if any(view.name == name for view in self._views()) and name not in self._doors:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import anyio
@@ -104,12 +104,14 @@ def run(
 def _list(invocation: Invocation) -> None:
     told = _told_by_daemon(invocation)
     home = invocation.main_home
-    rows = [_row(FIRST, told, str(home), "not running")]
-    for one in lodgings(home):
-        rows.append(_row(one.name, told, str(one.home), "starting" if one.serves else "out"))
-    if told is None:
-        rows = [replace(row, state="not running") if row.state == "starting" else row
-                for row in rows]  # fmt: skip
+    unasked = "not running" if told is None else "starting"
+    rows = [
+        _row(FIRST, told, str(home), unasked),
+        *(
+            _row(one.name, told, str(one.home), unasked if one.serves else "out")
+            for one in lodgings(home)
+        ),
+    ]
     if invocation.json:
         output.print_json({"items": [asdict(row) for row in rows]})
         return

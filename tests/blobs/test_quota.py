@@ -15,6 +15,7 @@ from photonic.blobs.chunks import scan_bytes
 from photonic.blobs.files import FileStore
 from photonic.blobs.quota import folder_bytes, plain_bytes
 from photonic.errors import StoreFull
+from photonic.ids import BlobId
 from photonic.world import SystemClock, World
 
 QUOTA = 2_000_000
@@ -45,10 +46,14 @@ def test_taking_in_ends_at_the_quota_and_goes_on_when_there_is_room(
     tmp_path: Path, size_bytes: int
 ) -> None:
     store = FileStore.open(tmp_path, World(), QUOTA)
-    held = []
-    with pytest.raises(StoreFull) as full:
+    held: list[BlobId] = []
+
+    def fill() -> None:
         while True:
             held.append(store.put(os.urandom(size_bytes)).ref.blob)
+
+    with pytest.raises(StoreFull) as full:
+        fill()
     assert QUOTA - 2 * size_bytes - 200_000 < used_bytes(tmp_path) <= QUOTA
     assert f"{QUOTA:,}" in full.value.message and "quota_bytes" in full.value.fix
     with pytest.raises(StoreFull):
@@ -100,11 +105,15 @@ class SlowClock(SystemClock):
 
 def test_what_was_written_since_the_last_count_counts(tmp_path: Path) -> None:
     store = FileStore.open(tmp_path / "store", World(clock=SlowClock()), QUOTA)
-    with pytest.raises(StoreFull):
+
+    def fill() -> None:
         for number in range(12):
             path = tmp_path / f"{number}.raw"
             path.write_bytes(os.urandom(300_000))
             store.adopt(path)
+
+    with pytest.raises(StoreFull):
+        fill()
     assert used_bytes(tmp_path / "store") <= QUOTA
     store.close()
 
@@ -126,10 +135,14 @@ def test_what_was_begun_has_its_room(tmp_path: Path) -> None:
 def test_two_processes_see_what_the_other_stored(tmp_path: Path) -> None:
     owner = FileStore.open(tmp_path, World(), QUOTA)
     carrier = FileStore.attach(tmp_path, World(), QUOTA)
-    with pytest.raises(StoreFull):
+
+    def fill() -> None:
         while True:
             owner.put(os.urandom(100_000))
             carrier.put(os.urandom(100_000))
+
+    with pytest.raises(StoreFull):
+        fill()
     # Each may have been let write, by a count that lacked the last that the other wrote.
     assert used_bytes(tmp_path) <= QUOTA + 100_000
     with pytest.raises(StoreFull):

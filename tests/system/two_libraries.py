@@ -1,4 +1,4 @@
-"""Two photographers, two libraries, and machines that serve both: what the tests of tenants share."""
+"""Two photographers, two libraries, machines that serve both: what the tests of tenants share."""
 
 from __future__ import annotations
 
