@@ -121,7 +121,7 @@ def asked() -> list[Asked]:
             place = place.replace(f"{{{name}}}", f"{{{PATH_IDS[operation]}}}")
         has_body = "requestBody" in told
         assert has_body == (operation in BODIES), f"{operation}: which ids are in its body?"
-        found += [Asked(method, place, body) for body in BODIES.get(operation, [None])]  # type: ignore[list-item]
+        found += [Asked(method, place, body) for body in BODIES.get(operation, [None])]
         found += [Asked(method, place + query) for query in QUERIES.get(operation, ())]
     return found
 

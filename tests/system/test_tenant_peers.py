@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 import trio
+from anyio.abc import TaskStatus
 
 from photonic import limits, p2p, wire
 from photonic.errors import PhotonicError, StreamBroken
@@ -81,7 +82,7 @@ class Caller:
         def gate(_: NodeId) -> Admission:
             return Admission.MEMBER
 
-        async def run(task_status: trio.TaskStatus[None]) -> None:
+        async def run(*, task_status: TaskStatus[None]) -> None:
             await self.transport.run({}, {}, gate, lambda _: None, task_status=task_status)
 
         await self._nursery.start(run)
@@ -97,7 +98,7 @@ class Caller:
         except PhotonicError as error:
             told = f"{error.code}: {error.message}"
             return re.sub(r"\d+(\.\d+)? m?s", "...", told).replace(peer_id(self.key.node), "ME")
-        await stream.reset()
+        await stream.close()
         return "spoken"
 
 
@@ -123,7 +124,7 @@ async def asked(stream: Stream, question: object, kind: Any) -> Any:
             for body in reader.feed(data):
                 return wire.decode(body, kind)
     finally:
-        await stream.reset()
+        await stream.close()
     raise AssertionError("no answer")
 
 
@@ -202,7 +203,9 @@ async def offered(caller: Caller, daemon: Daemon, shown: Credentials) -> said.Of
     node = parse_peer_id(name)
     await caller.transport.dial(node, [address])
     stream = await caller.transport.open(node, said.LANE_PROTOCOL)
-    return await asked(stream, said.AskLane(shown.certificate), said.OfferLane)
+    offer = await asked(stream, said.AskLane(shown.certificate), said.OfferLane)
+    assert isinstance(offer, said.OfferLane)
+    return offer
 
 
 def test_tickets_and_certificates_of_one_library_open_no_lane_of_the_other(

@@ -184,16 +184,12 @@ def test_the_process_that_moves_one_librarys_files_dies_alone(tmp_path: Path) ->
         machine.start()
         add(machine)
         assert machine.process is not None
-        machine.wait_until(lambda: len(carriers(machine.process.pid)) == 2)
-        victim = carriers(machine.process.pid)[-1]
+        pid = machine.process.pid
+        machine.wait_until(lambda: len(carriers(pid)) == 2)
+        victim = carriers(pid)[-1]
         with uncut(machine):
             os.kill(victim, 9)
-            machine.wait_until(
-                lambda: (
-                    len(carriers(machine.process.pid)) == 2
-                    and victim not in carriers(machine.process.pid)
-                )
-            )
+            machine.wait_until(lambda: len(carriers(pid)) == 2 and victim not in carriers(pid))
 
 
 def carriers(pid: int) -> list[int]:
