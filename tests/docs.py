@@ -98,6 +98,9 @@ def settings_page() -> str:
         "watch: [~/Pictures/incoming]",
         "```",
         "",
+        "A section `libraries` in the file has settings of further libraries:",
+        "[operations.md](operations.md#several-libraries).",
+        "",
         "| setting | environment | flag | default | what it is |",
         "|---|---|---|---|---|",
     ]

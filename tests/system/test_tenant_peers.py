@@ -85,7 +85,7 @@ class Caller:
         async def run(*, task_status: TaskStatus[None]) -> None:
             await self.transport.run({}, {}, gate, lambda _: None, task_status=task_status)
 
-        await self._nursery.start(run)
+        await self._nursery.start(run)  # type: ignore[arg-type]  # its TaskStatus is anyio's
         return self
 
     async def learn(self, daemon: Daemon, protocol: str) -> str:
