@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from photonic.ingest.samples import make_samples
 from simulations.daemons import daemons, photonic
 from tests.system.test_page import page  # noqa: F401 - a fixture
 from tests.system.two_libraries import add
@@ -27,9 +27,8 @@ def test_each_page_shows_its_library_and_one_goes_to_the_other(
         ben = add(machine, "ben", "--name", "Cellar")
         page.goto(f"{ben.url}/")
         expect(page.locator("header .library")).to_have_text("Cellar")
-        (tmp_path / "card").mkdir()
-        (tmp_path / "card/a.CR3").write_bytes(os.urandom(10_000))
-        photonic(ben.home, "import", str(tmp_path / "card"), check=False)
+        make_samples(tmp_path / "card", 1)
+        photonic(ben.home, "import", str(tmp_path / "card"))
         expect(page.get_by_test_id("photo-count")).to_have_attribute("data-value", "1")
         choice = page.get_by_test_id("libraries")
         expect(choice.locator("option")).to_have_text(["Lagoon", "Cellar"])
