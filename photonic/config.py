@@ -47,6 +47,7 @@ from photonic.home import CLI_VARIABLES, HOME_VARIABLE, SETTINGS_FILE, resolve_h
 from photonic.p2p.rates import Bandwidth, parse_rate, parse_schedule
 
 PREFIX = "PHOTONIC_"
+SECTIONS = "libraries"  # the one key of the file that is no setting
 
 Role = Literal["mobile", "central", "archive"]
 Switch = Literal["on", "off", "auto"]
@@ -231,6 +232,12 @@ class Settings(BaseModel):
         le=limits.MIN_COPIES_MAX,
         description="A photo counts as safe when its original is on so many nodes.",
     )
+    quota_bytes: int | None = Field(
+        default=None,
+        ge=limits.QUOTA_BYTES_MIN,
+        description="How many bytes of originals, previews and sidecars this library may keep "
+        "here, those on their way among them. Unset: as many as the disk has room for.",
+    )
     scrub_days: int = Field(
         default=limits.SCRUB_DAYS_DEFAULT,
         ge=0,
@@ -343,13 +350,13 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str] | None = 
     )
     merged: dict[str, Any] = {}
     for layer in layers:
-        merged |= _judge(layer, problems)
+        merged |= judge(layer, problems)
     if problems:
         raise ConfigInvalid(problems)
     return Settings.model_validate(merged | {"home": home})
 
 
-def _judge(layer: Layer, problems: list[str]) -> dict[str, Any]:
+def judge(layer: Layer, problems: list[str]) -> dict[str, Any]:
     """Return the values of `layer`, parsed; add what is wrong with them to `problems`."""
     try:
         parsed = Settings.model_validate(dict(layer.values), context={"base": layer.base})
@@ -383,18 +390,19 @@ def _file_layer(home: Path, problems: list[str]) -> Layer:
     path = home / SETTINGS_FILE
     values: dict[str, Any] = {}
     try:
-        values = _parse_file(path.read_text(encoding="utf-8"))
+        values = parse_file(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         pass
     except (OSError, ValueError, yaml.YAMLError) as error:
         problems.append(f"{path}: {' '.join(str(error).split())}")
+    values.pop(SECTIONS, None)  # further libraries: sections.py judges what is said of each
     if "home" in values:
         del values["home"]
         problems.append(f"home: the file lies in it; use --home or {HOME_VARIABLE} ({path})")
     return Layer(values, str(path).replace("{", "{{").replace("}", "}}"), home)
 
 
-def _parse_file(text: str) -> dict[str, Any]:
+def parse_file(text: str) -> dict[str, Any]:
     """Return the settings in `text`. Raises ValueError, yaml.YAMLError."""
     content = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - derives from SafeLoader
     if content is None:

@@ -2,7 +2,7 @@
 
 A class owns its `code`, its `exit_status` (CLI), its `http_status` (REST problem document) and its
 `fix`. Exit statuses are banded by floor and never reused: 10 values, 20 catalog, 30 blobs,
-40 peers, 60 ingest, 70 index, acts and albums, 80 roles, 85 HTTP, 95 keys, 100 command line.
+40 peers, 60 ingest, 70 index, acts and albums, 80 libraries, 85 HTTP, 100 command line, 108 keys.
 `tests/test_errors.py` proves that they are distinct and helpful, and that the docs list each.
 """
 
@@ -216,7 +216,10 @@ class StoreFull(PhotonicError):
     """No room on the disk that holds the blobs."""
 
     code, exit_status, http_status = "blobs.store-full", 31, 507
-    fix = "Free space on the disk that is named; what waits is taken in by itself afterwards."
+    fix = (
+        "Free space on the disk that is named, or raise `quota_bytes` if that is what bounds it;"
+        " what waits is taken in by itself afterwards."
+    )
 
     def __init__(self, path: str, need_bytes: int, free_bytes: int) -> None:
         self.path, self.need_bytes, self.free_bytes = path, need_bytes, free_bytes
@@ -678,6 +681,41 @@ class PeerUnknown(PhotonicError):
 
     code, exit_status, http_status = "trash.node-unknown", 77, 404
     fix = "See the nodes and their names with `photonic peers`."
+
+
+class LibraryNameInvalid(PhotonicError):
+    """A name that no library on this machine can have."""
+
+    code, exit_status, http_status = "libraries.name-invalid", 80, 422
+    fix = "Use 1 to 32 letters a-z, digits and dashes, with a letter or digit at either end."
+
+
+class LibraryUnknown(PhotonicError):
+    """No library on this machine has that name."""
+
+    code, exit_status, http_status = "libraries.unknown", 81, 404
+    fix = "`photonic library list` lists them; `photonic library add NAME` makes one."
+
+
+class LibraryExists(PhotonicError):
+    """A library with that name is on this machine already."""
+
+    code, exit_status, http_status = "libraries.exists", 82, 409
+    fix = "Choose another name; `photonic library list` lists those that are there."
+
+
+class LibraryNotServing(PhotonicError):
+    """The daemon runs, and this library of it does not serve, now."""
+
+    code, exit_status, http_status = "libraries.not-serving", 83, 503
+    fix = "`photonic library list`, on its machine, says why; it is tried again by itself."
+
+
+class TooManyLibraries(PhotonicError):
+    """This machine keeps as many libraries as one daemon serves."""
+
+    code, exit_status, http_status = "libraries.too-many", 84, 409
+    fix = "Run a second daemon with another --home, or delete a library that nobody needs."
 
 
 # --- floor 6: HTTP ---------------------------------------------------------------------------

@@ -248,6 +248,8 @@ SCRUB_TRIES_MAX = 4  # at a blob that the disk does not give; then it counts as 
 SCRUB_UNREADABLE_MAX = 8  # at one time: the disk fails as a whole, and is left alone
 VERIFICATIONS_WAITING_MAX, VERIFICATIONS_SHOWN_MAX = 16, 16  # that somebody asked for
 VERIFICATION_FINDINGS_MAX = 100  # of one, that are shown
+QUOTA_BYTES_MIN = 32 * MIB
+QUOTA_COUNT_SHARE = 0.05  # of a processor, at most, that goes into counting what is stored
 DISK_RESERVE_BYTES = 16 * MIB  # never fill the last of a disk: the catalog must still be written
 
 # Ingest.
@@ -336,11 +338,14 @@ RECOVERY_LOOK_S = 3.0  # for members nearby, when a library is recovered
 NODE_NAME_CHARS_MAX = 64  # of a library, too
 WATCHED_FOLDERS_MAX = 64
 WORKERS_DEFAULT_MAX, WORKERS_MAX = 4, 64
+LIBRARIES_MAX = 8  # of one daemon: each is a whole node, with a carrier of its own
+LIBRARIES_LOOK_S = 1.0  # until a library that was added or taken out is noticed
 LOG_BYTES_MAX = 8 * MIB  # one log file; older ones are numbered
 LOG_FILES_KEPT = 3
 STOP_S, STOP_HARD_S = 3.0, 4.0  # from the signal: tasks are cancelled, then the process ends
 CLI_CONNECT_TIMEOUT_S, CLI_REQUEST_TIMEOUT_S = 3.0, 60.0
 CLI_LONG_REQUEST_TIMEOUT_S = 3_600.0  # for an edit of very many photos
+CLI_LIBRARY_WAIT_S, CLI_LIBRARY_LOOK_S = 60.0, 0.1  # until a daemon serves or leaves a library
 CLI_EVENT_SILENCE_S = 5.0  # without an event this long, progress is asked for
 LS_PHOTOS_DEFAULT = 50
 SHORT_ID_DIGITS = 12  # of a photo, a change or an act, as the command line tells it

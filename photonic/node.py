@@ -82,7 +82,7 @@ class Node(Running):
         self.problems = Problems(self.events.announce)
         self.identity = Identity.load_or_create(layout.node_key, world, layout.vault)
         self._check_keys()
-        self.store = FileStore.open(layout.blobs, world)
+        self.store = FileStore.open(layout.blobs, world, settings.quota_bytes)
         self.workers = Workers(settings.workers)
         self.transport = Libp2pTransport(self.identity, settings.listen, world)
         self.book = PeerBook(self.identity.node)
@@ -102,7 +102,7 @@ class Node(Running):
             self.transport, self.identity, layout.blobs, settings.listen, world,
             lambda node: self.ways.lane_address(node),  # noqa: PLW0108 - it comes next
             lambda report: self.ways.hear(report),  # noqa: PLW0108
-            settings.lane_port,
+            settings.lane_port, quota_bytes=settings.quota_bytes,
         )  # fmt: skip
         self.ways = Ways(
             self.transport, self.book, self.lanes, self.admissions.gate,

@@ -189,6 +189,8 @@ class Observatory:
         """What this node tells its peers of itself."""
         facts = self.facts((await self.totals()).contested)
         disk = await trio.to_thread.run_sync(shutil.disk_usage, self._settings.home)
+        quota = self._library.store.quota
+        left_bytes = await trio.to_thread.run_sync(quota.left_bytes)
         return Hello(
             name=self._settings.name,
             host=platform.node(),
@@ -197,8 +199,8 @@ class Observatory:
             mode=mode(facts).value,
             version=__version__,
             addresses=self._transport.addresses(),
-            capacity_bytes=disk.total,
-            free_bytes=disk.free,
+            capacity_bytes=min(disk.total, quota.bytes_max or disk.total),
+            free_bytes=disk.free if left_bytes is None else min(disk.free, left_bytes),
             capabilities=(*self._role.capabilities, *self._ways.capabilities),
             gives_originals=not self._transfers.throttle.bandwidth.holds_originals,
             now_ms=self._world.clock.now_ms(),

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import msgspec
@@ -111,7 +112,7 @@ class Running(Answers):
                     face, self, self.settings.http_host, self.settings.http_port
                 )
                 self.observatory.http = url
-                self.http_address = url.rpartition("/")[2]
+                self.http_address = urlsplit(url).netloc
                 self._write_node_file(url)
                 ready(await self.status())
                 tasks.start_soon(self._end_on, stop)

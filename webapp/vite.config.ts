@@ -5,6 +5,7 @@ import { devNode } from "./dev/server.ts";
 
 export default defineConfig({
   plugins: [svelte(), devNode()],
+  base: "./", // the page of a further library is below /l/NAME/
   build: {
     outDir: "../photonic/api/page",
     emptyOutDir: true,

@@ -8,7 +8,7 @@ so one that lacks it, or a row, is found by `tests/api/test_scopes.py`.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 from fastapi import Request
 from starlette.datastructures import Headers
@@ -56,6 +56,20 @@ class Porter:
         """Tell of a refusal at the door."""
         if isinstance(error, OriginRefused):
             self._entrance.note_refused(error, address_of(scope))
+
+
+class NoPorter(Porter):
+    """Asks nobody who he is: for answers that are the same for all, and tell nothing."""
+
+    def __init__(self) -> None:
+        """There is no entrance behind it."""
+
+    def recognise(self, scope: Scope) -> AbstractContextManager[None]:
+        scope[_HOLDER] = None
+        return nullcontext()
+
+    def note_refused(self, error: PhotonicError, scope: Scope) -> None:
+        """Tell nobody: no library was asked for anything."""
 
 
 def address_of(scope: Scope) -> str:

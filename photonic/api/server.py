@@ -19,16 +19,15 @@ from typing import Protocol, cast
 
 import anyio.abc
 import trio
-from fastapi import FastAPI
 from hypercorn.config import Config
 from hypercorn.events import Closed, Event, RawData
 from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import AppWrapper, ConnectionState, Framework
 from hypercorn.utils import wrap_app
+from starlette.types import ASGIApp
 
 from photonic import limits
-from photonic.api.app import Face
 from photonic.attempts import network_of
 from photonic.errors import BindExposed, BindFailed, PhotonicError, PortInUse
 
@@ -42,7 +41,7 @@ class Signal(Protocol):
 
 
 async def serve(
-    app: FastAPI,
+    app: ASGIApp,
     host: str,
     port: int,
     *,
@@ -71,8 +70,9 @@ async def serve(
             await shutdown.wait()
             accepting.cancel_scope.cancel()
         await listener.aclose()
-        if isinstance(app, Face):
-            app.begin_shutdown()
+        end_streams = getattr(app, "begin_shutdown", None)
+        if end_streams is not None:
+            end_streams()
         await context.terminated.set()
         connections.cancel_scope.deadline = trio.current_time() + limits.SHUTDOWN_GRACE_S
 

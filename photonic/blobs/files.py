@@ -25,6 +25,7 @@ from photonic.blobs.checkup import Checkup
 from photonic.blobs.chunks import ChunkList, scan, scan_bytes
 from photonic.blobs.incoming import Incoming
 from photonic.blobs.partial import FilePartial
+from photonic.blobs.quota import Quota
 from photonic.blobs.shelf import Shelf
 from photonic.blobs.store import Backlog, Damage, Held, Origin, Partial, Verdict
 from photonic.blobs.verify import Pace, at_once
@@ -53,13 +54,13 @@ class FileStore:
         self._lists: dict[BlobId, ChunkList] = {}  # of what is being served, most likely
 
     @classmethod
-    def open(cls, root: Path, world: World) -> FileStore:
+    def open(cls, root: Path, world: World, quota_bytes: int | None = None) -> FileStore:
         """Open the store below `root`, made if it is missing, and settle what a crash left.
 
         Check `needs_rebuild` afterwards: the ledger was lost, and blobs are not held until
         `rebuild` has read them again.
         """
-        shelf = Shelf(root, world)
+        shelf = Shelf(root, world, quota_bytes=quota_bytes)
         try:
             aside = Aside(shelf, world)
             if shelf.claims.use_alone():
@@ -75,12 +76,12 @@ class FileStore:
         return cls(shelf, world)
 
     @classmethod
-    def attach(cls, root: Path, world: World) -> FileStore:
+    def attach(cls, root: Path, world: World, quota_bytes: int | None = None) -> FileStore:
         """Open a store that another process owns: what a crash left is the owner's to settle.
 
         Raises LedgerDamaged, and StoreBusy while the owner is at that.
         """
-        shelf = Shelf(root, world, owns=False)
+        shelf = Shelf(root, world, owns=False, quota_bytes=quota_bytes)
         try:
             shelf.claims.use()
         except BaseException:
@@ -91,6 +92,11 @@ class FileStore:
     @property
     def needs_rebuild(self) -> bool:
         return self._shelf.needs_rebuild
+
+    @property
+    def quota(self) -> Quota:
+        """How much of the disk this store may use."""
+        return self._shelf.quota
 
     @cached_property
     def abilities(self) -> Abilities:
@@ -258,10 +264,12 @@ class FileStore:
 
     def _stage(self, path: Path) -> FilePartial:
         before = path.stat()
-        self.check_room(before.st_size)
         copy = self._shelf.copy_path()
         try:
-            with self._shelf.naming_full(before.st_size):
+            with (
+                self._incoming.room_for(before.st_size),
+                self._shelf.naming_full(before.st_size),
+            ):
                 self._world.files.copy(path, copy)
             found = scan(copy)
             _check_settled(path, before, found.ref.size_bytes)

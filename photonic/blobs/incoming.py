@@ -56,13 +56,31 @@ class Incoming:
         self._chunk_list, self._reader = chunk_list, reader
         self._lock = threading.Lock()
         self._open: dict[BlobId, AnyPartial] = {}
+        self._reserved_bytes = 0  # for what is being copied
         self._beginning: set[BlobId] = set()  # a thread is filling it, and nobody else may touch it
         self._has_begun = threading.Condition(self._lock)
 
     def check_room(self, size_bytes: int) -> None:
         with self._lock:
             promised_bytes = sum(partial.missing_bytes for partial in self._open.values())
-        self._shelf.check_room(size_bytes + promised_bytes)
+            promised_bytes += self._reserved_bytes
+        self._shelf.check_room(size_bytes, promised_bytes)
+
+    @contextmanager
+    def room_for(self, size_bytes: int) -> Iterator[None]:
+        """Keep room for a file while it is copied. Raises StoreFull.
+
+        Promised before it is checked: of two that do not both fit, neither may look alone.
+        """
+        with self._lock:
+            self._reserved_bytes += size_bytes
+        try:
+            self.check_room(0)
+            yield
+            self._shelf.quota.note(size_bytes)
+        finally:
+            with self._lock:
+                self._reserved_bytes -= size_bytes
 
     def begin(self, ref: BlobRef, chunks: ChunkList) -> Partial:
         check_list(ref, chunks)

@@ -139,7 +139,7 @@ class Ledger:
                     raise StoreBusy(f"{self._path}: {error}") from error
                 raise LedgerDamaged(f"{self._path}: {error}") from error
 
-    def _read(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    def read(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         with self._guarded(self._reading, self._reader) as db:
             return db.execute(statement, values).fetchall()
 
@@ -204,7 +204,7 @@ class Ledger:
         """Return held blobs, the longest verified first; before them, those from after `now_ms`."""
         rows: list[tuple[Any, ...]] = []
         for place in ("> ?", "<= ?"):
-            rows += self._read(
+            rows += self.read(
                 "SELECT blob, size_bytes, chunks_id, verified_at_ms, origin"  # noqa: S608
                 f" FROM blobs WHERE verified_at_ms {place} ORDER BY verified_at_ms LIMIT ?",
                 now_ms,
@@ -214,7 +214,7 @@ class Ledger:
 
     def overdue(self, before_ms: int) -> tuple[int, int]:
         """Count the held blobs that were last verified before a time, and their bytes."""
-        ((count, size_bytes),) = self._read(
+        ((count, size_bytes),) = self.read(
             "SELECT count(*), total(size_bytes) FROM blobs WHERE verified_at_ms < ?", before_ms
         )
         return count, int(size_bytes)
@@ -241,7 +241,7 @@ class Ledger:
     def retracted(self) -> list[BlobId]:
         """Return the blobs whose files a crash may have left behind when they were to go."""
         statement = "SELECT blob FROM blobs WHERE verified_at_ms IS NULL AND origin = ?"
-        rows = self._read(statement, _RETRACTED)
+        rows = self.read(statement, _RETRACTED)
         return [BlobId(blob) for (blob,) in rows]
 
     def sync(self) -> None:
@@ -260,7 +260,7 @@ class Ledger:
 
     def find(self, blob: BlobId) -> tuple[Held, Place | None] | None:
         """Return what is entered of a held blob, and where it is packed if it is."""
-        rows = self._read(
+        rows = self.read(
             "SELECT size_bytes, chunks_id, verified_at_ms, origin, pack, place FROM blobs"
             " WHERE blob = ? AND verified_at_ms IS NOT NULL",
             blob,
@@ -274,7 +274,7 @@ class Ledger:
         """Return those of `blobs` that are held, each with its pack if it is in one."""
         found: dict[BlobId, int | None] = {}
         for some in _pages(blobs):
-            rows = self._read(
+            rows = self.read(
                 f"SELECT blob, pack FROM blobs WHERE blob IN ({_marks(some)})"  # noqa: S608
                 " AND verified_at_ms IS NOT NULL",
                 *some,
@@ -284,7 +284,7 @@ class Ledger:
 
     def entry(self, blob: BlobId) -> tuple[Held, ChunkList] | None:
         """Return all that is entered of a held blob."""
-        rows = self._read(
+        rows = self.read(
             "SELECT size_bytes, chunks_id, verified_at_ms, origin, chunks FROM blobs"
             " WHERE blob = ? AND verified_at_ms IS NOT NULL",
             blob,
@@ -294,7 +294,7 @@ class Ledger:
     def refs(self, after: BlobId | None) -> Iterator[BlobRef]:
         """Yield held blobs in order; what is entered meanwhile may be among them or not."""
         last = after or b""
-        while rows := self._read(
+        while rows := self.read(
             "SELECT blob, size_bytes, chunks_id FROM blobs"
             " WHERE blob > ? AND verified_at_ms IS NOT NULL ORDER BY blob LIMIT ?",
             last,
@@ -306,7 +306,7 @@ class Ledger:
 
     def intended(self) -> list[tuple[Scan, Origin]]:
         """Return the blobs that a crash left between intended and held."""
-        rows = self._read(
+        rows = self.read(
             "SELECT blob, size_bytes, chunks_id, origin, chunks FROM blobs"
             " WHERE verified_at_ms IS NULL AND origin != ?",
             _RETRACTED,
@@ -325,7 +325,7 @@ class Ledger:
         """
         hits: Counter[int] = Counter()
         for some in _pages([anchor(chunk.hash) for chunk in chunks.chunks]):
-            rows = self._read(
+            rows = self.read(
                 f"SELECT source FROM anchors WHERE chunk IN ({_marks(some)}) LIMIT ?",  # noqa: S608
                 *some,
                 limits.ANCHOR_HITS_MAX,
@@ -334,7 +334,7 @@ class Ledger:
         found: list[BlobId] = []
         for source, _ in hits.most_common(limits.REUSE_SOURCES_MAX):
             begin = source.to_bytes(8, "big", signed=True)
-            rows = self._read(
+            rows = self.read(
                 "SELECT blob FROM blobs WHERE blob BETWEEN ? AND ? AND verified_at_ms IS NOT NULL",
                 begin + bytes(24),
                 begin + b"\xff" * 24,
@@ -346,14 +346,14 @@ class Ledger:
 
     def packed_in(self, pack: int) -> list[tuple[BlobId, int, int]]:
         """Return what a pack holds: blob, offset of its entry, size of the blob; in that order."""
-        rows = self._read(
+        rows = self.read(
             "SELECT blob, place, size_bytes FROM blobs WHERE pack = ? ORDER BY place", pack
         )
         return [(BlobId(blob), place, size_bytes) for blob, place, size_bytes in rows]
 
     def packs(self) -> dict[int, tuple[int, int]]:
         """Return for each pack how many blobs it holds, and their bytes."""
-        rows = self._read(
+        rows = self.read(
             "SELECT pack, count(*), total(size_bytes) FROM blobs WHERE pack IS NOT NULL"
             " GROUP BY pack"
         )

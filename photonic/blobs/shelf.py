@@ -32,6 +32,7 @@ from photonic.blobs.claims import Claims
 from photonic.blobs.ledger import Ledger, Place
 from photonic.blobs.packs import Packs, entries
 from photonic.blobs.partial import FilePartial
+from photonic.blobs.quota import Quota
 from photonic.blobs.small import SmallPartial
 from photonic.blobs.store import Held, Origin
 from photonic.blobs.verify import forget_cached, hash_file
@@ -54,7 +55,9 @@ def final_path(root: Path, blob: BlobId) -> Path:
 class Shelf:
     """Where blobs lie. Its methods block and may be called from threads."""
 
-    def __init__(self, root: Path, world: World, *, owns: bool = True) -> None:
+    def __init__(
+        self, root: Path, world: World, *, owns: bool = True, quota_bytes: int | None = None
+    ) -> None:
         """Use `root`. Whoever owns it makes it if it is missing, and puts a ledger aside that
         cannot be read; anybody else gets LedgerDamaged."""
         self.root, self._world = root, world
@@ -80,6 +83,8 @@ class Shelf:
         self.packs = Packs(
             root / PACKS, self.ledger, self.claims, world, lambda: not self.needs_rebuild
         )
+
+        self.quota = Quota(root, quota_bytes, self.ledger, world.clock)
 
     def close(self) -> None:
         """Let other processes have what this one claimed; may be repeated."""
@@ -182,11 +187,13 @@ class Shelf:
 
     # --- room --------------------------------------------------------------------------------
 
-    def check_room(self, size_bytes: int) -> None:
-        """Raise StoreFull if writing this much would touch the reserve of the disk."""
+    def check_room(self, size_bytes: int, promised_bytes: int = 0) -> None:
+        """Raise StoreFull if writing this much, beside what others were promised, would touch the
+        reserve of the disk or go beyond the quota."""
         free_bytes = self._world.files.free_bytes(self.root) - limits.DISK_RESERVE_BYTES
-        if size_bytes > free_bytes:
-            raise StoreFull(str(self.root), size_bytes, max(0, free_bytes))
+        if size_bytes + promised_bytes > free_bytes:
+            raise StoreFull(str(self.root), size_bytes + promised_bytes, max(0, free_bytes))
+        self.quota.check(size_bytes, promised_bytes)
 
     @contextmanager
     def naming_full(self, size_bytes: int) -> Iterator[None]:

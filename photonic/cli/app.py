@@ -78,7 +78,7 @@ def _show_crash(error: Exception, invocation: Invocation) -> int:
     crash = PhotonicError(f"photonic failed: {type(error).__name__}: {error}")
     if invocation.debug:
         traceback.print_exc()
-    log = _log_crash(invocation.home_here)
+    log = _log_crash(invocation.main_home)
     crash.fix = f"The traceback is in {log}. {PhotonicError.fix}" if log else PhotonicError.fix
     output.show_error(crash, as_json=invocation.json)
     return crash.exit_status

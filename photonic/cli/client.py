@@ -28,6 +28,7 @@ from photonic.errors import (
     QueryInvalid,
 )
 from photonic.home import NODE_FILE
+from photonic.lodging import TENANTS
 
 API = "/api/v1"
 Answer = dict[str, Any]
@@ -190,7 +191,7 @@ def connect(where: Invocation | Path) -> NodeClient:
 def _connect_here(home: Path, token: str | None) -> NodeClient:
     told = read_node_file(home)
     if told is None:
-        raise NodeNotRunning(str(home))
+        raise _not_running(home)
     client = NodeClient(told.http, home, token)
     try:
         answers = client.get("/status")
@@ -203,6 +204,16 @@ def _connect_here(home: Path, token: str | None) -> NodeClient:
         client.close()
         raise
     return client
+
+
+def _not_running(home: Path) -> NodeNotRunning:
+    error = NodeNotRunning(str(home))
+    if home.parent.name == TENANTS:  # a further library of the daemon of another home folder
+        error.fix = (
+            "Start the daemon if it does not run; `photonic library list` says why this library of"
+            " it does not serve."
+        )
+    return error
 
 
 def connect_if_running(home: Path) -> NodeClient | None:

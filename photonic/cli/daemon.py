@@ -1,6 +1,6 @@
-"""The node with its HTTP face, as the verbs call it. Loaded late: this imports everything.
+"""The libraries with their HTTP faces, as the verbs call them. Loaded late: it imports much.
 
-The node (floor 5) does not know who serves it over HTTP (floor 6); here they are joined.
+The nodes (floor 5) do not know who serves them over HTTP (floor 6); here they are joined.
 """
 
 from __future__ import annotations
@@ -9,12 +9,13 @@ from collections.abc import Callable
 from functools import partial
 
 import trio
-from anyio.abc import TaskStatus
 
-from photonic import startup
-from photonic.api.app import create_app
+from photonic.api.app import Face, create_app
+from photonic.api.porch import Porch
 from photonic.api.server import serve
 from photonic.config import Settings
+from photonic.entrance import Https
+from photonic.lodging import Lodging, lodgings
 from photonic.recovery import Recovered, Recovery
 from photonic.recovery_kit import is_typed_back, parse_kit
 from photonic.startup import (
@@ -25,6 +26,8 @@ from photonic.startup import (
     recover,
     recovery_kit,
 )
+from photonic.supervise import unwrapped
+from photonic.tenants import Tenants
 from photonic.views import LocalNode, StatusView
 
 __all__ = [
@@ -40,10 +43,31 @@ __all__ = [
 
 
 async def run_node(
-    settings: Settings, *, ready: Callable[[StatusView], None], stop: trio.Event
+    settings: Settings,
+    *,
+    settings_of: Callable[[Lodging | None], Settings] | None = None,
+    ready: Callable[[StatusView], None],
+    stop: trio.Event,
 ) -> None:
-    """Run the node of a home folder until `stop`; `ready` is called whenever it serves anew."""
-    await startup.run_node(settings, face=serve_node, ready=ready, stop=stop)
+    """Run the libraries of a home folder until `stop`; `ready` is called whenever one serves anew.
+
+    `settings_of` reads the settings of one of them; without it only the first is run.
+    """
+    daemon = _Daemon()
+    porch = Porch(
+        daemon.open,
+        daemon.make_app,
+        lambda: tenants.views(),  # noqa: PLW0108 - it comes next
+        lists=not settings.http_local_token,
+    )
+    daemon.porch = porch
+    find = partial(lodgings, settings.home) if settings_of else list[Lodging]
+    tenants = Tenants(find, settings_of or (lambda _: settings), porch, ready, stop)
+    with unwrapped():
+        async with trio.open_nursery() as daemon.nursery:
+            await tenants.run()
+            # In order: answers that are under way go out first, within SHUTDOWN_GRACE_S.
+            daemon.shutdown.set()
 
 
 async def recover_with(settings: Settings, kit: str, *, alone: bool) -> Recovered:
@@ -55,30 +79,41 @@ async def recover_with(settings: Settings, kit: str, *, alone: bool) -> Recovere
     return await recover(settings, asked)
 
 
-async def serve_node(
-    served: LocalNode, host: str, port: int, *, task_status: TaskStatus[str]
-) -> None:
-    """Serve `served` over HTTP until cancelled; report the URL once clients can connect.
+class _Daemon:
+    """The listeners, opened when the first library has something to serve.
 
-    A cancellation ends it in order: answers that are under way go out first, within
-    SHUTDOWN_GRACE_S. Otherwise who asks the node to stop, or to join, would never hear that it did.
+    Plain HTTP is for this machine; HTTPS, where it is set, has the certificate of the first library
+    and is for all of them.
     """
-    shutdown = trio.Event()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(_set_when_cancelled, shutdown)
-        with trio.CancelScope(shield=True):
-            async with trio.open_nursery() as serving:
-                entrance, app = served.entrance, create_app(served)
-                if (https := entrance.https) is not None:
-                    tls, app = https.certificate.context, create_app(served, hosts=https.names)
-                    secure = partial(serve, app, https.host, https.port, shutdown=shutdown, tls=tls)
-                    entrance.note_served(await serving.start(secure))
-                await serve(app, host, port, shutdown=shutdown, task_status=task_status)
-        nursery.cancel_scope.cancel()
 
+    nursery: trio.Nursery
+    porch: Porch
 
-async def _set_when_cancelled(event: trio.Event) -> None:
-    try:
-        await trio.sleep_forever()
-    finally:
-        event.set()
+    def __init__(self) -> None:
+        self.shutdown = trio.Event()
+        self._https: Https | None = None
+        self._url = self._secure_url = ""
+
+    async def open(self, served: LocalNode, host: str, port: int) -> str:
+        """Listen, if nobody does yet; return the URL of this machine."""
+        entrance = served.entrance
+        if entrance.https is not None and not self._secure_url:
+            self._https = entrance.https
+            start = partial(
+                serve, self.porch, self._https.host, self._https.port,
+                shutdown=self.shutdown, tls=self._https.certificate.context,
+            )  # fmt: skip
+            self._secure_url = await self.nursery.start(start)
+        if entrance.https is not None:
+            entrance.note_served(self._secure_url)
+        if not self._url:
+            start = partial(serve, self.porch, host, port, shutdown=self.shutdown)
+            self._url = await self.nursery.start(start)
+        return self._url
+
+    def make_app(self, served: LocalNode, *, is_secure: bool) -> Face:
+        """Return the face of a library for one of the listeners: the names of HTTPS are its own."""
+        names = self._https.names if is_secure and self._https is not None else ()
+        app = create_app(served, hosts=names)
+        assert isinstance(app, Face)
+        return app

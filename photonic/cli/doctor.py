@@ -42,7 +42,7 @@ def run(context: typer.Context) -> None:
     invocation = invocation_of(context)
     checks = [_check_python()]
     if invocation.remote is None:
-        checks += [*_check_home(invocation.home), *_check_settings(invocation.home)]
+        checks += [*_check_home(invocation.home), *_check_settings(invocation)]
     checks += _check_node(invocation)
     if invocation.json:
         output.print_json({"version": __version__, "items": [asdict(check) for check in checks]})
@@ -77,9 +77,9 @@ def _check_home(home: Path) -> Iterator[Check]:
     yield Check("disk", enough, f"{output.readable_bytes(free)} free at {home}", fix)
 
 
-def _check_settings(home: Path) -> Iterator[Check]:
+def _check_settings(invocation: Invocation) -> Iterator[Check]:
     try:
-        load_settings({"home": home})
+        load_settings({"home": invocation.main_home}, invocation.find_lodging())
     except ConfigInvalid as error:
         for problem in error.problems:
             yield Check("settings", False, problem, error.fix)

@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from photonic.cli import output
 from photonic.cli.client import Answer, NodeClient, connect_if_running
-from photonic.cli.invocation import make_home
+from photonic.cli.invocation import Invocation, make_home
 from photonic.cli.loading import load_node, load_settings, set_up_logs
 from photonic.cli.options import invocation_of
 from photonic.cli.status import show_problems
@@ -47,9 +47,10 @@ def run(
         with client:
             done, problems = import_folder(client, folder, shows_progress=shows_progress)
     else:
+        invocation.find_lodging()
         make_home(invocation.home)
         done, problems = anyio.run(
-            _import_alone, invocation.home, folder, shows_progress, backend="trio"
+            _import_alone, invocation, folder, shows_progress, backend="trio"
         )
     if invocation.json:
         output.print_json(done | {"problems": problems})
@@ -86,10 +87,11 @@ def import_folder(
 
 
 async def _import_alone(
-    home: Path, folder: Path, shows_progress: bool
+    invocation: Invocation, folder: Path, shows_progress: bool
 ) -> tuple[Answer, list[Answer]]:
     """Run a node in this process that talks to nobody, import through it, and stop it."""
-    settings = load_settings({"home": home}).model_copy(
+    home, lodging = invocation.home, invocation.find_lodging()
+    settings = load_settings({"home": invocation.main_home}, lodging).model_copy(
         update={
             "listen": (),
             "peers": (),

@@ -12,6 +12,8 @@ from photonic.cli import output
 from photonic.cli.loading import load_node, load_settings
 from photonic.cli.options import invocation_of
 from photonic.cli.recovery_kit import forget_when_typed_back, show_kit
+from photonic.errors import UsageInvalid
+from photonic.lodging import FIRST
 
 
 def run(
@@ -38,6 +40,8 @@ def run(
 ) -> None:
     """Make a library in the home folder."""
     invocation = invocation_of(context)
+    if invocation.library != FIRST:
+        raise UsageInvalid("`photonic library add NAME` makes a further library")
     settings = load_settings(
         {"home": invocation.home, "library_name": name, "role": role, "name": node_name}
     )

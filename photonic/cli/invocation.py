@@ -1,7 +1,7 @@
-"""What every verb is called with: the home folder, how to answer, and how much to tell.
+"""What every verb is called with: the home folder, which library, how to answer, how much to tell.
 
-`--home`, `--json` and the others stand before or after the verb; the later one wins. `options.py`
-declares them for Typer and remembers them here.
+`--home`, `--library`, `--json` and the others stand before or after the verb; the later one wins.
+`options.py` declares them for Typer and remembers them here.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from photonic.cli.remote import Remote, parse_remote, read_token
-from photonic.errors import HomeUnusable, UsageInvalid
+from photonic.errors import HomeUnusable, LibraryUnknown, UsageInvalid
 from photonic.home import FINGERPRINT_VARIABLE, NODE_VARIABLE, TOKEN_VARIABLE, resolve_home
+from photonic.lodging import FIRST, Lodging, check_library_name, find_lodging
 
 
 @dataclass(slots=True)
@@ -20,6 +21,7 @@ class Invocation:
     """The options that all verbs share, as they were given so far."""
 
     home_flag: str | None = None
+    library: str = FIRST
     json: bool = False
     debug: bool = False
 
@@ -28,15 +30,32 @@ class Invocation:
     fingerprint_flag: str | None = None
 
     @property
-    def home(self) -> Path:
-        """The home folder here. Raises UsageInvalid where another machine's node is meant."""
-        if self.remote is not None:
-            raise UsageInvalid(f"this works on this machine alone, and --node is {self.node}")
-        return self.home_here
+    def main_home(self) -> Path:
+        """The home folder of the daemon, which is that of its first library."""
+        return resolve_home(self.home_flag, os.environ)
 
     @property
-    def home_here(self) -> Path:
-        return resolve_home(self.home_flag, os.environ)
+    def home(self) -> Path:
+        """The home folder of the library that is meant.
+
+        Raises LibraryUnknown, and UsageInvalid where another machine's node is meant.
+        """
+        if self.remote is not None:
+            raise UsageInvalid(f"this works on this machine alone, and --node is {self.node}")
+        lodging = self.find_lodging()
+        return self.main_home if lodging is None else lodging.home
+
+    def find_lodging(self) -> Lodging | None:
+        """Return where the library that is meant lives; None for the first.
+
+        Raises LibraryNameInvalid, LibraryUnknown.
+        """
+        if self.library == FIRST:
+            return None
+        found = find_lodging(self.main_home, check_library_name(self.library))
+        if found is None:
+            raise LibraryUnknown(f"{self.main_home} has no library {self.library}")
+        return found
 
     @property
     def node(self) -> str:

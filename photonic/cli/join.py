@@ -28,7 +28,8 @@ def run(
         with client:
             library = client.post("/join", {"code": code})
     else:
-        settings = load_settings({"home": invocation.home, "name": node_name})
+        lodging = invocation.find_lodging()
+        settings = load_settings({"home": invocation.main_home, "name": node_name}, lodging)
         settings = settings.model_copy(update={"log_level": "error"})  # the answer says it all
         set_up_logs(settings, invocation.home / CLI_LOG)
         enrolled = anyio.run(load_node().enrol, settings, code, backend="trio")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from photonic.cli.invocation import Invocation
     from photonic.config import Settings
+    from photonic.lodging import Lodging
     from photonic.recovery import Recovered
     from photonic.recovery_kit import RecoveryKit
     from photonic.views import LibraryView, StatusView
@@ -33,6 +34,7 @@ VERBS = {
     "revoke": "revoke",
     "recovery-kit": "recovery_kit",
     "recover": "recover",
+    "library": "library",
     "import": "importing",
     "ls": "ls",
     "log": "log",
@@ -95,9 +97,14 @@ class Node(Protocol):
         ...
 
     async def run_node(
-        self, settings: Settings, *, ready: Callable[[StatusView], None], stop: trio.Event
+        self,
+        settings: Settings,
+        *,
+        settings_of: Callable[[Lodging | None], Settings] | None = None,
+        ready: Callable[[StatusView], None],
+        stop: trio.Event,
     ) -> None:
-        """Run until `stop`; call `ready` whenever it serves anew."""
+        """Run until `stop`; call `ready` whenever a library serves anew."""
         ...
 
 
@@ -108,9 +115,11 @@ class Grammar(Protocol):
 
 
 class Configuration(Protocol):
-    """What the command line uses of `photonic.config`."""
+    """What the command line uses of `photonic.sections`."""
 
-    def load_settings(self, flags: Mapping[str, object]) -> Settings: ...
+    def load_first(self, flags: Mapping[str, object]) -> Settings: ...
+
+    def load_tenant(self, flags: Mapping[str, object], lodging: Lodging) -> Settings: ...
 
 
 def load_verb(verb: str) -> Callable[..., None]:
@@ -129,10 +138,13 @@ def load_node() -> Node:
     return cast(Node, importlib.import_module("photonic.cli.daemon"))
 
 
-def load_settings(flags: Mapping[str, object]) -> Settings:
-    """Read file, environment and `flags`. Raises ConfigInvalid."""
-    config = cast(Configuration, importlib.import_module("photonic.config"))
-    return config.load_settings(flags)
+def load_settings(flags: Mapping[str, object], lodging: Lodging | None = None) -> Settings:
+    """Read file, environment and `flags` for one library, the first or another.
+
+    Raises ConfigInvalid.
+    """
+    config = cast(Configuration, importlib.import_module("photonic.sections"))
+    return config.load_first(flags) if lodging is None else config.load_tenant(flags, lodging)
 
 
 def write_crash(file: Path) -> None:

@@ -12,6 +12,8 @@ import gc
 import os
 import signal
 import threading
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import anyio
@@ -22,13 +24,13 @@ from anyio.abc import TaskStatus
 from photonic import limits
 from photonic.cli import output
 from photonic.cli.invocation import make_home
-from photonic.cli.loading import Node, load_node, load_settings, set_up_logs
+from photonic.cli.loading import load_node, load_settings, set_up_logs
 from photonic.cli.options import invocation_of
-from photonic.errors import PhotonicError
+from photonic.errors import PhotonicError, UsageInvalid
 from photonic.home import NODE_LOG
+from photonic.lodging import FIRST
 
 if TYPE_CHECKING:
-    from photonic.config import Settings
     from photonic.views import StatusView
 
 _Http = Annotated[
@@ -75,6 +77,15 @@ _HttpsKey = Annotated[
 ]
 _HttpLocalToken = Annotated[
     bool, typer.Option("--http-local-token", help="Demand a token on this machine, too.")
+]
+_MinCopies = Annotated[
+    int | None, typer.Option("--min-copies", help="Nodes that a photo is safe on.")
+]
+_ScrubDays = Annotated[
+    int | None, typer.Option("--scrub-days", help="Verify stored files again within so many days.")
+]
+_QuotaBytes = Annotated[
+    int | None, typer.Option("--quota-bytes", help="Bytes of files that it may keep here.")
 ]
 _Workers = Annotated[int | None, typer.Option("--workers", help="Processes that read photos.")]
 _Peers = Annotated[
@@ -137,14 +148,10 @@ def run(
     relay: _Relay = None,
     no_upnp: _NoUpnp = False,
     workers: _Workers = None,
-    min_copies: Annotated[
-        int | None, typer.Option("--min-copies", help="Nodes that a photo is safe on.")
-    ] = None,
-    scrub_days: Annotated[
-        int | None,
-        typer.Option("--scrub-days", help="Verify stored files again within so many days."),
-    ] = None,
+    min_copies: _MinCopies = None,
+    scrub_days: _ScrubDays = None,
     scrub_mb_s: _ScrubMbS = None,
+    quota_bytes: _QuotaBytes = None,
     limit_in: _LimitIn = None,
     limit_out: _LimitOut = None,
     limit_schedule: _LimitSchedule = None,
@@ -161,6 +168,8 @@ def run(
 ) -> None:
     """Run this machine's node until it is told to stop."""
     invocation = invocation_of(context)
+    if invocation.library != FIRST:
+        raise UsageInvalid("a node serves all of its libraries, each as its section says")
     flags = {
         "home": invocation.home, "role": role, "name": name, "library_name": library_name,
         "http": http, "https": https, "https_names": https_names, "https_key": https_key,
@@ -170,6 +179,7 @@ def run(
         "discovery": False if no_discovery else None, "relay": relay, "workers": workers,
         "upnp": False if no_upnp else None, "scrub_mb_s": scrub_mb_s,
         "min_copies": min_copies, "trash_days": trash_days, "scrub_days": scrub_days,
+        "quota_bytes": quota_bytes,
         "limit_in": limit_in, "limit_out": limit_out, "limit_schedule": limit_schedule,
         "limit_parallel": limit_parallel, "log_level": log_level, "log_format": log_format,
         "passphrase_command": passphrase_command, "passphrase_fd": passphrase_fd,
@@ -178,7 +188,8 @@ def run(
     make_home(settings.home)
     node = load_node()
     set_up_logs(settings, settings.home / NODE_LOG)
-    anyio.run(_serve, node, settings, invocation.json, backend="trio")
+    run_node = partial(node.run_node, settings, settings_of=partial(load_settings, flags))
+    anyio.run(_serve, run_node, invocation.json, backend="trio")
 
 
 def _calm_collector() -> None:
@@ -191,7 +202,7 @@ def _calm_collector() -> None:
     gc.set_threshold(_COLLECT_AFTER, 20, 20)
 
 
-async def _serve(node: Node, settings: Settings, as_json: bool) -> None:
+async def _serve(run_node: Callable[..., Awaitable[None]], as_json: bool) -> None:
     stop = trio.Event()
 
     def tell_ready(status: StatusView) -> None:
@@ -209,7 +220,7 @@ async def _serve(node: Node, settings: Settings, as_json: bool) -> None:
     async with anyio.create_task_group() as tasks:
         await tasks.start(_stop_on_signal, stop, tasks.cancel_scope)
         try:
-            await node.run_node(settings, ready=tell_ready, stop=stop)
+            await run_node(ready=tell_ready, stop=stop)
         except PhotonicError as error:
             failure = error  # taken out of the task group, which would wrap it
         tasks.cancel_scope.cancel()

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from photonic.cli.invocation import Invocation
+from photonic.lodging import check_library_name
 
 
 def invocation_of(context: typer.Context) -> Invocation:
@@ -34,6 +35,11 @@ def _remember_token(context: typer.Context, value: str | None) -> None:
 def _remember_fingerprint(context: typer.Context, value: str | None) -> None:
     if value:
         invocation_of(context).fingerprint_flag = value
+
+
+def _remember_library(context: typer.Context, value: str | None) -> None:
+    if value:
+        invocation_of(context).library = check_library_name(value)
 
 
 def _remember_json(context: typer.Context, value: bool) -> None:
@@ -77,6 +83,14 @@ def common_options(
             callback=_remember_fingerprint,
             metavar="SHA256",
             help="The certificate that it shows; else PHOTONIC_FINGERPRINT.",
+        ),
+    ] = None,
+    library: Annotated[
+        str | None,
+        typer.Option(
+            callback=_remember_library,
+            metavar="NAME",
+            help="Which library of the daemon is meant; else the first.",
         ),
     ] = None,
     json: Annotated[

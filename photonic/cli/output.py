@@ -43,6 +43,13 @@ def confirm(question: str) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
+def ask(question: str) -> str:
+    """Ask a person for a line on standard error; the end of the input is an empty one."""
+    sys.stderr.write(clean(question))
+    sys.stderr.flush()
+    return sys.stdin.readline().strip()
+
+
 def note(text: str) -> None:
     """Tell a person something beside the answer, on standard error."""
     sys.stderr.write(clean(text) + "\n")

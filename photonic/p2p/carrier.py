@@ -147,7 +147,7 @@ class Carrier:
             lane.stop()
 
     def _begin(self, order: said.Begin) -> None:
-        self._store = FileStore.attach(Path(order.root), self._world)
+        self._store = FileStore.attach(Path(order.root), self._world, order.quota_bytes)
         self._tls = LaneTls(order.certificate, order.key)
         self._splicer = Splicer(self._world.clock, self._throttle, self._mailbox.tell)
         self._gate = Gatehouse(

@@ -71,6 +71,7 @@ class Begin(msgspec.Struct, tag="begin", frozen=True):
     key: str  # of the certificate (PEM); it is no member's identity
     hosts: tuple[str, ...]
     port: int
+    quota_bytes: int | None = None  # of the store
 
 
 class Expect(msgspec.Struct, tag="expect", frozen=True):

@@ -60,12 +60,15 @@ class Lanes:
         report: Callable[[said.Report], None],
         lane_port: int | None = None,
         detours: Detours | None = None,
+        *,
+        quota_bytes: int | None = None,
     ) -> None:
         """`listen` are the transport's multiaddresses; lanes come in at the same hosts, and at
         `lane_port`, or at the port behind the first.
 
         `address_of` is where a peer was reached; `report` hears what concerns no lane that is
-        fetched over. `detours` are there for peers that have no such place.
+        fetched over. `quota_bytes` bounds the store. `detours` are there for peers that have no
+        such place.
         """
         self.detours = detours
         self._transport, self._world = transport, world
@@ -75,7 +78,7 @@ class Lanes:
         hosts = tuple(dict.fromkeys(end.host for end in ends))
         if (port := lane_port) is None:
             port = next((end.port + 1 for end in ends if 0 < end.port < _PORT_MAX), 0)
-        self._begin = said.Begin(str(store), *self._credentials, hosts, port)
+        self._begin = said.Begin(str(store), *self._credentials, hosts, port, quota_bytes)
         self._carriage: Carriage | None = None
         self._became_ready = trio.Event()
         self._streams: dict[int, LaneStream] = {}

@@ -40,7 +40,7 @@ STATUS = StatusView(
 )
 
 class Node:
-    async def run_node(self, settings, *, ready, stop):
+    async def run_node(self, settings, *, settings_of, ready, stop):
         ready(STATUS)
         WAY
 

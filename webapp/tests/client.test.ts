@@ -1,12 +1,15 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 
 import {
+  API,
+  baseOf,
   node,
   originalUrl,
   pageQuery,
   previewUrl,
   Refusal,
   refusal,
+  servedLibraries,
   Unreachable,
 } from "../src/api/client.ts";
 import { svgAddress } from "../src/parts/picture.ts";
@@ -30,6 +33,28 @@ function nodeThat(answer: () => Response | Promise<Response>) {
 const json = (body: unknown, status = 200) => new Response(JSON.stringify(body), { status });
 
 afterEach(() => void vi.unstubAllGlobals());
+
+describe("several libraries", () => {
+  test("the page asks the library that it was loaded from", () => {
+    expect(API).toBe("/api/v1");
+    expect(baseOf("/")).toBe("/");
+    expect(baseOf("/index.html")).toBe("/");
+    expect(baseOf("/l/clients/")).toBe("/l/clients/");
+    expect(baseOf("/l/clients/index.html")).toBe("/l/clients/");
+    expect(baseOf("/x/l/clients/")).toBe("/");
+  });
+
+  test("are listed where one may know of them, and nowhere else", async () => {
+    const one = { name: "", path: "/", library: "Photos", state: "serving" };
+    const asked = nodeThat(() => json({ items: [one] }));
+    expect(await servedLibraries()).toEqual([one]);
+    expect(asked[0]?.url).toBe("/api/libraries");
+    nodeThat(() => json({}, 404));
+    expect(await servedLibraries()).toEqual([]);
+    nodeThat(() => Promise.reject(new Error("gone")));
+    expect(await servedLibraries()).toEqual([]);
+  });
+});
 
 describe("requests", () => {
   test("ask for no more than the filter says", () => {

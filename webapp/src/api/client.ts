@@ -27,10 +27,38 @@ import type {
 } from "./types.ts";
 import type { Filter } from "../route.ts";
 
-export const API = "/api/v1";
+/** Where the page was loaded from: `/` for the first library, `/l/NAME/` for a further one. */
+export const BASE = baseOf(typeof location === "undefined" ? "/" : location.pathname);
+export const API = `${BASE}api/v1`;
 const TIMEOUT_MS = 15_000;
 /** An act over a hundred thousand photos is many changes, each signed. */
 const ACT_TIMEOUT_MS = 900_000;
+
+export function baseOf(path: string): string {
+  return /^\/l\/[^/]+\//.exec(path)?.[0] ?? "/";
+}
+
+/** One library of the daemon; `path` is where its page is. */
+export interface Served {
+  name: string;
+  path: string;
+  library: string;
+  state: "starting" | "serving" | "failed" | "stopped";
+}
+
+/** The libraries of this machine's daemon; none where one may not know (from another machine). */
+export async function servedLibraries(): Promise<Served[]> {
+  try {
+    const answer = await fetch("/api/libraries", {
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+      cache: "no-store",
+    });
+    const told = answer.ok ? ((await answer.json()) as { items: Served[] }) : { items: [] };
+    return told.items;
+  } catch {
+    return [];
+  }
+}
 
 /** The node understood and said no: an RFC 9457 problem document. */
 export class Refusal extends Error {
