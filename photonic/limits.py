@@ -73,6 +73,9 @@ CHANGE_PARENTS_MAX = 256
 KIND_CHARS_MAX, KEY_BYTES_MAX = 32, 128  # of a subject
 FIELDS_PER_CHANGE_MAX = 256
 TEXT_CHARS_MAX = 16_384
+SUBJECT_CHANGES_PER_AUTHOR_MAX = 4_096  # about one subject that count; see crdt/quota.py
+SUBJECT_BYTES_PER_AUTHOR_MAX = 4 * MIB
+SUBJECT_CHANGES_FREE = 64  # that are not even counted
 UPDATE_BYTES_MAX = 6 * MIB
 AUTHORS_MAX = 10_000  # nodes that are heard of, members or not
 DOCUMENT_BYTES_LOADED_MAX = 24 * MIB  # in memory, about; the rest live in the journal
@@ -341,6 +344,8 @@ assert SCRUB_RETRY_MIN_S <= SCRUB_RETRY_MAX_S
 assert SCRUB_UNREADABLE_MAX < SCRUB_BATCH_BLOBS, "behind what rests, there is something to read"
 assert CHUNK_LIST_BYTES_MAX + 64 * KIB <= FRAME_BYTES_MAX, "a chunk list travels in one frame"
 assert UPDATE_BYTES_MAX < FRAME_BYTES_MAX
+assert SUBJECT_CHANGES_FREE * CHANGE_BYTES_MAX <= SUBJECT_BYTES_PER_AUTHOR_MAX, "none is over it"
+assert SUBJECT_CHANGES_FREE < SUBJECT_CHANGES_PER_AUTHOR_MAX
 assert CHANGE_BYTES_MAX + KIB <= UPDATE_PART_BYTES_MAX < UPDATE_BYTES_MAX
 assert PUSH_UPDATE_BYTES_MAX < UPDATE_PART_BYTES_MAX, "what a round brings is not pushed on"
 assert ENTRIES_PER_MESSAGE_MAX * CHANGE_BYTES_MAX > UPDATE_PART_BYTES_MAX
