@@ -78,6 +78,16 @@ class HomeUnusable(PhotonicError):
 # --- floor 1: catalog ------------------------------------------------------------------------
 
 
+class SubjectFull(PhotonicError):
+    """One more word about a subject of which this node said more than counts."""
+
+    code, exit_status, http_status = "catalog.subject-full", 54, 409
+    fix = "Let another node say it: of each one only the first few thousand changes count."
+
+    def __init__(self, subject: object) -> None:
+        super().__init__(f"this node has said as much about {subject} as counts of one node")
+
+
 class ChangeInvalid(PhotonicError):
     """A change that fails at the door: wrong id, wrong signature, or no change at all."""
 
@@ -284,6 +294,20 @@ class PeerUnreachable(PhotonicError):
         """`reason`: why, without whom; the message if it is not given."""
         super().__init__(message)
         self.reason = reason or message
+
+
+class PeerShunned(PhotonicError):
+    """A member whose words were refused again and again."""
+
+    code, exit_status, http_status = "peers.shunned", 53, 502
+    fix = (
+        "Nothing of what was refused was taken in. Bring both nodes to the same version of"
+        " photonic; if that does not help, look after that machine, and revoke it if it is not"
+        " yours any more."
+    )
+
+    def __init__(self, name: str, pause_s: float) -> None:
+        super().__init__(f"{name} sent what was refused again and again: cut for {pause_s:.0f} s")
 
 
 class RelayRefused(PeerUnreachable):

@@ -294,7 +294,7 @@ def _sidecars(photo: NewPhoto) -> list[Sidecar]:
 
 
 def _is_introduced(state: SubjectState) -> bool:
-    """Whether somebody named the photo's own blob; that another one is named beside it is not it."""
+    """Whether somebody named the photo's own blob; another one beside it is no matter."""
     entry = state.fields.get(ORIGINAL)
     versions = entry.versions if entry is not None else ()
     return any(is_own(state.subject, version.value) for version in versions)

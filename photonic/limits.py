@@ -38,6 +38,11 @@ SYNC_INTERVAL_S = 30.0
 SYNC_AFTER_DROP_S = 0.5
 SYNC_WINDOW = 12  # documents asked for at one time
 ADDRESSES_PER_PEER_MAX = 16
+SYNC_TAKE_S = 0.1  # that what one peer sent has the catalog's thread, before others have a turn
+REFUSED_BORNE_MAX = 8  # updates of one peer that the door refused, before it is shunned
+REFUSED_FORGIVEN_S = 30.0  # after which one of them is forgotten
+SHUNNED_MIN_S, SHUNNED_MAX_S = 60.0, 3_600.0  # doubled each time
+SHUNNED_FORGIVEN_S = 6 * 3_600.0  # of good conduct, after which it begins with the least again
 PEERS_MAX, PEERS_KNOWN_MAX = 64, 256  # connected; with an address
 DISCOVERED_MAX = 256  # nodes on this network whose announcement is remembered
 DISCOVERY_REFRESH_S = 15.0  # between looks whether our own addresses changed
@@ -352,6 +357,7 @@ assert ENTRIES_PER_MESSAGE_MAX * CHANGE_BYTES_MAX > UPDATE_PART_BYTES_MAX
 assert 4 * SYNC_WINDOW < OUTBOX_ANSWERS_MAX, "no honest round fills an outbox"
 assert UPDATE_BYTES_MAX < OUTBOX_BYTES_MAX
 assert RECONNECT_MIN_S < RECONNECT_MAX_S
+assert SHUNNED_MIN_S < SHUNNED_MAX_S < SHUNNED_FORGIVEN_S
 assert BETTER_MIN_S < BETTER_MAX_S
 assert 2 * PORTMAP_RENEW_S < PORTMAP_LEASE_S, "one renewal may fail"
 assert RELAY_PAIRS_PER_PEER_MAX <= RELAY_PAIRS_MAX

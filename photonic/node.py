@@ -19,14 +19,14 @@ from photonic.catalog_tasks import CatalogTasks
 from photonic.config import Settings
 from photonic.crdt.commits import Committed
 from photonic.edits import Edits
-from photonic.errors import LibraryNotEmpty
-from photonic.events import EventLog
+from photonic.errors import LibraryNotEmpty, PeerShunned
+from photonic.events import Audited, EventLog
 from photonic.finder import Finder
 from photonic.gallery import Gallery
 from photonic.grace import Grace
 from photonic.histories import Histories
 from photonic.identity import Identity
-from photonic.ids import BlobId, NodeId
+from photonic.ids import BlobId, NodeId, peer_id
 from photonic.ingest.importer import Importer
 from photonic.ingest.seen import Seen
 from photonic.ingest.workers import Workers
@@ -38,6 +38,7 @@ from photonic.measures import NodeMeasures
 from photonic.membership import join_library
 from photonic.moving import Moving
 from photonic.observatory import Observatory
+from photonic.p2p.conduct import Conduct
 from photonic.p2p.connector import Connector
 from photonic.p2p.discovery import Discovery
 from photonic.p2p.invitations import parse_code
@@ -50,7 +51,7 @@ from photonic.p2p.reaching import Ways
 from photonic.p2p.sessions import Sessions
 from photonic.p2p.throttle import Throttle
 from photonic.p2p.transfers import Transfers
-from photonic.p2p.transport import PeerEvent
+from photonic.p2p.transport import PeerEvent, PeerUp
 from photonic.pauses import Pauses
 from photonic.policies import Policies
 from photonic.problems import Problems
@@ -88,6 +89,8 @@ class Node(Running):
         )  # fmt: skip
         keeper = self.library.keeper
         self.admissions = Admissions(layout, keeper, record, self.identity, self.transport, world)
+        self.conduct = Conduct(world.clock, self._on_shunned)
+        self.gate = self.conduct.gate(self.admissions.gate)
         self.acquaintances = Acquaintances(
             self.book, self.admissions, settings.name, layout.peers, world.files, self._on_found
         )
@@ -98,7 +101,7 @@ class Node(Running):
             settings.lane_port,
         )  # fmt: skip
         self.ways = Ways(
-            self.transport, self.book, self.lanes, self.admissions.gate,
+            self.transport, self.book, self.lanes, self.gate,
             self.acquaintances.name_of, world, self._relays,
             lambda report: self.transfers.hear(report),  # noqa: PLW0108
             lambda node: self.transfers.move(node),  # noqa: PLW0108
@@ -114,8 +117,9 @@ class Node(Running):
             throttle=self.throttle,
         )
         self.sessions = Sessions(
-            self.transport, keeper.call, self.book, world, self._hello, self._on_peer_news
-        )
+            self.transport, keeper.call, self.book, world, self._hello, self._on_peer_news,
+            self.conduct,
+        )  # fmt: skip
         self.connector = Connector(
             self.transport, self.book, self.admissions.members, world,
             self.ways.attempts, self.ways.networks, self.ways.circuits.relays,
@@ -247,10 +251,17 @@ class Node(Running):
 
     def _on_peer(self, event: PeerEvent) -> None:
         self.sessions.note(event)
+        if isinstance(event, PeerUp):
+            self.problems.clear(peer_id(event.node), PeerShunned.code)
         self.ways.note(event)
         self.events.announce(self.observatory.peer_event(event))
         self.connector.wake()
         self.transfers.wake()
+
+    def _on_shunned(self, node: NodeId, pause_s: float) -> None:
+        name = peer_id(node)
+        self.problems.add(PeerShunned(self.acquaintances.name_of(node) or name, pause_s), name)
+        self.events.announce(Audited("peer.shunned", {"peer": name, "for_s": f"{pause_s:.0f}"}))
 
     def _on_found(self) -> None:
         self.connector.wake()

@@ -36,7 +36,7 @@ from photonic.p2p.peers import PeerBook
 from photonic.p2p.reaching import Ways
 from photonic.p2p.sessions import Sessions
 from photonic.p2p.transfers import Transfers
-from photonic.p2p.transport import PeerEvent
+from photonic.p2p.transport import Gate, PeerEvent
 from photonic.problems import Problems
 from photonic.scrubber import Scrubber
 from photonic.supervise import keep_running
@@ -59,6 +59,7 @@ class Running(Answers):
     workers: Workers
     problems: Problems
     transport: Libp2pTransport
+    gate: Gate
     book: PeerBook
     library: Library
     acquaintances: Acquaintances
@@ -96,7 +97,7 @@ class Running(Answers):
                     self.problems.add(JournalDamaged(damage), damage)
                 await tasks.start(self.workers.run)
                 await tasks.start(
-                    self.transport.run, handlers, guests, self.admissions.gate, self._hear_of_peer
+                    self.transport.run, handlers, guests, self.gate, self._hear_of_peer
                 )
                 self._start_services(tasks)
                 url = await tasks.start(

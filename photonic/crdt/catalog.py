@@ -27,6 +27,7 @@ from photonic.crdt.echoes import Echoes
 from photonic.crdt.fold import SubjectState, fold
 from photonic.crdt.keys import ROOT, Holding, change_key, shard_of, shard_of_key
 from photonic.crdt.policy import DISPLAY_POLICY, Display, display_of
+from photonic.crdt.quota import require_room
 from photonic.crdt.roster import Roster, build_roster
 from photonic.crdt.updates import for_peers, without_deletes
 from photonic.crdt.upkeep import Upkeep
@@ -71,7 +72,7 @@ class Catalog:
         self.returned = 0  # own changes that a peer gave back: this folder is an older copy
         self.directory = Directory(directory, library, journal)
         self.digests = Digests(journal.digests())
-        self.documents = Documents(self._updates, self._new_client_id)
+        self.documents = Documents(self._updates, self.new_client_id)
         suspect = sorted(journal.suspect)
         self.upkeep = Upkeep(
             journal, self.directory, self.documents, self.digests, self._write_entries
@@ -91,7 +92,7 @@ class Catalog:
         staged = [item.data for item in self._staged if (item.shard, item.document) == place]
         return [*self._journal.updates(number, document), *staged]
 
-    def _new_client_id(self) -> int:
+    def new_client_id(self) -> int:
         return int.from_bytes(self._world.entropy.token(7), "big") >> 3 or 1  # Yjs has 53 bits
 
     # --- reading -----------------------------------------------------------------------------
@@ -167,7 +168,7 @@ class Catalog:
         identity: Identity | None = None,
         seq: Callable[[], int] | None = None,
     ) -> list[SignedChange]:
-        """Stage one change for each draft. Raises NotAllowed, ChangeInvalid; then stages nothing.
+        """Stage one change for each draft. Raises NotAllowed, SubjectFull, ChangeInvalid, and then stages nothing.
 
         `identity` and `seq` are those of the library's authority where it signs (founding).
         """
@@ -184,6 +185,7 @@ class Catalog:
                 signed = seal(author, self.library, change)
                 if identity is None and not self.is_effective(signed):
                     raise NotAllowed(f"this node may not change a {draft.subject.kind}")
+                require_room(known, signed)
                 before.append(signed)
                 made.append(signed)
         except BaseException:

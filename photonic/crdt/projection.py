@@ -305,9 +305,7 @@ def _blobs(first: BlobRef, named: Iterable[tuple[str, Any]]) -> tuple[BlobRow, .
             ref, edge = blob_ref(value), 0
             kind = ORIGINAL_KIND if name == ORIGINAL else SIDECAR_KIND
         elif name.startswith(PREVIEW_PREFIX):
-            ref = (
-                blob_ref(value[2]) if isinstance(value, list | tuple) and len(value) > 2 else None
-            )
+            ref = blob_ref(value[2]) if isinstance(value, list | tuple) and len(value) > 2 else None
             kind, edge = PREVIEW_KIND, _edge(name)
         else:
             continue

@@ -9,10 +9,11 @@ right to say anything share what one author has.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from photonic import limits
 from photonic.crdt.changes import SignedChange
+from photonic.errors import SubjectFull
 from photonic.ids import ChangeId
 
 _NOBODY = b""
@@ -46,10 +47,11 @@ def _beyond(some: list[SignedChange]) -> Iterable[ChangeId]:
     return []
 
 
-def has_room(changes: Iterable[SignedChange], author: bytes, size_bytes: int) -> bool:
-    """Whether one more change of `author`, of this size, would count beside these."""
-    mine = [len(signed.data) for signed in changes if signed.change.author == author]
-    return (
-        len(mine) < limits.SUBJECT_CHANGES_PER_AUTHOR_MAX
-        and sum(mine) + size_bytes <= limits.SUBJECT_BYTES_PER_AUTHOR_MAX
-    )
+def require_room(known: Collection[SignedChange], fresh: SignedChange) -> None:
+    """Raise SubjectFull if one more change of this author would not count beside those known."""
+    if len(known) < limits.SUBJECT_CHANGES_FREE:
+        return
+    sizes = [len(one.data) for one in known if one.change.author == fresh.change.author]
+    is_small = sum(sizes) + len(fresh.data) <= limits.SUBJECT_BYTES_PER_AUTHOR_MAX
+    if not is_small or len(sizes) >= limits.SUBJECT_CHANGES_PER_AUTHOR_MAX:
+        raise SubjectFull(fresh.change.subject)
