@@ -139,6 +139,7 @@ class Keeper:
         try:
             directory = self._layout.directory(self._library)
             catalog = Catalog(self._library, self._identity, journal, self._world, directory)
+            catalog.stores = lambda blob: bool(self._stored([blob]))
             me, clock = self._identity.node, self._world.clock
             sources = Sources(self._library, directory, self._layout.blobs)
             projector = Projector(catalog, journal, self.index, me, self._stored, clock, sources)

@@ -69,6 +69,7 @@ class Catalog:
         # change, what they said must be folded again.
         self._heard_of = {NodeId(heard_of[i : i + 32]) for i in range(0, len(heard_of), 32)}
         self._has_heard_more = False  # than the journal knows of
+        self.stores: Callable[[BlobId], bool] = lambda _: False  # set by who has the store
         self.returned = 0  # own changes that a peer gave back: this folder is an older copy
         self.directory = Directory(directory, library, journal)
         self.digests = Digests(journal.digests())
@@ -168,7 +169,7 @@ class Catalog:
         identity: Identity | None = None,
         seq: Callable[[], int] | None = None,
     ) -> list[SignedChange]:
-        """Stage one change for each draft. Raises NotAllowed, SubjectFull, ChangeInvalid, and then stages nothing.
+        """Stage one change for each draft. Raises NotAllowed, SubjectFull, ChangeInvalid: all or none.
 
         `identity` and `seq` are those of the library's authority where it signs (founding).
         """
@@ -378,16 +379,14 @@ class Catalog:
     def _note_holdings(
         self, number: int, some: Sequence[Holding], before: Sequence[bool | None]
     ) -> dict[BlobId, bool]:
-        """Take in what nodes say now of blobs, each of which once, and what they said before.
-
-        Returns what of it is said of this node, and is not true.
-        """
+        """Take in what nodes say now of blobs, and said before; return what is not true of this."""
         untrue: dict[BlobId, bool] = {}
         changed = [(h, said) for h, said in zip(some, before, strict=True) if h.is_held != said]
         self.digests.set_holdings(number, changed)
         for (blob, node, is_held), said in changed:
-            if node == self._identity.node and said is not None:
-                untrue[blob] = said
+            is_news = said is None and (not is_held or self.stores(blob))  # this is an older copy
+            if node == self._identity.node and not is_news:
+                untrue[blob] = said or False
             self.directory.stage_holding(blob, node, is_held)
             self._hear_of(node)
             self._pending.blobs.add(blob)
