@@ -46,10 +46,10 @@ const STAGES = [
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 // Open a connection and do something with it until it is cut.
-function attempt(act) {
+function attempt(act, from) {
   return new Promise((resolve) => {
-    // From an address of its own, as a stranger on a network has one: what it wears out is its own.
-    const socket = net.connect({ port: Number(port), host, localAddress: '127.0.0.2' })
+    // From addresses of their own, as strangers on a network have them: each wears out its own share.
+    const socket = net.connect({ port: Number(port), host, localAddress: from })
     let timer
     socket.on('connect', () => { counts.opened += 1; timer = act(socket) })
     socket.on('data', (data) => {
@@ -61,9 +61,9 @@ function attempt(act) {
   })
 }
 
-async function again(act) {
+async function again(act, from) {
   while (!isOver) {
-    await attempt(act)
+    await attempt(act, from)
     await pause(5)
   }
 }
@@ -126,8 +126,10 @@ async function streams(connection) {
 }
 
 const under = [dials(), dials()]
-for (let n = 0; n < HALF_OPEN; n += 1) under.push(again(halfOpen))
-for (let n = 0; n < 20; n += 1) under.push(again(slow), again(garbage), again(endless))
+for (let n = 0; n < HALF_OPEN; n += 1) under.push(again(halfOpen, '127.0.0.2'))
+for (let n = 0; n < 20; n += 1) {
+  under.push(again(slow, '127.0.0.3'), again(garbage, '127.0.0.4'), again(endless, '127.0.0.5'))
+}
 await pause(1_000)
 console.log('flooding')
 while (!isOver && (counts.connected ? counts.streams < STREAMS : counts.opened < OPENED)) await pause(100)
