@@ -79,7 +79,7 @@ class PeerBook:
         if node == self.me:
             return False
         peer = self.get(node)
-        fresh = [address for address in dict.fromkeys(addresses) if address not in peer.addresses]
+        fresh = [a for a in _short(dict.fromkeys(addresses)) if a not in peer.addresses]
         peer.addresses = (fresh + peer.addresses)[: limits.ADDRESSES_PER_PEER_MAX]
         if fresh:
             peer.change(at_news, *Attempt)
@@ -96,7 +96,7 @@ class PeerBook:
             return False
         peer = self.get(node)
         room = limits.ADDRESSES_PER_PEER_MAX - len(peer.addresses)
-        fresh = [address for address in dict.fromkeys(addresses) if address not in peer.addresses]
+        fresh = [a for a in _short(dict.fromkeys(addresses)) if a not in peer.addresses]
         peer.addresses += fresh[:room]
         return bool(fresh[:room])
 
@@ -106,7 +106,7 @@ class PeerBook:
         The room on its disk changes all the time: two nodes that told each other of it would
         never be still.
         """
-        peer = self.get(node)
+        peer, hello = self.get(node), _bounded(hello)
         before, peer.hello = peer.hello, hello
         is_learned = self.learn(node, hello.addresses[: limits.ADDRESSES_PER_PEER_MAX])
         is_same = before is not None and replace(before, free_bytes=hello.free_bytes) == hello
@@ -194,3 +194,24 @@ class PeerBook:
                 self.get(parse_peer_id(name)).last_seen_ms = kept.last_seen_ms
             except ValueError:
                 continue
+
+
+def _short(addresses: Iterable[str]) -> tuple[str, ...]:
+    """Leave out what is too long to be an address of anything."""
+    return tuple(a for a in addresses if len(a) <= limits.ADDRESS_CHARS_MAX)
+
+
+def _bounded(hello: Hello) -> Hello:
+    """Cut what a peer says of itself to what is kept and shown: a frame may hold megabytes."""
+    cut = slice(limits.HELLO_CHARS_MAX)
+    return replace(
+        hello,
+        name=hello.name[cut],
+        host=hello.host[cut],
+        role=hello.role[cut],
+        state=hello.state[cut],
+        mode=hello.mode[cut],
+        version=hello.version[cut],
+        addresses=_short(hello.addresses[: limits.ADDRESSES_PER_PEER_MAX]),
+        capabilities=tuple(one[cut] for one in hello.capabilities[: limits.CAPABILITIES_MAX]),
+    )
