@@ -121,14 +121,14 @@ def test_bent_bytes_are_refused_in_time_by_what_is_promised_and_nothing_else(
     mutator = Mutator(len(decoder.name))
     for _ in range(BENT_EACH):
         data = mutator.bend(decoder.seeds)
-        began_s = time.monotonic()
+        began_s = time.process_time()
         try:
             decoder.run(data)
         except decoder.raises:
             pass
         except BaseException as error:
             raise AssertionError(f"{decoder.name}: {error!r} for {data.hex()}") from error
-        assert time.monotonic() - began_s < SECONDS_EACH_MAX, data.hex()
+        assert time.process_time() - began_s < SECONDS_EACH_MAX, data.hex()
 
 
 @pytest.mark.parametrize("decoder", DECODERS, ids=lambda decoder: decoder.name)
@@ -148,12 +148,12 @@ def test_any_bytes_are_refused_by_what_is_promised_and_nothing_else(decoder: Dec
 def test_a_peer_id_of_megabytes_costs_nothing() -> None:
     """Base 58 takes time with the square of the length: one message held a node up for hours."""
     name = "z" * 4_000_000
-    began_s = time.monotonic()
+    began_s = time.process_time()
     with pytest.raises(ValueError, match="peer ID"):
         parse_peer_id(name)
     book = PeerBook(Cluster(1).identities[0].node)
     assert not book.learn_neighbours({name: ("/ip4/10.0.0.1/tcp/1",)})
-    assert time.monotonic() - began_s < 1
+    assert time.process_time() - began_s < 1
 
 
 def test_what_a_peer_says_of_itself_is_cut_to_what_is_kept() -> None:
