@@ -83,6 +83,7 @@ SUBJECT_CHANGES_PER_AUTHOR_MAX = 4_096  # about one subject that count; see crdt
 SUBJECT_BYTES_PER_AUTHOR_MAX = 4 * MIB
 SUBJECT_CHANGES_FREE = 64  # that are not even counted
 UPDATE_BYTES_MAX = 6 * MIB
+FOUNDING_BYTES_MAX = 2 * MIB  # of the root document, that a joiner gets whole
 AUTHORS_MAX = 10_000  # nodes that are heard of, members or not
 DOCUMENT_BYTES_LOADED_MAX = 24 * MIB  # in memory, about; the rest live in the journal
 UPDATE_PART_BYTES_MAX = 256 * KIB  # of one document, sent in one message; then it goes on
@@ -349,7 +350,7 @@ assert THROTTLE_SLICE_BYTES_MIN / RATE_BYTES_S_MIN < FETCH_STALL_S / 4, "nor is 
 assert SCRUB_RETRY_MIN_S <= SCRUB_RETRY_MAX_S
 assert SCRUB_UNREADABLE_MAX < SCRUB_BATCH_BLOBS, "behind what rests, there is something to read"
 assert CHUNK_LIST_BYTES_MAX + 64 * KIB <= FRAME_BYTES_MAX, "a chunk list travels in one frame"
-assert UPDATE_BYTES_MAX < FRAME_BYTES_MAX
+assert FOUNDING_BYTES_MAX < UPDATE_BYTES_MAX < FRAME_BYTES_MAX
 assert SUBJECT_CHANGES_FREE * CHANGE_BYTES_MAX <= SUBJECT_BYTES_PER_AUTHOR_MAX, "none is over it"
 assert SUBJECT_CHANGES_FREE < SUBJECT_CHANGES_PER_AUTHOR_MAX
 assert CHANGE_BYTES_MAX + KIB <= UPDATE_PART_BYTES_MAX < UPDATE_BYTES_MAX

@@ -25,6 +25,7 @@ from photonic.crdt.documents import Documents, holding_entries, in_pieces
 from photonic.crdt.door import admit_changes, admit_holdings, admit_plain, judge_holdings
 from photonic.crdt.echoes import Echoes
 from photonic.crdt.fold import SubjectState, fold
+from photonic.crdt.founding import founding_update
 from photonic.crdt.keys import ROOT, Holding, change_key, shard_of, shard_of_key
 from photonic.crdt.policy import DISPLAY_POLICY, Display, display_of
 from photonic.crdt.quota import require_room
@@ -123,12 +124,11 @@ class Catalog:
         return list(dict.fromkeys(blob for blob, _, _ in self.directory.holdings(number)))
 
     def founding_updates(self) -> list[tuple[int, bytes]]:
-        """Return the root documents whole, as (document, update): what a new member begins with."""
+        """Return the root documents, as (document, update): what a new member begins with."""
         changes, holdings = (self.documents.get(ROOT, kind) for kind in (CHANGES, HOLDINGS))
-        return [
-            (CHANGES, for_peers(changes.snapshot())),
-            (HOLDINGS, without_deletes(holdings.snapshot())),
-        ]
+        counting = partial(filter, self.is_effective, self.directory.shard(ROOT))
+        founding = founding_update(for_peers(changes.snapshot()), self.new_client_id, counting)
+        return [(CHANGES, founding), (HOLDINGS, without_deletes(holdings.snapshot()))]
 
     def root_digest(self) -> bytes:
         """Return what everything here adds up to: equal on nodes that have the same."""
@@ -169,7 +169,7 @@ class Catalog:
         identity: Identity | None = None,
         seq: Callable[[], int] | None = None,
     ) -> list[SignedChange]:
-        """Stage one change for each draft. Raises NotAllowed, SubjectFull, ChangeInvalid: all or none.
+        """Stage one change for each draft, or none: raises NotAllowed, SubjectFull, ChangeInvalid.
 
         `identity` and `seq` are those of the library's authority where it signs (founding).
         """

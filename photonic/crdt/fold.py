@@ -139,7 +139,7 @@ def extend(
         tags = _living(_united(tags, more_adds), ended)
     if lineage.is_knotted(signed.id):
         # A link that was missing joins what seemed apart: any field may have lost a version.
-        touched = fields.keys()
+        touched = set(fields)
     else:
         touched = signed.change.sets.keys() & fields.keys()
     fields |= {n: _latest(signed.change.subject, n, fields[n].versions, lineage) for n in touched}

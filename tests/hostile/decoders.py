@@ -141,7 +141,7 @@ _CONVERSATION = [
 
 def _conversation(data: bytes) -> None:
     """A whole session's worth: what a connected member says on the catalog stream."""
-    message = wire.decode(data, Message)  # type: ignore[arg-type]
+    message: Message = wire.decode(data, Message)  # type: ignore[arg-type]
     catalog = _CLUSTER.catalogs[1]
     if isinstance(message, Hello):
         book = PeerBook(_CLUSTER.identities[1].node)
@@ -247,7 +247,8 @@ def _lz4(data: bytes) -> None:
 
 
 def _answers(data: bytes) -> None:
-    answer = wire.decode(data, blob_messages.Answer)  # type: ignore[arg-type]
+    kind: Any = blob_messages.Answer
+    answer: blob_messages.Answer = wire.decode(data, kind)
     for wanted in (
         WholeWanted(_SCAN.ref), ListWanted(_SCAN.ref),
         ChunksWanted(_SCAN.ref, _SCAN.chunks, (0,)),
@@ -261,7 +262,8 @@ def _answers(data: bytes) -> None:
 
 
 def _questions(data: bytes) -> None:
-    question = wire.decode(data, blob_messages.Question)  # type: ignore[arg-type]
+    kind: Any = blob_messages.Question
+    question: blob_messages.Question = wire.decode(data, kind)
     assert len(pieces(Giver().handle(question))) <= limits.CHUNKS_PER_REQUEST_MAX
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from photonic.crdt.blocks import number
 from photonic.crdt.catalog import Catalog
-from photonic.crdt.changes import Draft
+from photonic.crdt.changes import Draft, SignedChange
 from photonic.crdt.clock import stamp_ms
 from photonic.crdt.fields import CAPTION, CERTIFICATE, LIBRARY_NAME, NAME, ORIGINAL, RATING, REVOKED
 from photonic.crdt.fold import SubjectState, extend, fold
@@ -239,7 +239,7 @@ def test_whatever_is_said_of_originals_the_order_does_not_matter_and_no_own_one_
     said: list[tuple[Any, set[int]]], dice: Any
 ) -> None:
     malice = Malice(_AUTHOR, _LIBRARY)
-    made = []
+    made: list[SignedChange] = []
     for position, (value, after) in enumerate(said):
         parents = [made[n].id for n in after if n < position]
         made.append(malice.change(photo(0), {ORIGINAL: value}, parents=parents, at=position))

@@ -15,12 +15,13 @@ from photonic import limits
 from photonic.crdt.changes import Change, Draft, SignedChange, seal
 from photonic.crdt.fields import CAPTION, NAME, RATING
 from photonic.crdt.fold import fold
-from photonic.crdt.keys import shard_of
+from photonic.crdt.keys import ROOT, shard_of
 from photonic.crdt.projection import project
 from photonic.crdt.quota import within
+from photonic.crdt.replica import CatalogReplica
 from photonic.crdt.sync import Ask, AskChanges, AskIds, Message, Push, Root
 from photonic.errors import SubjectFull
-from photonic.ids import ALBUM, Subject
+from photonic.ids import ALBUM, MEMBER, Subject
 from photonic.journal.journal import CHANGES, HOLDINGS
 from photonic.p2p.outbox import Outbox
 from tests.crdt.replicas import Cluster, commit, import_draft, meet, photo
@@ -242,6 +243,56 @@ def test_what_one_batch_asks_has_the_catalog_for_a_moment_only(
         assert await line.say(stream, Root(bytes(32)))
 
     play(story)
+
+
+def test_what_could_not_be_answered_is_not_even_looked_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looked_up: list[int] = []
+    asked = CatalogReplica.change_ids
+
+    def counted(self: CatalogReplica, shard: int, after: bytes, limit: int) -> object:
+        looked_up.append(shard)
+        return asked(self, shard, after, limit)
+
+    monkeypatch.setattr(CatalogReplica, "change_ids", counted)
+
+    async def story(
+        nursery: trio.Nursery, left: Honest, right: Honest, line: Line, malice: Malice
+    ) -> None:
+        await line.reach(left)
+        batch = [AskIds(shard_of(photo(0)))] * 50
+        await left.sessions._take(malice.identity.node, batch)
+        assert len(looked_up) == 50
+        outbox = left.sessions._sessions[malice.identity.node].outbox
+        while not outbox.is_full:
+            outbox.answer(Root(bytes(32)))
+        push = malice.push(malice.change(photo(0), {RATING: 1}))
+        await left.sessions._take(malice.identity.node, [*batch, push])
+        assert len(looked_up) == 50
+        assert left.catalog.changes(photo(0)), "what it tells is heard all the same"
+
+    play(story)
+
+
+def test_a_root_document_that_a_member_filled_keeps_nobody_from_joining() -> None:
+    cluster = Cluster(3)
+    left, malice = cluster.catalogs[0], Malice(cluster.identities[2], cluster.library)
+    for number in range(200):
+        subject = Subject(MEMBER, number.to_bytes(32, "big"))
+        said = malice.push(malice.change(subject, {"pad": "x" * 60_000}))
+        assert left.receive(said.shard, said.document, said.data, malice.identity.node)
+        left.flush()
+    founding = left.founding_updates()
+    assert sum(len(update) for _, update in founding) < limits.FRAME_BYTES_MAX // 2
+    fresh = cluster.open(1)
+    for document, update in founding:
+        assert fresh.receive(ROOT, document, update, cluster.identities[0].node)
+    fresh.flush()
+    assert fresh.roster == left.roster
+    for _ in range(3):
+        meet(left, fresh)
+    assert fresh.root_digest() == left.root_digest()
 
 
 def test_a_change_of_a_forged_number_of_heads_is_still_one_change() -> None:

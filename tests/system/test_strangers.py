@@ -184,9 +184,10 @@ def test_members_go_on_while_a_stranger_floods(node: Path, scene: Scene, is_gues
             most_files = max(most_files, descriptors(first))
     calm, busy = statistics.median(normal), statistics.median(there)
     print(
-        f"\nan edit is visible after {calm:.0f} ms, flooded {busy:.0f} ms (worst {max(there):.0f});"
+        f"\nan edit is visible after {calm:.0f} ms, flooded {busy:.0f} (worst {max(there):.0f});"
         f" a photo is fetched in {fetched_s:.1f} s, a member met again in {met_s:.1f} s;"
-        f" {before_mb:.0f} MB, flooded {most_mb:.0f}; {before_files} descriptors, flooded {most_files}; the stranger: {learned}"
+        f" {before_mb:.0f} MB, flooded {most_mb:.0f}; {before_files} descriptors, flooded"
+        f" {most_files}; the stranger: {learned}"
     )
     assert learned["opened"] >= 500 and learned["cut"] >= 400 and learned["garbage"] >= 20
     assert learned["slow"] and learned["endless"]
