@@ -78,16 +78,6 @@ class HomeUnusable(PhotonicError):
 # --- floor 1: catalog ------------------------------------------------------------------------
 
 
-class SubjectFull(PhotonicError):
-    """One more word about a subject of which this node said more than counts."""
-
-    code, exit_status, http_status = "catalog.subject-full", 54, 409
-    fix = "Let another node say it: of each one only the first few thousand changes count."
-
-    def __init__(self, subject: object) -> None:
-        super().__init__(f"this node has said as much about {subject} as counts of one node")
-
-
 class ChangeInvalid(PhotonicError):
     """A change that fails at the door: wrong id, wrong signature, or no change at all."""
 

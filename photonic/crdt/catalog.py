@@ -169,7 +169,7 @@ class Catalog:
         identity: Identity | None = None,
         seq: Callable[[], int] | None = None,
     ) -> list[SignedChange]:
-        """Stage one change for each draft, or none: raises NotAllowed, SubjectFull, ChangeInvalid.
+        """Stage one change for each draft, or none. Raises NotAllowed, ChangeInvalid.
 
         `identity` and `seq` are those of the library's authority where it signs (founding).
         """

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 
 from photonic import limits
 from photonic.crdt.changes import SignedChange
-from photonic.errors import SubjectFull
+from photonic.errors import NotAllowed
 from photonic.ids import ChangeId
 
 _NOBODY = b""
@@ -48,10 +48,16 @@ def _beyond(some: list[SignedChange]) -> Iterable[ChangeId]:
 
 
 def require_room(known: Collection[SignedChange], fresh: SignedChange) -> None:
-    """Raise SubjectFull if one more change of this author would not count beside those known."""
+    """Raise NotAllowed if one more change of this author would not count beside those known."""
     if len(known) < limits.SUBJECT_CHANGES_FREE:
         return
     sizes = [len(one.data) for one in known if one.change.author == fresh.change.author]
     is_small = sum(sizes) + len(fresh.data) <= limits.SUBJECT_BYTES_PER_AUTHOR_MAX
     if not is_small or len(sizes) >= limits.SUBJECT_CHANGES_PER_AUTHOR_MAX:
-        raise SubjectFull(fresh.change.subject)
+        error = NotAllowed(
+            f"this node has said as much about {fresh.change.subject} as counts of one node"
+        )
+        error.fix = (
+            "Let another node say it: of each one only the first few thousand changes count."
+        )
+        raise error
