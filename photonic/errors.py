@@ -322,6 +322,20 @@ class PeerUnreachable(PhotonicError):
         self.reason = reason or message
 
 
+class PeerShunned(PhotonicError):
+    """A member whose words were refused again and again."""
+
+    code, exit_status, http_status = "peers.shunned", 53, 502
+    fix = (
+        "Nothing of what was refused was taken in. Bring both nodes to the same version of"
+        " photonic; if that does not help, look after that machine, and revoke it if it is not"
+        " yours any more."
+    )
+
+    def __init__(self, name: str, pause_s: float) -> None:
+        super().__init__(f"{name} sent what was refused again and again: cut for {pause_s:.0f} s")
+
+
 class RelayRefused(PeerUnreachable):
     """A member that relays does not bring two nodes together, or not now."""
 

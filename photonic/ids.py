@@ -25,6 +25,8 @@ LIBRARY_BYTES = 16
 # the libp2p peer ID specification, "Ed25519 keys are inlined".
 _PEER_ID_PREFIX = bytes.fromhex("0024080112 20".replace(" ", ""))
 
+_PEER_ID_CHARS_MAX = 64  # 52 in fact
+
 PHOTO, ALBUM, SHOOT, STACK, JOB = "photo", "album", "shoot", "stack", "job"
 REMOVALS = "removals"  # what was decided about the removals of one node; its key is the node
 MEMBER, LIBRARY, POLICY = "member", "library", "policy"
@@ -81,6 +83,8 @@ def peer_id(node: NodeId) -> str:
 
 def parse_peer_id(text: str) -> NodeId:
     """Parse a libp2p peer ID of an Ed25519 key. Raises ValueError."""
+    if len(text) > _PEER_ID_CHARS_MAX:  # to decode base 58 takes time with the square of its length
+        raise ValueError(f"{len(text):,} characters are not the peer ID of an Ed25519 key")
     raw = base58.b58decode(text)
     if len(raw) != len(_PEER_ID_PREFIX) + 32 or not raw.startswith(_PEER_ID_PREFIX):
         raise ValueError(f"{text!r} is not the peer ID of an Ed25519 key")

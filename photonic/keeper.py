@@ -147,6 +147,7 @@ class Keeper:
             catalog = Catalog(
                 self._library, self._identity, journal, self._world, directory, self._authority
             )
+            catalog.stores = lambda blob: bool(self._stored([blob]))
             me, clock = self._identity.node, self._world.clock
             sources = Sources(self._library, directory, self._layout.blobs)
             projector = Projector(catalog, journal, self.index, me, self._stored, clock, sources)

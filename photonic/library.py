@@ -20,6 +20,8 @@ from photonic.blobs.files import FileStore
 from photonic.crdt.catalog import Catalog
 from photonic.crdt.commits import Committed
 from photonic.crdt.fields import ORIGINAL, TRASHED
+from photonic.crdt.fold import SubjectState
+from photonic.crdt.originals import is_own
 from photonic.crdt.projection import ORIGINAL_KIND
 from photonic.crdt.query import PhotoQuery
 from photonic.crdt.wants import MissingPart
@@ -159,7 +161,7 @@ class Library:
             fresh, known = list[NewPhoto](), list[NewPhoto]()
             for photo in {photo.original.blob: photo for photo in photos}.values():
                 state = catalog.state(photo_subject(photo.original.blob))
-                (known if ORIGINAL in state.fields else fresh).append(photo)
+                (known if _is_introduced(state) else fresh).append(photo)
             catalog.write([introduction(photo, now_ms) for photo in fresh])
             for photo in known:
                 self._amend(catalog, photo.original.blob, _sidecars(photo))
@@ -295,3 +297,10 @@ def _previews(photo: NewPhoto) -> list[BlobRef]:
 
 def _sidecars(photo: NewPhoto) -> list[Sidecar]:
     return [*([photo.sidecar] if photo.sidecar else []), *photo.other_sidecars]
+
+
+def _is_introduced(state: SubjectState) -> bool:
+    """Whether somebody named the photo's own blob; another one beside it is no matter."""
+    entry = state.fields.get(ORIGINAL)
+    versions = entry.versions if entry is not None else ()
+    return any(is_own(state.subject, version.value) for version in versions)

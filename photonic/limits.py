@@ -37,7 +37,13 @@ PORTMAP_WAIT_S, PORTMAP_STOP_S = 20.0, 2.0  # for a router; the same when the no
 SYNC_INTERVAL_S = 30.0
 SYNC_AFTER_DROP_S = 0.5
 SYNC_WINDOW = 12  # documents asked for at one time
-ADDRESSES_PER_PEER_MAX = 16
+ADDRESSES_PER_PEER_MAX, ADDRESS_CHARS_MAX = 16, 512
+HELLO_CHARS_MAX, CAPABILITIES_MAX = 256, 32  # of each text that a peer says of itself
+SYNC_TAKE_S = 0.1  # that what one peer sent has the catalog's thread, before others have a turn
+REFUSED_BORNE_MAX = 8  # updates of one peer that the door refused, before it is shunned
+REFUSED_FORGIVEN_S = 30.0  # after which one of them is forgotten
+SHUNNED_MIN_S, SHUNNED_MAX_S = 60.0, 3_600.0  # doubled each time
+SHUNNED_FORGIVEN_S = 6 * 3_600.0  # of good conduct, after which it begins with the least again
 PEERS_MAX, PEERS_KNOWN_MAX = 64, 256  # connected; with an address
 DISCOVERED_MAX = 256  # nodes on this network whose announcement is remembered
 DISCOVERY_REFRESH_S = 15.0  # between looks whether our own addresses changed
@@ -51,7 +57,7 @@ STREAM_STALL_S = 60.0  # for the peer's reader to take anything at all from a st
 STREAM_LINGER_S = 10.0  # for the peer to end its side after our handler has returned
 STREAM_WINDOW_BYTES = 4 * MIB  # unread bytes of one stream that a reader lets the peer send
 STREAMS_PER_CONNECTION_MAX = 256  # opened by the peer and not ended
-STREAMS_PER_GUEST_MAX = 4
+STREAMS_PER_GUEST_MAX, STREAMS_OF_GUEST_MAX = 4, 16  # at one time; in all, then it is cut
 CONNECTION_UNREAD_BYTES_MAX = 128 * MIB
 GUEST_UNREAD_BYTES_MAX = 1 * MIB
 MUXER_REPLIES_MAX = 1_024  # frames that wait to answer a peer's control frames
@@ -79,7 +85,11 @@ PASSPHRASE_BYTES_MAX = 4 * KIB
 PASSPHRASE_COMMAND_S = 60.0  # a keyring may ask somebody first
 LIBRARY_KEYS_MAX = 512  # keys of a library that are read; each revocation makes one
 LIBRARY_KEYS_PER_CHANGE = 64
+SUBJECT_CHANGES_PER_AUTHOR_MAX = 4_096  # about one subject that count; see crdt/quota.py
+SUBJECT_BYTES_PER_AUTHOR_MAX = 4 * MIB
+SUBJECT_CHANGES_FREE = 64  # that are not even counted
 UPDATE_BYTES_MAX = 6 * MIB
+FOUNDING_BYTES_MAX = 2 * MIB  # of the root document, that a joiner gets whole
 AUTHORS_MAX = 10_000  # nodes that are heard of, members or not
 DOCUMENT_BYTES_LOADED_MAX = 24 * MIB  # in memory, about; the rest live in the journal
 UPDATE_PART_BYTES_MAX = 256 * KIB  # of one document, sent in one message; then it goes on
@@ -376,7 +386,9 @@ assert THROTTLE_SLICE_BYTES_MIN / RATE_BYTES_S_MIN < FETCH_STALL_S / 4, "nor is 
 assert SCRUB_RETRY_MIN_S <= SCRUB_RETRY_MAX_S
 assert SCRUB_UNREADABLE_MAX < SCRUB_BATCH_BLOBS, "behind what rests, there is something to read"
 assert CHUNK_LIST_BYTES_MAX + 64 * KIB <= FRAME_BYTES_MAX, "a chunk list travels in one frame"
-assert UPDATE_BYTES_MAX < FRAME_BYTES_MAX
+assert FOUNDING_BYTES_MAX < UPDATE_BYTES_MAX < FRAME_BYTES_MAX
+assert SUBJECT_CHANGES_FREE * CHANGE_BYTES_MAX <= SUBJECT_BYTES_PER_AUTHOR_MAX, "none is over it"
+assert SUBJECT_CHANGES_FREE < SUBJECT_CHANGES_PER_AUTHOR_MAX
 assert LIBRARY_KEYS_PER_CHANGE <= FIELDS_PER_CHANGE_MAX
 assert 512 * LIBRARY_KEYS_PER_CHANGE + 34 * CHANGE_PARENTS_MAX < CHANGE_BYTES_MAX
 assert CHANGE_BYTES_MAX + KIB <= UPDATE_PART_BYTES_MAX < UPDATE_BYTES_MAX
@@ -385,6 +397,7 @@ assert ENTRIES_PER_MESSAGE_MAX * CHANGE_BYTES_MAX > UPDATE_PART_BYTES_MAX
 assert 4 * SYNC_WINDOW < OUTBOX_ANSWERS_MAX, "no honest round fills an outbox"
 assert UPDATE_BYTES_MAX < OUTBOX_BYTES_MAX
 assert RECONNECT_MIN_S < RECONNECT_MAX_S
+assert SHUNNED_MIN_S < SHUNNED_MAX_S < SHUNNED_FORGIVEN_S
 assert BETTER_MIN_S < BETTER_MAX_S
 assert 2 * PORTMAP_RENEW_S < PORTMAP_LEASE_S, "one renewal may fail"
 assert RELAY_PAIRS_PER_PEER_MAX <= RELAY_PAIRS_MAX

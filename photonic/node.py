@@ -20,14 +20,14 @@ from photonic.config import Settings
 from photonic.crdt.commits import Committed
 from photonic.edits import Edits
 from photonic.entrance import open_entrance
-from photonic.errors import KeysExposed, LibraryNotEmpty
-from photonic.events import EventLog
+from photonic.errors import KeysExposed, LibraryNotEmpty, PeerShunned
+from photonic.events import Audited, EventLog
 from photonic.finder import Finder
 from photonic.gallery import Gallery
 from photonic.grace import Grace
 from photonic.histories import Histories
 from photonic.identity import Identity
-from photonic.ids import BlobId, NodeId
+from photonic.ids import BlobId, NodeId, peer_id
 from photonic.ingest.importer import Importer
 from photonic.ingest.seen import Seen
 from photonic.ingest.workers import Workers
@@ -41,6 +41,7 @@ from photonic.members import Members
 from photonic.membership import join_library
 from photonic.moving import Moving
 from photonic.observatory import Observatory
+from photonic.p2p.conduct import Conduct
 from photonic.p2p.connector import Connector
 from photonic.p2p.discovery import Discovery
 from photonic.p2p.doorkeeper import Doorkeeper
@@ -54,7 +55,7 @@ from photonic.p2p.reaching import Ways
 from photonic.p2p.sessions import Sessions
 from photonic.p2p.throttle import Throttle
 from photonic.p2p.transfers import Transfers
-from photonic.p2p.transport import Admission, PeerEvent
+from photonic.p2p.transport import Admission, PeerEvent, PeerUp
 from photonic.pauses import Pauses
 from photonic.policies import Policies
 from photonic.problems import Problems
@@ -95,6 +96,8 @@ class Node(Running):
         self.admissions = Admissions(
             layout, keeper, record, self.identity, self.transport, world, self.events.announce
         )
+        self.conduct = Conduct(world.clock, self._on_shunned)
+        self.gate = self.conduct.gate(self.admissions.gate)
         self.acquaintances = Acquaintances(
             self.book, self.admissions, settings.name, layout.peers, world.files, self._on_found
         )
@@ -105,7 +108,7 @@ class Node(Running):
             settings.lane_port, quota_bytes=settings.quota_bytes,
         )  # fmt: skip
         self.ways = Ways(
-            self.transport, self.book, self.lanes, self.admissions.gate,
+            self.transport, self.book, self.lanes, self.gate,
             self.acquaintances.name_of, world, self._relays,
             lambda report: self.transfers.hear(report),  # noqa: PLW0108
             lambda node: self.transfers.move(node),  # noqa: PLW0108
@@ -123,6 +126,7 @@ class Node(Running):
         self._make_doors()
         self.sessions = Sessions(
             self.transport, keeper.call, self.book, world, self._hello, self._on_peer_news,
+            self.conduct,
             lambda node: self.doorkeeper.may_tell(node, CATALOG_PROTOCOL),
         )  # fmt: skip
         self.connector = Connector(
@@ -283,10 +287,17 @@ class Node(Running):
 
     def _on_peer(self, event: PeerEvent) -> None:
         self.sessions.note(event)
+        if isinstance(event, PeerUp):
+            self.problems.clear(peer_id(event.node), PeerShunned.code)
         self.ways.note(event)
         self.events.announce(self.observatory.peer_event(event))
         self.connector.wake()
         self.transfers.wake()
+
+    def _on_shunned(self, node: NodeId, pause_s: float) -> None:
+        name = peer_id(node)
+        self.problems.add(PeerShunned(self.acquaintances.name_of(node) or name, pause_s), name)
+        self.events.announce(Audited("peer.shunned", {"peer": name, "for_s": f"{pause_s:.0f}"}))
 
     def _on_found(self) -> None:
         self.connector.wake()

@@ -41,7 +41,7 @@ from photonic.p2p.peers import PeerBook
 from photonic.p2p.reaching import Ways
 from photonic.p2p.sessions import Sessions
 from photonic.p2p.transfers import Transfers
-from photonic.p2p.transport import PeerEvent, StreamHandler
+from photonic.p2p.transport import Gate, PeerEvent, StreamHandler
 from photonic.problems import Problems
 from photonic.scrubber import Scrubber
 from photonic.supervise import keep_running
@@ -64,6 +64,7 @@ class Running(Answers):
     workers: Workers
     problems: Problems
     transport: Libp2pTransport
+    gate: Gate
     book: PeerBook
     library: Library
     members: Members
@@ -105,7 +106,7 @@ class Running(Answers):
                     self.problems.add(JournalDamaged(damage), damage)
                 await tasks.start(self.workers.run)
                 await tasks.start(
-                    self.transport.run, handlers, guests, self.admissions.gate, self._hear_of_peer
+                    self.transport.run, handlers, guests, self.gate, self._hear_of_peer
                 )
                 self._start_services(tasks)
                 url = await tasks.start(

@@ -26,7 +26,9 @@ from photonic.crdt.documents import Documents, holding_entries, in_pieces
 from photonic.crdt.door import admit_changes, admit_holdings, admit_plain, judge_holdings
 from photonic.crdt.echoes import Echoes
 from photonic.crdt.fold import SubjectState, fold
+from photonic.crdt.founding import founding_update
 from photonic.crdt.keys import ROOT, Holding, change_key, shard_of, shard_of_key
+from photonic.crdt.quota import require_room
 from photonic.crdt.root import Root, other_rights, read_root
 from photonic.crdt.updates import for_peers, without_deletes
 from photonic.crdt.upkeep import Upkeep
@@ -70,14 +72,15 @@ class Catalog:
         # change, what they said must be folded again.
         self._heard_of = {NodeId(heard_of[i : i + 32]) for i in range(0, len(heard_of), 32)}
         self._has_heard_more = False  # than the journal knows of
+        self.stores: Callable[[BlobId], bool] = lambda _: False  # set by who has the store
         self.returned = 0  # own changes that a peer gave back: this folder is an older copy
         self.directory = Directory(directory, library, journal)
         self.digests = Digests(journal.digests())
-        self.documents = Documents(self._updates, self._new_client_id)
-        suspect = sorted(journal.suspect)
+        self.documents = Documents(self._updates, self.new_client_id)
         self.upkeep = Upkeep(
             journal, self.directory, self.documents, self.digests, self._write_entries
         )
+        suspect = sorted(journal.suspect)
         for signed in (s for number in suspect for s in self.directory.shard(number)):
             self._author.note(signed)  # the last number may be lost with the rest
         self.roster, self.display, self.keys, self.sealing = self._read_root()
@@ -92,7 +95,7 @@ class Catalog:
         staged = [item.data for item in self._staged if (item.shard, item.document) == place]
         return [*self._journal.updates(number, document), *staged]
 
-    def _new_client_id(self) -> int:
+    def new_client_id(self) -> int:
         return int.from_bytes(self._world.entropy.token(7), "big") >> 3 or 1  # Yjs has 53 bits
 
     # --- reading -----------------------------------------------------------------------------
@@ -126,12 +129,11 @@ class Catalog:
         return list(dict.fromkeys(blob for blob, _, _ in self.directory.holdings(number)))
 
     def founding_updates(self) -> list[tuple[int, bytes]]:
-        """Return the root documents whole, as (document, update): what a new member begins with."""
+        """Return the root documents, as (document, update): what a new member begins with."""
         changes, holdings = (self.documents.get(ROOT, kind) for kind in (CHANGES, HOLDINGS))
-        return [
-            (CHANGES, for_peers(changes.snapshot())),
-            (HOLDINGS, without_deletes(holdings.snapshot())),
-        ]
+        counting = partial(filter, self.is_effective, self.directory.shard(ROOT))
+        founding = founding_update(for_peers(changes.snapshot()), self.new_client_id, counting)
+        return [(CHANGES, founding), (HOLDINGS, without_deletes(holdings.snapshot()))]
 
     def root_digest(self) -> bytes:
         """Return what everything here adds up to: equal on nodes that have the same."""
@@ -168,7 +170,7 @@ class Catalog:
         identity: Identity | None = None,
         seq: Callable[[], int] | None = None,
     ) -> list[SignedChange]:
-        """Stage one change for each draft. Raises NotAllowed, ChangeInvalid; then stages nothing.
+        """Stage one change for each draft, or none. Raises NotAllowed, ChangeInvalid.
 
         What is to be sealed is sealed here.
         `identity` and `seq` are those of the library's authority where it signs (founding).
@@ -187,6 +189,7 @@ class Catalog:
                 signed = seal(author, self.library, change)
                 if identity is None and not self.is_effective(signed):
                     raise NotAllowed(f"this node may not change a {draft.subject.kind}")
+                require_room(known, signed)
                 before.append(signed)
                 made.append(signed)
         except BaseException:
@@ -379,16 +382,14 @@ class Catalog:
     def _note_holdings(
         self, number: int, some: Sequence[Holding], before: Sequence[bool | None]
     ) -> dict[BlobId, bool]:
-        """Take in what nodes say now of blobs, each of which once, and what they said before.
-
-        Returns what of it is said of this node, and is not true.
-        """
+        """Take in what nodes say now of blobs, and said before; return what is not true of this."""
         untrue: dict[BlobId, bool] = {}
         changed = [(h, said) for h, said in zip(some, before, strict=True) if h.is_held != said]
         self.digests.set_holdings(number, changed)
         for (blob, node, is_held), said in changed:
-            if node == self._identity.node and said is not None:
-                untrue[blob] = said
+            is_news = said is None and (not is_held or self.stores(blob))  # this is an older copy
+            if node == self._identity.node and not is_news:
+                untrue[blob] = said or False
             self.directory.stage_holding(blob, node, is_held)
             self._hear_of(node)
             self._pending.blobs.add(blob)

@@ -19,6 +19,8 @@ import msgspec
 from photonic.crdt.changes import SignedChange
 from photonic.crdt.fields import Merge, merge_of
 from photonic.crdt.lineage import Lineage
+from photonic.crdt.originals import is_of_originals, standing
+from photonic.crdt.quota import within
 from photonic.ids import ChangeId, NodeId, Subject
 
 _canonical = msgspec.msgpack.Encoder(order="deterministic")
@@ -93,17 +95,19 @@ def fold(
     """Return the state that `changes` (all of `subject`) add up to.
 
     A change that is not effective (its author was not allowed to make it) sets nothing and is no
-    head, but still links its descendants to its ancestors.
+    head, but still links its descendants to its ancestors. One beyond its author's quota
+    (`quota.py`) is as if it were not there.
     """
-    by_id = {change.id: change for change in changes}
-    assert all(change.change.subject == subject for change in by_id.values())
+    everything = {change.id: change for change in changes}
+    assert all(change.change.subject == subject for change in everything.values())
+    by_id = within(everything, is_effective)
     lineage = Lineage.of({name: signed.change.parents for name, signed in by_id.items()})
     effective = [signed for signed in by_id.values() if is_effective(signed)]
     adds, ended = _sets(effective)
     return SubjectState(
         subject,
         lineage.latest(signed.id for signed in effective),
-        _registers(effective, lineage),
+        _registers(subject, effective, lineage),
         _living(adds, ended),
         ended,
         lineage,
@@ -116,6 +120,7 @@ def extend(
     """Return the state with one change more: what `fold` makes of all of them together.
 
     The change may be a repeated one, and may come before its ancestors or after its descendants.
+    Quotas (`quota.py`) are not looked at: whoever is near one folds.
     """
     assert signed.change.subject == state.subject
     if signed.id in state.lineage:
@@ -134,14 +139,14 @@ def extend(
         tags = _living(_united(tags, more_adds), ended)
     if lineage.is_knotted(signed.id):
         # A link that was missing joins what seemed apart: any field may have lost a version.
-        fields = {name: _latest(entry.versions, lineage) for name, entry in fields.items()}
+        touched = set(fields)
     else:
-        for name in signed.change.sets.keys() & fields.keys():
-            fields[name] = _latest(fields[name].versions, lineage)
+        touched = signed.change.sets.keys() & fields.keys()
+    fields |= {n: _latest(signed.change.subject, n, fields[n].versions, lineage) for n in touched}
     return replace(
         state,
         heads=lineage.latest(heads),
-        fields=dict(sorted(fields.items())),
+        fields={name: entry for name, entry in sorted(fields.items()) if entry.versions},
         tags=tags,
         ended=ended,
         lineage=lineage,
@@ -153,23 +158,31 @@ def _version(signed: SignedChange, name: str) -> Version:
     return Version(signed.id, change.sets[name], NodeId(change.author), change.at)
 
 
-def _latest(versions: Iterable[Version], lineage: Lineage) -> Field:
-    """Leave out the versions that have a descendant among the others.
+def _latest(subject: Subject, name: str, versions: Iterable[Version], lineage: Lineage) -> Field:
+    """Leave out the versions that have a descendant among the others; originals as they have it.
 
     To look among the versions is enough: what superseded a write and was superseded itself has a
     descendant among them, which is one of the first write, too.
     """
     by_change = {version.change: version for version in versions}
-    left = (by_change[name] for name in lineage.latest(by_change))
+    if is_of_originals(subject, name):
+        values = {change: version.value for change, version in by_change.items()}
+        latest = standing(subject, values, lineage)
+    else:
+        latest = lineage.latest(by_change)
+    left = (by_change[change] for change in latest)
     return Field(tuple(sorted(left, key=lambda v: (v.at, v.change), reverse=True)))
 
 
-def _registers(effective: Iterable[SignedChange], lineage: Lineage) -> dict[str, Field]:
+def _registers(
+    subject: Subject, effective: Iterable[SignedChange], lineage: Lineage
+) -> dict[str, Field]:
     writes: dict[str, list[Version]] = {}
     for signed in effective:
         for name in signed.change.sets:
             writes.setdefault(name, []).append(_version(signed, name))
-    return {name: _latest(versions, lineage) for name, versions in sorted(writes.items())}
+    found = {name: _latest(subject, name, some, lineage) for name, some in sorted(writes.items())}
+    return {name: entry for name, entry in found.items() if entry.versions}
 
 
 def _sets(effective: Iterable[SignedChange]) -> tuple[Adds, Adds]:

@@ -37,6 +37,7 @@ from photonic.crdt.fields import (
     merge_of,
 )
 from photonic.crdt.fold import Field, SubjectState, Version
+from photonic.crdt.originals import blob_ref, first_own
 from photonic.crdt.policy import AUTO, Display
 from photonic.crdt.sealing import is_sealed
 from photonic.crdt.timeline import begin_of, moment_text
@@ -117,7 +118,7 @@ class PhotoRow(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=Fa
 def project(state: SubjectState, display: Display = AUTO) -> PhotoRow | None:
     """Return the row of a photo, or None while nobody who may has said what its original is."""
     originals = state.fields.get(ORIGINAL)
-    if originals is None or (shown := _original(originals, display)) is None:
+    if originals is None or (shown := _original(state, originals, display)) is None:
         return None
     facts, fields = _facts(state.fact(FACTS)), state.fields
 
@@ -144,15 +145,18 @@ def project(state: SubjectState, display: Display = AUTO) -> PhotoRow | None:
     )
 
 
-def _original(originals: Field, display: Display) -> Version | None:
+def _original(state: SubjectState, originals: Field, display: Display) -> Version | None:
     """Return the original to list a photo by: no photo vanishes because people differ on it.
 
-    What is no original does not count beside one that is; and where a rule leaves the choice to a
-    person (`manual`), the automatic pick stands in until it is made. The contest stays to be seen.
+    The blob that the photo is named by goes before any other, as it was named first; and where a
+    rule leaves the choice to a person (`manual`), the automatic pick stands in until it is made.
+    The contest stays to be seen.
     """
     if len(originals.versions) > 1:
-        usable = tuple(v for v in originals.versions if _blob_ref(v.value) is not None)
-        originals = Field(usable) if usable else originals
+        said = {v.change: (v.value, v.at) for v in originals.versions}
+        earliest = first_own(state.subject, said, state.lineage)
+        if earliest is not None:
+            return next(v for v in originals.versions if v.change == earliest)
     return display.pick(ORIGINAL, originals) or AUTO.pick(ORIGINAL, originals)
 
 
@@ -201,7 +205,7 @@ def _row(
     removal: Version | None,
 ) -> PhotoRow | None:
     """Return a row: `pick` gives what is shown of a register, `fact` what is picked of a fact."""
-    first = _blob_ref(shown.value)
+    first = blob_ref(shown.value)
     if first is None:
         return None
     imported_ms = fact(IMPORTED, None)
@@ -313,12 +317,10 @@ def _blobs(first: BlobRef, named: Iterable[tuple[str, Any]]) -> tuple[BlobRow, .
     rows = {first.blob: BlobRow(first, ORIGINAL_KIND)}
     for name, value in named:
         if name == ORIGINAL or name.startswith(SIDECAR_PREFIX):
-            ref, edge = _blob_ref(value), 0
+            ref, edge = blob_ref(value), 0
             kind = ORIGINAL_KIND if name == ORIGINAL else SIDECAR_KIND
         elif name.startswith(PREVIEW_PREFIX):
-            ref = (
-                _blob_ref(value[2]) if isinstance(value, list | tuple) and len(value) > 2 else None
-            )
+            ref = blob_ref(value[2]) if isinstance(value, list | tuple) and len(value) > 2 else None
             kind, edge = PREVIEW_KIND, _edge(name)
         else:
             continue
@@ -335,13 +337,6 @@ def _edge(name: str) -> int:
 def _facts(value: Any) -> PhotoFacts:
     found: PhotoFacts | None = _convert(value, PhotoFacts)
     return found or _NO_FACTS
-
-
-def _blob_ref(value: Any) -> BlobRef | None:
-    ref = _convert(value, BlobRef)
-    if ref is None or len(ref.blob) != 32 or len(ref.chunks) != 32:
-        return None
-    return ref if 0 <= ref.size_bytes < _INTEGER_END else None
 
 
 def _position(value: Any) -> Position | None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from heapq import nsmallest
 
 from photonic import limits
 from photonic.crdt.catalog import Catalog
-from photonic.crdt.document import EMPTY_UPDATE, DocumentFault
+from photonic.crdt.document import EMPTY_UPDATE, DocumentFault, MapDocument
+from photonic.crdt.keys import DROPPED, HELD, Holding
+from photonic.crdt.retelling import to_believe
 from photonic.crdt.updates import first_part, for_peers
 from photonic.ids import ChangeId
-from photonic.journal.journal import CHANGES
+from photonic.journal.journal import CHANGES, HOLDINGS
 
 
 class CatalogReplica:
@@ -51,6 +53,20 @@ class CatalogReplica:
 
     def adopt(self, changes: Sequence[bytes], peer: bytes) -> int:
         return self._catalog.adopt(changes, peer)
+
+    def holdings(self, shard: int) -> Iterable[Holding]:
+        """Return all that is said of a shard's blobs, as far as it is durable."""
+        return (Holding(*said) for said in self._catalog.directory.holdings(shard))
+
+    def believe(self, shard: int, some: Sequence[Holding], peer: bytes) -> bool:
+        """Write entries that a document can not bring, by the same door as everything else."""
+        believed = to_believe(some, self._catalog.directory.said(shard, some), peer)
+        if not believed:
+            return True
+        there = self._documents.get(shard, HOLDINGS)
+        scribe = MapDocument([there.snapshot()], self._catalog.new_client_id())
+        update = scribe.insert({k: HELD if held else DROPPED for k, held in believed.items()})
+        return self._catalog.receive(shard, HOLDINGS, update, peer)
 
     def note_agreement(self, peer: bytes) -> None:
         self._catalog.upkeep.note_agreement(peer)

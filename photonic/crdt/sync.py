@@ -11,20 +11,21 @@ where it was. Nothing here knows a socket or a clock.
 
 Where two documents were exchanged whole and still differ, a member forged blocks under another's
 name, so that the document believes to have what it has not. Then the ids of the changes are
-compared, and what is missing is sent plainly.
+compared, and what is missing is sent plainly; holdings are told again (`retelling.py`).
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
 
 from photonic import limits
-from photonic.crdt.keys import ROOT, SHARD_COUNT
+from photonic.crdt.keys import ROOT, SHARD_COUNT, Holding
+from photonic.crdt.retelling import AskHoldings, PlainHoldings, goes_on, heard, tell
 from photonic.errors import ChangeInvalid
 from photonic.ids import HASH_BYTES, ChangeId
 from photonic.journal.journal import CHANGES, HOLDINGS
@@ -113,6 +114,7 @@ class PlainChanges(msgspec.Struct, tag="changes", frozen=True):
 
 Message = (
     Root | Same | Digests | Ask | Update | Push | AskIds | Ids | AskChanges | PlainChanges
+    | AskHoldings | PlainHoldings
 )  # fmt: skip
 
 
@@ -145,6 +147,14 @@ class Replica(Protocol):
         """Take in changes that came plainly; return how many were new. Raises ChangeInvalid."""
         ...
 
+    def holdings(self, shard: int) -> Iterable[Holding]:
+        """Return all that is said of the blobs of a shard, in any order."""
+        ...
+
+    def believe(self, shard: int, some: Sequence[Holding], peer: bytes) -> bool:
+        """Take in holdings that were told plainly; False if they were refused."""
+        ...
+
     def note_agreement(self, peer: bytes) -> None:
         """Hear that a peer has exactly what is here."""
         ...
@@ -174,6 +184,7 @@ class Reconciler:
         # whole. Equal pairs mean that the exchange brought nothing to anybody.
         self._compared: dict[Place, tuple[bytes, bytes]] = {}
         self._exchanged: dict[Place, tuple[bytes, bytes]] = {}
+        self._retold: dict[Place, tuple[bytes, bytes]] = {}  # when holdings were told plainly
         self.rounds = 0  # finished ones
         self.taken = self.refused = 0  # updates
 
@@ -243,15 +254,18 @@ class Reconciler:
             if our != their
         }
         stubborn = [
-            place
-            for place, digests in differing.items()
-            if self._exchanged.get(place) == digests and place[1] == CHANGES
+            place for place, digests in differing.items() if self._exchanged.get(place) == digests
         ]
         self._compared = differing
         self._asked.clear()
         self._queue = deque(place for place in differing if place not in stubborn)
         self._differing = len(self._queue)
-        return [*(AskIds(shard) for shard, _ in stubborn[: limits.SYNC_WINDOW]), *self._fill()]
+        # What nobody here can settle is not told again until it is something else.
+        untold = [place for place in stubborn if self._retold.get(place) != differing[place]]
+        for place in untold[: limits.SYNC_WINDOW]:
+            if place[1] == HOLDINGS:
+                self._retold[place] = differing[place]
+        return [*(_plainly(*place) for place in untold[: limits.SYNC_WINDOW]), *self._fill()]
 
     def _fill(self) -> list[Message]:
         """Ask for the next documents, as far as the window reaches."""
@@ -260,7 +274,7 @@ class Reconciler:
             shard, document = place = self._queue.popleft()
             vector = self._replica.vector(shard, document)
             if len(vector) > limits.VECTOR_BYTES_MAX:  # somebody invented clients without number
-                messages += [AskIds(shard)] if document == CHANGES else []
+                messages.append(_plainly(shard, document))
                 continue
             self._asked.add(place)
             messages.append(Ask(shard, document, vector))
@@ -318,7 +332,19 @@ class Reconciler:
                     self._replica.adopt(changes, self._peer)
                 except ChangeInvalid:
                     self.refused += 1
+            case AskHoldings():
+                return [tell(message, self._replica.holdings(message.shard))]
+            case PlainHoldings(shard):
+                some = heard(message)
+                if not self._replica.believe(shard, some, self._peer):
+                    self.refused += 1
+                    return []
+                return [*goes_on(message, some)]
         return []
+
+
+def _plainly(shard: int, document: int) -> Message:
+    return AskIds(shard) if document == CHANGES else AskHoldings(shard)
 
 
 def _plain(shard: int, changes: Sequence[bytes]) -> list[Message]:

@@ -63,6 +63,7 @@ class LinkMuxer(yamux.Yamux):
         super().__init__(secure, secure.get_remote_peer(), is_initiator=secure.is_initiator)
         self.socket = socket
         self.served = 0  # streams that the peer opened and a task of ours serves
+        self.guest_streams = 0  # that the peer opened as a guest, in all
         self._unread = Unread(limits.GUEST_UNREAD_BYTES_MAX, socket.abort)
         self.stream_buffers = self._unread
         self._reader: trio.lowlevel.Task | None = None

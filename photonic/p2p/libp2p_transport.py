@@ -222,6 +222,10 @@ class Libp2pTransport:
         muxer.admit(admission)
         stream = MuxedStream(muxer, half, link.node, muxer.window_bytes)
         muxer.served += 1
+        if admission is Admission.GUEST:
+            muxer.guest_streams += 1
+            if muxer.guest_streams > limits.STREAMS_OF_GUEST_MAX:  # whoever enrols needs one
+                self._end(link)
         try:
             if admission is Admission.REFUSED or muxer.served > muxer.served_max:
                 return

@@ -11,6 +11,7 @@ from collections import deque
 import trio
 
 from photonic import limits
+from photonic.crdt.retelling import PlainHoldings
 from photonic.crdt.sync import Ids, PlainChanges, Update
 from photonic.p2p.messages import Message
 
@@ -25,11 +26,16 @@ class Outbox:
         self._bytes = 0
         self._has_dropped = trio.Event()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether an answer would be dropped, whatever it is."""
+        is_long = self._bytes + limits.UPDATE_PART_BYTES_MAX > limits.OUTBOX_BYTES_MAX
+        return is_long or len(self._answers) >= limits.OUTBOX_ANSWERS_MAX
+
     def answer(self, message: Message) -> None:
         """Put in what the peer waits for."""
         size_bytes = _size(message)
-        is_full = len(self._answers) >= limits.OUTBOX_ANSWERS_MAX
-        if is_full or self._bytes + size_bytes > limits.OUTBOX_BYTES_MAX:
+        if self.is_full or self._bytes + size_bytes > limits.OUTBOX_BYTES_MAX:
             self.note_dropped()
             return
         self._bytes += size_bytes
@@ -75,7 +81,7 @@ def _size(message: Message) -> int:
     match message:
         case Update(data=data):
             return len(data)
-        case Ids(packed=packed):
+        case Ids(packed=packed) | PlainHoldings(packed=packed):
             return len(packed)
         case PlainChanges(changes=changes):
             return sum(map(len, changes))

@@ -85,7 +85,7 @@ class PeerBook:
         if node == self.me:
             return False
         peer = self.get(node)
-        fresh = [address for address in dict.fromkeys(addresses) if address not in peer.addresses]
+        fresh = [a for a in _short(dict.fromkeys(addresses)) if a not in peer.addresses]
         peer.addresses = (fresh + peer.addresses)[: limits.ADDRESSES_PER_PEER_MAX]
         if fresh:
             peer.change(at_news, *Attempt)
@@ -102,7 +102,7 @@ class PeerBook:
             return False
         peer = self.get(node)
         room = limits.ADDRESSES_PER_PEER_MAX - len(peer.addresses)
-        fresh = [address for address in dict.fromkeys(addresses) if address not in peer.addresses]
+        fresh = [a for a in _short(dict.fromkeys(addresses)) if a not in peer.addresses]
         peer.addresses += fresh[:room]
         return bool(fresh[:room])
 
@@ -112,7 +112,7 @@ class PeerBook:
         The room on its disk changes all the time, and so does the time: two nodes that told each
         other of it would never be still.
         """
-        peer = self.get(node)
+        peer, hello = self.get(node), _bounded(hello)
         if hello.now_ms is not None and now_ms is not None:
             before_ms, peer.clock_ahead_ms = peer.clock_ahead_ms, hello.now_ms - now_ms
             is_away = abs(peer.clock_ahead_ms) > limits.CLOCK_AWAY_TOLD_MS
@@ -206,3 +206,24 @@ class PeerBook:
                 self.get(parse_peer_id(name)).last_seen_ms = kept.last_seen_ms
             except ValueError:
                 continue
+
+
+def _short(addresses: Iterable[str]) -> tuple[str, ...]:
+    """Leave out what is too long to be an address of anything."""
+    return tuple(a for a in addresses if len(a) <= limits.ADDRESS_CHARS_MAX)
+
+
+def _bounded(hello: Hello) -> Hello:
+    """Cut what a peer says of itself to what is kept and shown: a frame may hold megabytes."""
+    cut = slice(limits.HELLO_CHARS_MAX)
+    return replace(
+        hello,
+        name=hello.name[cut],
+        host=hello.host[cut],
+        role=hello.role[cut],
+        state=hello.state[cut],
+        mode=hello.mode[cut],
+        version=hello.version[cut],
+        addresses=_short(hello.addresses[: limits.ADDRESSES_PER_PEER_MAX]),
+        capabilities=tuple(one[cut] for one in hello.capabilities[: limits.CAPABILITIES_MAX]),
+    )

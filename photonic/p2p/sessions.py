@@ -18,19 +18,22 @@ from photonic import limits
 from photonic.crdt.catalog import Catalog
 from photonic.crdt.commits import Announcement
 from photonic.crdt.replica import CatalogReplica
+from photonic.crdt.retelling import AskHoldings
+from photonic.crdt.sync import Ask, AskChanges, AskIds, Progress, Push, Reconciler, Root
 from photonic.crdt.sync import Message as SyncMessage
-from photonic.crdt.sync import Progress, Push, Reconciler
 from photonic.errors import FrameInvalid, PhotonicError
 from photonic.ids import NodeId, peer_id
+from photonic.p2p.conduct import Conduct
 from photonic.p2p.frames import message_batches, send_message
 from photonic.p2p.messages import CATALOG_PROTOCOL, Hello, Message, Neighbours
 from photonic.p2p.outbox import Outbox
 from photonic.p2p.peers import PeerBook
 from photonic.p2p.transport import PeerEvent, PeerMoved, PeerUp, Stream, Transport
-from photonic.world import World
+from photonic.world import Clock, World
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
+_QUESTIONS = (Root, Ask, AskIds, AskChanges, AskHoldings)
 CatalogCall = Callable[[Callable[[Catalog], Any]], Awaitable[Any]]
 
 
@@ -56,14 +59,18 @@ class Sessions:
         world: World,
         hello: Callable[[], Awaitable[Hello]],
         on_news: Callable[[NodeId], None],
+        conduct: Conduct | None = None,
         may_hear: Callable[[NodeId], bool] = lambda node: True,
     ) -> None:
         """`on_news` is told when a peer said something of itself or of others, or came or went.
-        Whoever may not hear of the catalog (`may_hear`) is told nothing.
+
+        `conduct` remembers who was refused something. Whoever may not hear of the catalog
+        (`may_hear`) is told nothing.
         """
         self._may_hear = may_hear
         self._transport, self._call, self._book, self._world = transport, call, book, world
         self._hello, self._on_news = hello, on_news
+        self._conduct = conduct or Conduct(world.clock)
         self._sessions: dict[NodeId, Session] = {}
         self._arrived = trio.Event()  # somebody whom nobody converses with
 
@@ -203,6 +210,7 @@ class Sessions:
                 await self._take(stream.peer, batch)
         except FrameInvalid:
             log.warning("%s sent what is no message", peer_id(stream.peer))
+            self._refuse(stream.peer, 1)
             raise
         finally:
             await stream.close()
@@ -220,14 +228,43 @@ class Sessions:
             else:
                 sync.append(message)
         session = self._sessions.get(peer)
-        if not sync or session is None or session.reconciler is None:
-            return  # it is about to end, or not begun; the next round does it all again
-        for answer in await self._call(partial(_handle, session.reconciler, sync)):
-            session.outbox.answer(answer)
+        while sync and session is not None and session.reconciler is not None:
+            reconciler, clock = session.reconciler, self._world.clock
+            if session.outbox.is_full:  # it asks and does not read: nothing is looked up in vain
+                sync = [message for message in sync if not isinstance(message, _QUESTIONS)]
+                session.outbox.note_dropped()
+            before = reconciler.refused
+            answers, sync = await self._call(partial(_handle, reconciler, sync, clock))
+            for answer in answers:
+                session.outbox.answer(answer)
+            if self._refuse(peer, reconciler.refused - before):
+                return  # what is left of the batch nobody reads
+            session = self._sessions.get(peer)
+        # Without a session it is about to end, or not begun; the next round does it all again.
+
+    def _refuse(self, peer: NodeId, count: int) -> bool:
+        """Take note that something of a peer was refused; cut it if that is too much."""
+        is_over = self._conduct.note_refused(peer, count)
+        if is_over:
+            self._transport.drop(peer)
+        return is_over
 
 
-def _handle(reconciler: Reconciler, batch: Sequence[SyncMessage], _: Catalog) -> list[SyncMessage]:
-    return [answer for message in batch for answer in reconciler.handle(message)]
+def _handle(
+    reconciler: Reconciler, batch: Sequence[SyncMessage], clock: Clock, _: Catalog
+) -> tuple[list[SyncMessage], list[SyncMessage]]:
+    """Handle the first messages, as many as time allows; return answers, and what is left.
+
+    A small question may cost much. So whoever sends thousands of them at once has the catalog's
+    thread for a moment only, before others have their turn.
+    """
+    until_s = clock.monotonic_s() + limits.SYNC_TAKE_S
+    answers: list[SyncMessage] = []
+    for count, message in enumerate(batch, 1):
+        answers += reconciler.handle(message)
+        if clock.monotonic_s() >= until_s or len(answers) >= limits.OUTBOX_ANSWERS_MAX:
+            return answers, list(batch[count:])
+    return answers, []
 
 
 def _begin(reconciler: Reconciler, _: Catalog) -> list[SyncMessage]:

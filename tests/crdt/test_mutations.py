@@ -23,7 +23,7 @@ from photonic.crdt.keys import ROOT
 from photonic.crdt.lineage import Lineage
 from photonic.crdt.updates import parse
 from photonic.errors import ChangeInvalid
-from photonic.ids import LibraryId, NodeId
+from photonic.ids import LibraryId, NodeId, Subject
 from photonic.journal.journal import Entry, Journal
 from tests.crdt import invariants, membership_histories
 from tests.crdt.invariants import HISTORIES, Act
@@ -43,7 +43,7 @@ _SEARCH = settings(
 def _last_clock_wins(patch: pytest.MonkeyPatch) -> None:
     """I2: what every photo manager does: the later clock throws the other edit away."""
 
-    def latest(versions: Iterable[Version], lineage: Lineage) -> Field:
+    def latest(_s: Subject, _n: str, versions: Iterable[Version], lineage: Lineage) -> Field:
         return Field((max(versions, key=lambda v: (v.at, v.change)),))
 
     patch.setattr(fold, "_latest", latest)
@@ -53,9 +53,9 @@ def _arrival_decides(patch: pytest.MonkeyPatch) -> None:
     """I1: versions stand in the order in which they came."""
     honest = fold._latest
 
-    def latest(versions: Iterable[Version], lineage: Lineage) -> Field:
+    def latest(subject: Subject, name: str, versions: Iterable[Version], lineage: Lineage) -> Field:
         some = list(versions)
-        there = {version.change for version in honest(some, lineage).versions}
+        there = {version.change for version in honest(subject, name, some, lineage).versions}
         return Field(tuple(version for version in some if version.change in there))
 
     patch.setattr(fold, "_latest", latest)
@@ -86,7 +86,7 @@ def _told_before_durable(patch: pytest.MonkeyPatch) -> None:
 def _client_ids_are_used_again(patch: pytest.MonkeyPatch) -> None:
     """I4: each process writes under the client id that the node always had."""
     patch.setattr(
-        Catalog, "_new_client_id", lambda self: int.from_bytes(self._identity.node[:6], "big")
+        Catalog, "new_client_id", lambda self: int.from_bytes(self._identity.node[:6], "big")
     )
 
 

@@ -138,7 +138,7 @@ def test_no_photo_vanishes_whatever_others_say_apart_and_whatever_the_rules(
 def test_where_a_person_must_choose_the_original_the_automatic_pick_stands_in() -> None:
     cluster = Cluster(1)
     catalog = cluster.catalogs[0]
-    commit(catalog, Draft(photo(1), {ORIGINAL: [photo(1).key, 1, bytes(32)], RATING: 3}))
+    commit(catalog, Draft(photo(1), {ORIGINAL: [digest(b"1"), 1, bytes(32)], RATING: 3}))
     first = catalog.state(photo(1)).fields[ORIGINAL].versions[0]
     other = Change(*photo(1), (), bytes(32), 1, 1, {ORIGINAL: [digest(b"2"), 9, bytes(32)]})
     changes = [*catalog.changes(photo(1)), SignedChange(ChangeId(bytes(32)), other, b"")]

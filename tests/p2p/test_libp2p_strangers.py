@@ -6,7 +6,7 @@ Where a claim names a change in brackets, the test was seen to fail with that ch
 from __future__ import annotations
 
 import random
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import anyio
 import anyio.abc
@@ -298,5 +298,25 @@ def test_random_frames_of_a_member_hurt_its_own_connection_only() -> None:
                     except BaseLibp2pError:
                         continue  # it was cut
             assert await a.ask(b, ECHO, b"unharmed") == b"unharmed"
+
+    run(main)
+
+
+def test_a_guest_that_opens_stream_after_stream_is_cut() -> None:
+    """[STREAMS_OF_GUEST_MAX in _serve] Whoever enrols needs one; each costs a negotiation."""
+
+    async def main() -> None:
+        identity = stranger()
+        async with running(make()) as b:
+            b.default = Admission.GUEST
+            async with as_raw(identity, b) as raw:
+                await raw.choose_yamux()
+                with suppress(BaseLibp2pError, OSError, trio.BrokenResourceError, IndexError):
+                    for number in range(10 * limits.STREAMS_OF_GUEST_MAX):
+                        await raw.open_stream(2 * number + 1, "/nothing/1")
+                        await raw.send_frame(WINDOW_UPDATE, RST, 2 * number + 1)
+                        await raw.read_frame()
+                    raise AssertionError("it is let in for ever")
+                assert await is_cut(raw.stream)
 
     run(main)

@@ -35,7 +35,7 @@ class Talker:
         self.deaf: set[NodeId] = set()  # who may hear nothing of the catalog
         self.sessions = Sessions(
             self.transport, self.call, PeerBook(node), World(), self.hello, lambda node: None,
-            lambda node: node not in self.deaf,
+            may_hear=lambda node: node not in self.deaf,
         )  # fmt: skip
 
     async def hello(self) -> Hello:

@@ -1,0 +1,220 @@
+"""A js-libp2p stranger wears a real daemon out while two members work on it.
+
+It floods with all that `tests/p2p/stranger/flood.mjs` knows, refused and as a guest; and as an
+impostor it claims a member's peer ID. Members go on within twice their normal latency, measured in
+the same run, memory and descriptors stay bounded, and the stranger has heard of nothing but what a
+stranger may.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+import pytest
+
+from photonic.p2p.messages import BLOB_PROTOCOL, CATALOG_PROTOCOL, ENROL_PROTOCOL
+from simulations.daemons import Daemon, daemons, join, photonic
+from tests.cameras import make_camera_files
+from tests.p2p.test_stranger import FOLDER, node
+
+__all__ = ["node"]  # the fixture
+
+pytestmark = pytest.mark.foreign
+
+EDITS = 15
+SLOWER_MAX, SLOWER_MS = 2.0, 40.0  # times the normal latency; and what scheduling costs here
+WITHIN_S = 60.0
+GROWN_MB_MAX, DESCRIPTORS_MAX = 96.0, 200
+MAY_HEAR = {"/multistream/1.0.0", "/noise"}  # in the clear, before anybody knows who speaks
+TRIED = (CATALOG_PROTOCOL, BLOB_PROTOCOL, ENROL_PROTOCOL, "/ipfs/id/1.0.0", "/ipfs/ping/1.0.0")
+
+
+class Watcher:
+    """Listens to what a node announces, all the time."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon, self._news = daemon, threading.Event()
+        self._stream: Any = None
+        self._thread = threading.Thread(target=self._listen, daemon=True)
+
+    def _listen(self) -> None:
+        with (
+            suppress(httpx.HTTPError, httpx.StreamError, OSError, ValueError),
+            httpx.stream("GET", f"{self._daemon.url}/api/v1/events", timeout=600) as stream,
+        ):
+            self._stream = stream
+            self._news.set()
+            for line in stream.iter_lines():
+                if line.startswith("id:"):
+                    self._news.set()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        assert self._news.wait(WITHIN_S)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def latency_ms(self, editor: Daemon, photo: str, rating: int) -> float:
+        """Edit a photo on one node; return when it was visible on the one that is watched."""
+        began_s = time.monotonic()
+        editor.send("PATCH", f"/photos/{photo}", {"rating": rating})
+        while time.monotonic() - began_s < WITHIN_S:
+            self._news.clear()
+            if self._daemon.get(f"/photos/{photo}")["fields"]["rating"]["value"] == rating:
+                return (time.monotonic() - began_s) * 1000
+            self._news.wait(1)
+        raise AssertionError("the edit did not come")
+
+
+def latencies_ms(editor: Daemon, watcher: Watcher, photo: str) -> list[float]:
+    return [watcher.latency_ms(editor, photo, n % 5 + 1) for n in range(EDITS)]
+
+
+def resident_mb(daemon: Daemon) -> float:
+    assert daemon.process is not None
+    lines = Path(f"/proc/{daemon.process.pid}/status").read_text().splitlines()
+    return next(int(x.split()[1]) for x in lines if x.startswith("VmRSS:")) / 1024
+
+
+def descriptors(daemon: Daemon) -> int:
+    assert daemon.process is not None
+    return len(os.listdir(f"/proc/{daemon.process.pid}/fd"))  # noqa: PTH208
+
+
+@contextmanager
+def flooded(node: Path, address: str) -> Iterator[tuple[dict[str, Any], threading.Event]]:
+    """Flood a node; what the stranger counted and learned is in what is given, in the end.
+
+    The event is set when it has done what it came for.
+    """
+    command = ["nice", "-n", "19", str(node), str(FOLDER / "flood.mjs"), address]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdin is not None
+    learned: dict[str, Any] = {}
+    try:
+        assert process.stdout.readline().strip() == "flooding"
+        worn = threading.Event()
+        out: list[str] = []
+        reader = threading.Thread(target=_read, args=(process.stdout, worn, out), daemon=True)
+        reader.start()
+        yield learned, worn
+        process.stdin.close()
+        reader.join(WITHIN_S)
+        learned |= json.loads(out[-1])
+        process.wait(WITHIN_S)
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def _read(lines: Iterable[str], worn: threading.Event, out: list[str]) -> None:
+    for line in lines:
+        out.append(line)
+        if line.strip() == "worn":
+            worn.set()
+
+
+class Scene:
+    """Two members of one library with the same photos."""
+
+    def __init__(self, place: Path, first: Daemon, second: Daemon) -> None:
+        self.first, self.second, self.place = first, second, place
+        make_camera_files(place / "card")
+        first.start()
+        photonic(first.home, "import", str(place / "card"), check=False)
+        join(first, second)
+        second.start("--peer", first.listen[0])
+        self.count = len(first.photos())
+        second.wait_until(lambda: self.has_all(self.count))
+        self.photo = next(iter(first.photos()))
+
+    def has_all(self, count: int) -> bool:
+        holdings = self.second.status()["holdings"]["held"]
+        return bool(holdings == count)
+
+
+@pytest.fixture(scope="module")
+def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    place = tmp_path_factory.mktemp("strangers")
+    with daemons(place / "first", place / "second") as (first, second):
+        yield Scene(place, first, second)
+
+
+@pytest.mark.parametrize("is_guest", [False, True], ids=["refused", "as a guest"])
+def test_members_go_on_while_a_stranger_floods(node: Path, scene: Scene, is_guest: bool) -> None:
+    first, second = scene.first, scene.second
+    if is_guest:
+        photonic(first.home, "invite", "--role", "central")
+    with Watcher(second) as watcher:
+        normal = latencies_ms(first, watcher, scene.photo)
+        before_mb, before_files = resident_mb(first), descriptors(first)
+        most_mb, most_files = before_mb, before_files
+        with flooded(node, first.listen[0]) as (learned, worn):
+            there: list[float] = []
+            until_s = time.monotonic() + WITHIN_S
+            while len(there) < EDITS or (not worn.is_set() and time.monotonic() < until_s):
+                number = len(there)
+                there.append(watcher.latency_ms(first, scene.photo, number % 5 + 1))
+                most_mb = max(most_mb, resident_mb(first))
+                most_files = max(most_files, descriptors(first))
+            assert worn.is_set()
+            fresh = scene.place / f"fresh {is_guest}"
+            fresh.mkdir()
+            (fresh / "new.CR3").write_bytes(os.urandom(3_000_000))
+            photonic(first.home, "import", str(fresh), check=False)
+            scene.count = len(first.photos())
+            fetched_s = second.wait_until(lambda: scene.has_all(scene.count), WITHIN_S)
+            second.stop()
+            second.start("--peer", first.listen[0])
+            met_s = second.wait_until(lambda: bool(second.status()["peers"]), WITHIN_S)
+            most_mb = max(most_mb, resident_mb(first))
+            most_files = max(most_files, descriptors(first))
+    calm, busy = statistics.median(normal), statistics.median(there)
+    print(
+        f"\nan edit is visible after {calm:.0f} ms, flooded {busy:.0f} (worst {max(there):.0f});"
+        f" a photo is fetched in {fetched_s:.1f} s, a member met again in {met_s:.1f} s;"
+        f" {before_mb:.0f} MB, flooded {most_mb:.0f}; {before_files} descriptors, flooded"
+        f" {most_files}; the stranger: {learned}"
+    )
+    assert learned["opened"] >= 500 and learned["cut"] >= 400 and learned["garbage"] >= 20
+    assert learned["slow"] and learned["endless"]
+    assert busy <= SLOWER_MAX * calm + SLOWER_MS
+    assert most_mb - before_mb < GROWN_MB_MAX
+    assert most_files - before_files < DESCRIPTORS_MAX
+    assert set(learned["words"]) <= MAY_HEAR
+    assert (learned["connected"] > 0) is is_guest
+    if is_guest:
+        assert learned["streams"] >= 10_000
+    first.wait_until(lambda: descriptors(first) <= before_files + 8, WITHIN_S)
+    assert first.process is not None and first.process.poll() is None
+
+
+def test_an_impostor_without_the_members_key_is_nobody_and_the_member_stays(
+    node: Path, scene: Scene
+) -> None:
+    first, second = scene.first, scene.second
+    member = second.status()["node"]["id"]
+    script = str(FOLDER / "impostor.mjs")
+    done = subprocess.run(
+        [str(node), script, first.listen[0], member, *TRIED],
+        capture_output=True, text=True, timeout=WITHIN_S, check=True,
+    )  # fmt: skip
+    learned = json.loads(done.stdout)
+    assert learned["claimed"] == member, "it did claim it"
+    assert learned["connected"] is False and learned["protocols"] == {}
+    with Watcher(second) as watcher:
+        assert watcher.latency_ms(first, scene.photo, 5) < WITHIN_S * 1000
+    assert first.status()["peers"] == 1, "the member is connected as before"
