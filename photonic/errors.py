@@ -421,6 +421,17 @@ class WorkerDied(PhotonicError):
     fix = "The file may be hostile or damaged; the original is kept as it is. Look at it."
 
 
+class FileSetAside(PhotonicError):
+    """A file that ended the processes that read it, twice: it is not looked into any more."""
+
+    code, exit_status, http_status = "ingest.set-aside", 84, 422
+    fix = (
+        "The original is kept as it is, without preview; be careful with it in other programs."
+        " The next version of photonic looks into it again; so does this one when the file is"
+        " taken out of `suspects.json` in the home folder and the node started again."
+    )
+
+
 class FolderUnknown(PhotonicError):
     """There is no such folder."""
 

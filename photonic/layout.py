@@ -13,6 +13,7 @@
     scrub-paused            there while stored files are not verified by themselves
     peers.json              where members were last reached
     invitations             open invitations
+    suspects.json           files that ended the processes that read them; may be deleted
     node.json               how to reach the running node; there only while it runs
 
 docs/operations.md says which of them to back up.
@@ -59,6 +60,7 @@ class Layout:
         self.limits = home / "limits.json"
         self.pauses = home / "pauses.json"
         self.scrub_paused = home / "scrub-paused"
+        self.suspects = home / "suspects.json"
         self.node_file = home / NODE_FILE
         self._lock = home / "lock"
 

@@ -244,8 +244,17 @@ DISK_RESERVE_BYTES = 16 * MIB  # never fill the last of a disk: the catalog must
 SETTLE_S = 1.0  # a file whose size and time stood still this long is complete
 METADATA_TIMEOUT_S = 20.0
 RENDITION_TIMEOUT_S = 60.0
-IMAGE_PIXELS_MAX = 400_000_000
-WORKER_MEMORY_BYTES_MAX = 3 * GIB
+IMAGE_PIXELS_MAX = 400_000_000  # 4 bytes of memory each
+# Measured (address space): photos of phones and cameras 0.3 to 0.6 GiB, a TIFF of 100 megapixels
+# 0.7, a raw file of as many 0.8, a TIFF of the most pixels that are decoded at all 1.8.
+WORKER_MEMORY_BYTES_MAX = 2 * GIB + 256 * MIB
+WORKER_CPU_S = 60  # for one file; measured: 0.4 s the slowest of a camera, 6 s the largest TIFF
+WORKER_OPEN_FILES_MAX = 64  # measured: 6
+WORKER_NICE = 5
+SUSPECTS_MAX, SUSPECTS_SHOWN_MAX = (
+    10_000,
+    100,
+)  # files that ended their readers; of them as problems
 SIDECAR_BYTES_MAX = 8 * MIB
 PREVIEW_EDGES_PX = (256, 1600)
 PROBLEMS_MAX = 1_000
@@ -369,6 +378,9 @@ assert (
     < CHANGE_BYTES_MAX
 ), "what a person and a machine say of one photo fits into one change"
 assert WORKER_RESTART_MIN_S < WORKER_RESTART_MAX_S
+assert 4 * IMAGE_PIXELS_MAX + 512 * MIB < WORKER_MEMORY_BYTES_MAX, "what is decoded has room"
+assert WORKER_CPU_S < METADATA_TIMEOUT_S + RENDITION_TIMEOUT_S
+assert SUSPECTS_SHOWN_MAX < PROBLEMS_MAX, "they do not crowd out the others"
 assert WORKERS_DEFAULT_MAX <= WORKERS_MAX
 assert SHUTDOWN_GRACE_S < STOP_S < STOP_HARD_S < 5.0, "SIGTERM ends a node within 5 s"
 assert INVITATION_TTL_S <= INVITATION_TTL_S_MAX

@@ -20,7 +20,7 @@ from photonic.config import Settings
 from photonic.crdt.commits import Committed
 from photonic.edits import Edits
 from photonic.errors import LibraryNotEmpty
-from photonic.events import EventLog
+from photonic.events import Audited, EventLog
 from photonic.finder import Finder
 from photonic.gallery import Gallery
 from photonic.grace import Grace
@@ -29,6 +29,7 @@ from photonic.identity import Identity
 from photonic.ids import BlobId, NodeId
 from photonic.ingest.importer import Importer
 from photonic.ingest.seen import Seen
+from photonic.ingest.suspects import Suspect, Suspects
 from photonic.ingest.workers import Workers
 from photonic.intake import Intake
 from photonic.layout import Layout, LibraryRecord
@@ -78,7 +79,10 @@ class Node(Running):
         self.problems = Problems(self.events.announce)
         self.identity = Identity.load_or_create(layout.node_key, world)
         self.store = FileStore.open(layout.blobs, world)
-        self.workers = Workers(settings.workers)
+        self.suspects = Suspects(layout.suspects, world, self._on_suspect)
+        self.workers = Workers(
+            settings.workers, readable=[layout.blobs.absolute()], suspects=self.suspects
+        )
         self.transport = Libp2pTransport(self.identity, settings.listen, world)
         self.book = PeerBook(self.identity.node)
         self.throttle = Throttle(world.clock)
@@ -251,6 +255,11 @@ class Node(Running):
         self.events.announce(self.observatory.peer_event(event))
         self.connector.wake()
         self.transfers.wake()
+
+    def _on_suspect(self, blob: str, suspect: Suspect) -> None:
+        self.problems.add(suspect.error(), suspect.name)
+        facts = {"blob": blob, "name": suspect.name, "reason": suspect.reason}
+        self.events.announce(Audited("file.set-aside", facts))
 
     def _on_found(self) -> None:
         self.connector.wake()

@@ -15,6 +15,7 @@ import msgspec
 import trio
 from anyio.abc import TaskGroup
 
+from photonic import limits
 from photonic.acquaintances import Acquaintances
 from photonic.answers import Answers
 from photonic.blobs.files import FileStore
@@ -23,6 +24,7 @@ from photonic.errors import JournalDamaged
 from photonic.identity import Identity
 from photonic.ids import peer_id
 from photonic.ingest.seen import Seen
+from photonic.ingest.suspects import Suspects
 from photonic.ingest.workers import Workers
 from photonic.layout import Layout
 from photonic.library import Library
@@ -56,6 +58,7 @@ class Running(Answers):
     identity: Identity
     store: FileStore
     seen: Seen
+    suspects: Suspects
     workers: Workers
     problems: Problems
     transport: Libp2pTransport
@@ -94,6 +97,8 @@ class Running(Answers):
                 self.acquaintances.load(self.settings.peers)
                 for damage in self.library.keeper.damaged:
                     self.problems.add(JournalDamaged(damage), damage)
+                for suspect in self.suspects.list()[: limits.SUSPECTS_SHOWN_MAX]:
+                    self.problems.add(suspect.error(), suspect.name)
                 await tasks.start(self.workers.run)
                 await tasks.start(
                     self.transport.run, handlers, guests, self.admissions.gate, self._hear_of_peer

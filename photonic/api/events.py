@@ -55,8 +55,8 @@ _STREAM: Answers = {
     200: {
         "description": "Events `photos`, `albums`, `holdings`, `peer`, `transfer`, `import`, "
         "`catalog-task`, `problems`, `blob`, `verification`, `scrub`, `limits`, `pauses`, "
-        "`safety`, `audit` and `gap`, their data in JSON; a comment now and then when nothing happens. "
-        "Without `ids`, so much changed that it is not named: ask again.",
+        "`safety`, `audit` and `gap`, their data in JSON; a comment now and then when nothing "
+        "happens. Without `ids`, so much changed that it is not named: ask again.",
         "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
     }
 }
@@ -89,16 +89,12 @@ def told(event: Event) -> list[tuple[str, dict[str, Any]]]:
         case CatalogTaskProgress(task, folder, done, total, finished):
             far = {"done": done, "total": total, "finished": finished}
             return [("catalog-task", {"task": task, "folder": folder, **far})]
-        case ProblemsChanged(count):
-            return [("problems", {"count": count})]
+        case ProblemsChanged() | Audited() | Gap():
+            return [_told_in_short(event)]
         case BlobChecked() | VerificationProgress():
             return [_told_of_files(event)]
         case ScrubChanged() | LimitsChanged() | PausesChanged() | SafetyChanged():
             return [_told_of_settings(event)]
-        case Audited(act):
-            return [("audit", {"act": act})]
-        case Gap():
-            return [("gap", {})]
 
 
 def _named(subjects: Iterable[Subject], kind: str) -> dict[str, Any] | None:
@@ -107,6 +103,17 @@ def _named(subjects: Iterable[Subject], kind: str) -> dict[str, Any] | None:
     if not ids:
         return None
     return {"ids": ids if len(ids) <= limits.EVENT_IDS_MAX else []}
+
+
+def _told_in_short(event: ProblemsChanged | Audited | Gap) -> tuple[str, dict[str, Any]]:
+    """Tell that there is something to ask for."""
+    match event:
+        case ProblemsChanged(count):
+            return "problems", {"count": count}
+        case Audited(act):
+            return "audit", {"act": act}
+        case Gap():
+            return "gap", {}
 
 
 def _told_of_files(event: BlobChecked | VerificationProgress) -> tuple[str, dict[str, Any]]:
