@@ -467,6 +467,19 @@ class WatchLimited(PhotonicError):
     fix = "Raise fs.inotify.max_user_watches (sysctl); until then new photos are noticed later."
 
 
+# --- floor 5: the audit log ------------------------------------------------------------------
+
+
+class AuditBroken(PhotonicError):
+    """An audit log that was changed, or of which entries are missing."""
+
+    code, exit_status, http_status = "audit.broken", 83, 409
+    fix = (
+        "Somebody wrote into the node's home folder, or its disk lost what was written: keep a copy"
+        " of `audit/`, compare it with a backup, and revoke this node if you cannot explain it."
+    )
+
+
 # --- floor 5: exports ------------------------------------------------------------------------
 
 

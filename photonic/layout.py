@@ -13,6 +13,7 @@
     scrub-paused            there while stored files are not verified by themselves
     peers.json              where members were last reached
     invitations             open invitations
+    audit/                  what was done that matters for security; each entry holds the next
     suspects.json           files that ended the processes that read them; may be deleted
     node.json               how to reach the running node; there only while it runs
 
@@ -61,6 +62,7 @@ class Layout:
         self.pauses = home / "pauses.json"
         self.scrub_paused = home / "scrub-paused"
         self.suspects = home / "suspects.json"
+        self.audit = home / "audit"
         self.node_file = home / NODE_FILE
         self._lock = home / "lock"
 

@@ -290,6 +290,17 @@ CATALOG_IMPORT_CHANGES_AT_ONCE = 1_000  # made durable together
 CATALOG_IMPORT_BYTES_AT_ONCE = 4 * MIB
 CATALOG_TASKS_WAITING_MAX, CATALOG_TASKS_SHOWN_MAX = 16, 32
 
+# The audit log.
+AUDIT_PENDING_MAX = 4_096  # acts that wait for the disk
+AUDIT_DELAY_S = 0.1  # what comes together is written together; after it an act is durable
+AUDIT_SIGN_EVERY, AUDIT_SIGN_S = 32, 60.0  # entries, and time, that no signature covers, about
+AUDIT_FILE_BYTES_MAX, AUDIT_FILES_MAX = 1 * MIB, 256  # then the oldest goes, and the log says so
+AUDIT_FACTS_MAX, AUDIT_FACT_CHARS_MAX = 16, 512  # of one entry; longer is cut
+AUDIT_LINE_BYTES_MAX = 128 * KIB
+AUDIT_SCANNED_MAX = 50_000  # entries looked at for one page
+AUDIT_REFUSALS_S, AUDIT_REFUSALS_MAX = 60.0, 30  # a refused peer is told once; so many peers
+AUDIT_REFUSED_PEERS_MAX = 1_024  # that are remembered
+
 # HTTP and events.
 PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX = 100, 1_000
 REQUEST_BODY_BYTES_MAX = 1 * MIB
@@ -383,6 +394,9 @@ assert WORKER_CPU_S < METADATA_TIMEOUT_S + RENDITION_TIMEOUT_S
 assert SUSPECTS_SHOWN_MAX < PROBLEMS_MAX, "they do not crowd out the others"
 assert WORKERS_DEFAULT_MAX <= WORKERS_MAX
 assert SHUTDOWN_GRACE_S < STOP_S < STOP_HARD_S < 5.0, "SIGTERM ends a node within 5 s"
+assert 6 * AUDIT_FACTS_MAX * (AUDIT_FACT_CHARS_MAX + 64) < AUDIT_LINE_BYTES_MAX
+assert 2 * AUDIT_LINE_BYTES_MAX < AUDIT_FILE_BYTES_MAX
+assert AUDIT_DELAY_S < SHUTDOWN_GRACE_S
 assert INVITATION_TTL_S <= INVITATION_TTL_S_MAX
 assert EVENT_QUEUE_MAX <= EVENTS_KEPT, "who was cut for being slow can still catch up"
 assert PREVIEW_BYTES_MAX <= METERED_BLOB_BYTES_MAX, "previews go on where originals wait"

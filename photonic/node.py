@@ -14,15 +14,17 @@ from prometheus_client import CollectorRegistry
 from photonic.acquaintances import Acquaintances
 from photonic.admission import Admissions
 from photonic.albums import Albums
+from photonic.audit_acts import Refusals, acts_of
+from photonic.audit_log import AuditLog
+from photonic.audited import AuditedGallery, AuditedTrash
 from photonic.blobs.files import FileStore
 from photonic.catalog_tasks import CatalogTasks
 from photonic.config import Settings
 from photonic.crdt.commits import Committed
 from photonic.edits import Edits
 from photonic.errors import LibraryNotEmpty
-from photonic.events import Audited, EventLog
+from photonic.events import Audited, Event, EventLog
 from photonic.finder import Finder
-from photonic.gallery import Gallery
 from photonic.grace import Grace
 from photonic.histories import Histories
 from photonic.identity import Identity
@@ -59,7 +61,6 @@ from photonic.roles.presets import ROLES
 from photonic.running import Running
 from photonic.safety import Safety
 from photonic.scrubber import Scrubber
-from photonic.trash import Trash
 from photonic.verifications import Verifications
 from photonic.views import LibraryView
 from photonic.world import World
@@ -78,11 +79,10 @@ class Node(Running):
         self.metrics = CollectorRegistry()
         self.problems = Problems(self.events.announce)
         self.identity = Identity.load_or_create(layout.node_key, world)
+        self.audit = AuditLog(layout.audit, self.identity, world, self.problems)
+        self.events.listen(self._write_down)
         self.store = FileStore.open(layout.blobs, world)
-        self.suspects = Suspects(layout.suspects, world, self._on_suspect)
-        self.workers = Workers(
-            settings.workers, readable=[layout.blobs.absolute()], suspects=self.suspects
-        )
+        self._make_readers()
         self.transport = Libp2pTransport(self.identity, settings.listen, world)
         self.book = PeerBook(self.identity.node)
         self.throttle = Throttle(world.clock)
@@ -92,6 +92,7 @@ class Node(Running):
         )  # fmt: skip
         keeper = self.library.keeper
         self.admissions = Admissions(layout, keeper, record, self.identity, self.transport, world)
+        self.gate = Refusals(self.admissions.gate, world.clock, self.events.announce)
         self.acquaintances = Acquaintances(
             self.book, self.admissions, settings.name, layout.peers, world.files, self._on_found
         )
@@ -137,6 +138,12 @@ class Node(Running):
         NodeMeasures(self.metrics, self.library.query, *parts)
         self.next_record: LibraryRecord | None = None  # set when the node goes on as another member
 
+    def _make_readers(self) -> None:
+        """Make what reads foreign files: it may read what is stored, and nothing else."""
+        stored = self.layout.blobs.absolute()
+        self.suspects = Suspects(self.layout.suspects, self.world, self._on_suspect)
+        self.workers = Workers(self.settings.workers, readable=[stored], suspects=self.suspects)
+
     def _make_observatory(self) -> Observatory:
         return Observatory(
             self.settings, self.role, self.identity.node, self.library, self.admissions,
@@ -158,7 +165,7 @@ class Node(Running):
         self.history = Histories(keeper, query, self.edits, name_of)
         self.albums = Albums(keeper, query, self.finder, world.entropy)
         self.policies = Policies(keeper)
-        self.trash = Trash(
+        self.trash = AuditedTrash(
             keeper,
             query,
             self.edits,
@@ -167,8 +174,12 @@ class Node(Running):
             name_of,
             self.library.drop,
             Grace(self.settings.trash_days, world, self.layout.grace(self.record.library)),
+            announce=self.events.announce,
         )
-        self.gallery = Gallery(keeper, query, self.finder, self.store, self.workers, name_of, own)
+        self.gallery = AuditedGallery(
+            keeper, query, self.finder, self.store, self.workers, name_of, own,
+            announce=self.events.announce,
+        )  # fmt: skip
         self.limiter = Limiter(
             self.throttle,
             self.layout.limits,
@@ -255,6 +266,10 @@ class Node(Running):
         self.events.announce(self.observatory.peer_event(event))
         self.connector.wake()
         self.transfers.wake()
+
+    def _write_down(self, _number: int, event: Event) -> None:
+        for act in acts_of(event):
+            self.audit.record(*act)
 
     def _on_suspect(self, blob: str, suspect: Suspect) -> None:
         self.problems.add(suspect.error(), suspect.name)

@@ -15,9 +15,11 @@ import msgspec
 import trio
 from anyio.abc import TaskGroup
 
-from photonic import limits
+from photonic import __version__, limits
 from photonic.acquaintances import Acquaintances
 from photonic.answers import Answers
+from photonic.audit_acts import Refusals
+from photonic.audit_log import AuditLog
 from photonic.blobs.files import FileStore
 from photonic.config import Settings
 from photonic.errors import JournalDamaged
@@ -59,6 +61,8 @@ class Running(Answers):
     store: FileStore
     seen: Seen
     suspects: Suspects
+    audit: AuditLog
+    gate: Refusals
     workers: Workers
     problems: Problems
     transport: Libp2pTransport
@@ -92,6 +96,9 @@ class Running(Answers):
         }
         try:
             async with anyio.create_task_group() as tasks:
+                await self.audit.open()
+                self.audit.begin(__version__, self.settings.model_dump_json().encode())
+                tasks.start_soon(keep_running, "the audit log", self.audit.run, self.problems)
                 await tasks.start(self.library.run)
                 await self.admissions.load()
                 self.acquaintances.load(self.settings.peers)
@@ -101,7 +108,7 @@ class Running(Answers):
                     self.problems.add(suspect.error(), suspect.name)
                 await tasks.start(self.workers.run)
                 await tasks.start(
-                    self.transport.run, handlers, guests, self.admissions.gate, self._hear_of_peer
+                    self.transport.run, handlers, guests, self.gate, self._hear_of_peer
                 )
                 self._start_services(tasks)
                 url = await tasks.start(
@@ -119,6 +126,9 @@ class Running(Answers):
             self.acquaintances.save(self.book.dump())
             self.store.close()
             self.seen.close()
+            self.audit.record("node.stopped", {})
+            with trio.CancelScope(shield=True):
+                await self.audit.close()
 
     def _start_services(self, tasks: TaskGroup) -> None:
         services: dict[str, Callable[[], Awaitable[None]]] = {

@@ -15,6 +15,7 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry
 
 from photonic.albums import Albums
+from photonic.audit_log import AuditLog
 from photonic.edits import Edits, Said
 from photonic.events import EventLog
 from photonic.finder import Finder
@@ -239,6 +240,9 @@ class LocalNode(Protocol):
 
     @property
     def moving(self) -> Moving: ...
+
+    @property
+    def audit(self) -> AuditLog: ...
 
     async def status(self) -> StatusView: ...
 

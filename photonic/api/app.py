@@ -17,6 +17,7 @@ from starlette.middleware import Middleware
 from photonic.api import (
     admin,
     albums,
+    audit,
     catalog,
     conflicts,
     events,
@@ -47,7 +48,7 @@ PREFIX = "/api/v1"
 # In this order, for /photos/count is no photo's id.
 PARTS = (
     search, photos, media, conflicts, history, trash, albums, policies, peers, events, catalog,
-    verifications, limits, transfers, admin,
+    verifications, limits, transfers, audit, admin,
 )  # fmt: skip
 
 

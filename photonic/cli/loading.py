@@ -41,6 +41,7 @@ VERBS = {
     "pause": "pause",
     "resume": "resume",
     "verify": "verify",
+    "audit": "audit",
     "doctor": "doctor",
     "export-catalog": "exporting",
     "import-catalog": "restoring",

@@ -30,7 +30,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 def version() -> int:
     """Return the version that the kernel has; 0: none, or it is turned off."""
-    return max(0, _libc.syscall(_CREATE_RULESET, None, 0, _VERSION))
+    return max(0, int(_libc.syscall(_CREATE_RULESET, None, 0, _VERSION)))
 
 
 def restrict(readable: Iterable[Path]) -> None:
