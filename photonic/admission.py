@@ -166,5 +166,5 @@ class Admissions:
             library_name=self.library_name,
             role=entry.role,
             founding=await self._keeper.call(founding),
-            addresses=self._transport.addresses(),
+            addresses=self._transport.addresses()[: limits.PEER_ADDRESSES_SAID_MAX],
         )

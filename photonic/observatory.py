@@ -197,7 +197,7 @@ class Observatory:
             state=state(facts).value,
             mode=mode(facts).value,
             version=__version__,
-            addresses=self._transport.addresses(),
+            addresses=self._transport.addresses()[: limits.PEER_ADDRESSES_SAID_MAX],
             capacity_bytes=disk.total,
             free_bytes=disk.free,
             capabilities=(*self._role.capabilities, *self._ways.capabilities),

@@ -17,6 +17,7 @@ from tests.source import CODE_FOLDERS, Source, sources
 
 # The floor of each folder, and of the files directly in photonic/ that are not the node's.
 FOLDERS = {
+    "jail": 0,
     "crdt": 1,
     "journal": 1,
     "search": 1,

@@ -15,8 +15,9 @@ from typing import BinaryIO
 
 from photonic import limits, wire
 from photonic.errors import PhotonicError, PhotoUnreadable
-from photonic.ingest import confinement, metadata, renditions
+from photonic.ingest import metadata, renditions
 from photonic.ingest.examination import Answer, Examine, Examined, Failed, Ready
+from photonic.jail import confinement
 
 _READ_BYTES = 64 * limits.KIB
 _ALARM_S = 2 * (limits.METADATA_TIMEOUT_S + limits.RENDITION_TIMEOUT_S)

@@ -23,9 +23,9 @@ from anyio.abc import TaskStatus
 from photonic import limits, wire
 from photonic.errors import FileEmpty, FrameInvalid, PhotonicError, PhotoUnreadable, WorkerDied
 from photonic.ids import BlobId
-from photonic.ingest.confinement import WALLS, environment
 from photonic.ingest.examination import Answer, Examine, Examined, Failed, Ready
 from photonic.ingest.suspects import Suspects
+from photonic.jail.confinement import WALLS, environment
 
 _READ_BYTES = 256 * limits.KIB
 _TIMEOUT_S = limits.METADATA_TIMEOUT_S + limits.RENDITION_TIMEOUT_S

@@ -106,7 +106,7 @@ def test_spoilt_photos_are_answered_or_cost_their_reader(tmp_path: Path) -> None
         (stored / "last").write_bytes(data)
         assert (await workers.examine(stored / "last", name)).damage is None, "fit for the next"
 
-    with_workers(2, work, timeout_s=limits.METADATA_TIMEOUT_S, readable=stored, suspects=book)
+    with_workers(2, work, limits.METADATA_TIMEOUT_S, stored, book, within_s=120 + COUNT * 0.5)
     print(outcomes)
     assert sum(outcomes.values()) == COUNT
     assert outcomes.get("shown", 0) and outcomes.get("ingest.unreadable", 0)

@@ -30,12 +30,13 @@ def with_workers(
     timeout_s: float = BOUND_S,
     readable: Path = Path("/"),
     suspects: Suspects | None = None,
+    within_s: float = 2 * BOUND_S,
 ) -> list[int]:
     """Run `work` beside a pool; return the processes that there were at its end."""
     pids: list[int] = []
 
     async def main() -> None:
-        with trio.fail_after(2 * BOUND_S):
+        with trio.fail_after(within_s):
             async with anyio.create_task_group() as tasks:
                 workers = Workers(
                     count, readable=[readable], suspects=suspects, timeout_s=timeout_s

@@ -7,13 +7,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from photonic import limits
-from photonic.ingest import landlock
-from photonic.ingest.confinement import WALLS
+from photonic.jail import landlock
+from photonic.jail.confinement import WALLS
 from simulations.daemons import daemons, peaks_mb, photonic
 from tests.bombs import TOLD, make_bombs, sidecar_bombs
 from tests.cameras import make_camera_files
 
-DAEMON_MB_MAX = 300  # measured: 120 to 150, with or without bombs
+DAEMON_MB_MAX = 400  # measured: 165 at its start, 234 with the good ones alone, 278 with all
 
 
 def test_bombs_cost_nobody_anything_but_themselves(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from photonic import limits
-from photonic.ingest import landlock, seccomp
-from photonic.ingest.confinement import WALLS, environment
 from photonic.ingest.workers import Workers
+from photonic.jail import landlock, seccomp
+from photonic.jail.confinement import WALLS, environment
 from tests.cameras import GOOD
 from tests.ingest.test_workers import with_workers
 from tests.source import ROOT
@@ -61,7 +61,7 @@ ALLOWED = {
 PROBE = """
 import ctypes, json, os, resource, socket, subprocess, sys, threading
 from pathlib import Path
-from photonic.ingest.confinement import confine
+from photonic.jail.confinement import confine
 home = Path(sys.argv[1])
 prctl = ctypes.CDLL(None).prctl
 walls = confine([home / 'blobs'])
@@ -161,7 +161,7 @@ def test_the_real_worker_stands_behind_all_walls_and_gets_nothing_of_the_node(
 
 def test_the_kernel_ends_a_worker_that_thinks_too_long() -> None:
     code = (
-        "from photonic.ingest.confinement import allow_time, confine\n"
+        "from photonic.jail.confinement import allow_time, confine\n"
         "confine([]); allow_time(0)\n"
         "while True: pass"
     )

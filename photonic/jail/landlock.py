@@ -33,8 +33,10 @@ def version() -> int:
     return max(0, int(_libc.syscall(_CREATE_RULESET, None, 0, _VERSION)))
 
 
-def restrict(readable: Iterable[Path]) -> None:
+def restrict(readable: Iterable[Path], *, speaks: bool = False) -> None:
     """Leave this process the right to read what is at or below these paths; absent ones are fine.
+
+    Connections by TCP are refused, too, unless it `speaks`.
 
     Raises OSError, with nothing changed, where the kernel will not. Needs no_new_privs.
     """
@@ -43,7 +45,7 @@ def restrict(readable: Iterable[Path]) -> None:
         raise OSError("this kernel has no Landlock")
     attributes = _ATTRIBUTES.pack(
         (1 << _FILE_RIGHTS[min(known, max(_FILE_RIGHTS))]) - 1,
-        (1 << _TCP_RIGHTS) - 1 if known >= _TCP_FROM else 0,
+        (1 << _TCP_RIGHTS) - 1 if known >= _TCP_FROM and not speaks else 0,
         (1 << _SCOPES) - 1 if known >= _SCOPE_FROM else 0,
     )
     # An older kernel takes a shorter structure.

@@ -1,4 +1,4 @@
-"""What a worker process may do: read photos, think for a while, and answer. Nothing else.
+"""What a process that reads foreign bytes may do: read, think for a while, and answer.
 
 A decoder with a hole runs somebody else's code, so the process gives up what that code would want
 before it reads a first foreign byte: memory, time, files of its own, core dumps, privileges, other
@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from photonic import limits
-from photonic.ingest import landlock, seccomp
+from photonic.jail import landlock, seccomp
 
 LIMITS, PRIVILEGES, FILES, CALLS = "limits", "no new privileges", "files", "system calls"
 WALLS = (LIMITS, PRIVILEGES, FILES, CALLS)
@@ -44,10 +44,10 @@ def environment() -> dict[str, str]:
     }
 
 
-def confine(readable: Sequence[Path]) -> tuple[str, ...]:
+def confine(readable: Sequence[Path], *, speaks: bool = False) -> tuple[str, ...]:
     """Give up all but reading below `readable`; return those of WALLS that stand. For ever.
 
-    Call it when everything is imported and before any thread is started.
+    `speaks`: the network stays open. Call it before any thread is started.
     """
     _set_limits()
     os.nice(limits.WORKER_NICE)  # pictures can wait, peers and pages cannot
@@ -58,10 +58,11 @@ def confine(readable: Sequence[Path]) -> tuple[str, ...]:
     if libc.prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0:
         walls.append(PRIVILEGES)
     with suppress(OSError):
-        landlock.restrict([*readable, *_python(), *map(Path, (*_LIBRARIES, *_DEVICES))])
+        beneath = [*readable, *_python(), *map(Path, (*_LIBRARIES, *_DEVICES))]
+        landlock.restrict(beneath, speaks=speaks)
         walls.append(FILES)
     with suppress(OSError):
-        seccomp.restrict()
+        seccomp.restrict(speaks=speaks)
         walls.append(CALLS)
     return tuple(walls)
 
