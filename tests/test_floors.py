@@ -30,8 +30,8 @@ FOLDERS = {
     "cli": 7,
 }
 VALUES = {
-    "__init__", "addresses", "errors", "events", "ids", "identity", "limits", "photos", "problems",
-    "wire", "world",
+    "__init__", "addresses", "errors", "events", "ids", "identity", "limits", "names", "photos",
+    "problems", "wire", "world",
 }  # fmt: skip
 NODE_FLOOR, WORDS_FLOOR = 5, 7
 
