@@ -31,6 +31,8 @@ HEAD = "head.json"
 _NAME = re.compile(r"[0-9]{12}\.jsonl")
 _CONTEXT = "photonic audit log, version 1"
 _ENDING = ".jsonl"
+# The node signs after so many entries; its signature and what a new file begins with come on top.
+_UNSIGNED_MAX = limits.AUDIT_SIGN_EVERY + 4
 Number = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
 
 
@@ -170,6 +172,8 @@ class _Judge:
             self.unsigned_start = False
         self.before = Mark(entry.n, entry.chain)
         self.entries += 1
+        if entry.n - max(self.signed_to, self.first - 1) > _UNSIGNED_MAX:
+            return self._break(f"entries {self.signed_to + 1} to {entry.n} carry no signature")
         return True
 
     def _start(self, entry: Entry) -> None:

@@ -141,12 +141,16 @@ class AuditLog:
             self._begin_file()
         assert self._file is not None
         lines, end, signed = bytearray(), self._end, self._signed
+        head: Head | None = None
         for at, act, facts in taken:
             entry = audit.entry_after(end, at, act, facts)
             lines += audit.line_of(entry)
             end = Mark(entry.n, entry.chain)
-        head: Head | None = None
-        if end.n > signed and (signs or end.n - signed >= limits.AUDIT_SIGN_EVERY):
+            if end.n - signed >= limits.AUDIT_SIGN_EVERY:
+                head, entry = self._signature(end)
+                lines += audit.line_of(entry)
+                signed, end = entry.n, Mark(entry.n, entry.chain)
+        if signs and end.n > signed:
             head, entry = self._signature(end)
             lines += audit.line_of(entry)
             signed, end = entry.n, Mark(entry.n, entry.chain)

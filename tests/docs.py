@@ -26,7 +26,7 @@ BANDS = {
     40: "Peers and enrolment",
     60: "Ingest",
     70: "Index, acts and albums",
-    80: "Roles",
+    80: "Roles, files put aside, the audit log",
     85: "HTTP",
     100: "Command line",
 }

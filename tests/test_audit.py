@@ -131,6 +131,28 @@ def test_another_key_signs_nothing_of_ours(tmp_path: Path) -> None:
     assert not told.sound and told.signed_to == 0
 
 
+@pytest.mark.parametrize("keeps_signatures", [True, False])
+def test_a_log_made_anew_without_the_key_is_none(
+    original: Path, tmp_path: Path, keeps_signatures: bool
+) -> None:
+    """By somebody who knows the format, and takes the note of the last signature away, too."""
+    folder = tmp_path / "forged"
+    folder.mkdir()
+    mark, made = audit.beginning(ME.node), b""
+    for line in lines(original):
+        entry = audit.read_line(line)
+        assert entry is not None
+        if entry.act == audit.SIGNED and not keeps_signatures:
+            continue
+        facts = {"number": "666"} if entry.n == 5 else entry.facts
+        again = audit.entry_after(mark, entry.at, entry.act, facts)
+        made, mark = made + audit.line_of(again), Mark(again.n, again.chain)
+    audit.file_from(folder, 1).write_bytes(made)
+    told = verdict(folder)
+    assert not told.sound and told.signed_to == 0
+    assert ("is no signature" if keeps_signatures else "no signature") in (told.problem or "")
+
+
 def test_what_is_after_the_last_signature_is_told_as_unsigned(tmp_path: Path) -> None:
     async def work(log: AuditLog) -> None:
         for _ in range(limits.AUDIT_SIGN_EVERY):
