@@ -33,10 +33,10 @@ class AuditVerdict:
     """
 
     sound: bool
-    problem: str | None
     entries: int
     first: int
     last: int
     signed_to: int
     torn: int
     node: str
+    problem: str | None = None
