@@ -245,7 +245,7 @@ class Admissions:
             library_name=self.library_name,
             role=role,
             founding=await self._keeper.call(founding),
-            addresses=self._transport.addresses(),
+            addresses=self._transport.addresses()[: limits.PEER_ADDRESSES_SAID_MAX],
         )
 
     async def _recover(self, stream: Stream, request: RecoveryRequest) -> None:

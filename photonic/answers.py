@@ -11,9 +11,11 @@ from pathlib import Path
 
 from photonic.admission import Admissions
 from photonic.catalog_tasks import CatalogTasks
+from photonic.checks import check_readers
 from photonic.edits import Said
 from photonic.entrance import Entrance
 from photonic.gallery import Gallery
+from photonic.ingest.workers import Workers
 from photonic.intake import Intake
 from photonic.limiter import Limiter
 from photonic.moving import Moving
@@ -41,6 +43,7 @@ class Answers:
     observatory: Observatory
     admissions: Admissions
     intake: Intake
+    workers: Workers
     tasks: CatalogTasks
     limiter: Limiter
     moving: Moving
@@ -94,7 +97,8 @@ class Answers:
         return self.intake.views()
 
     async def doctor(self) -> list[DoctorView]:
-        return await self.observatory.doctor()
+        readers = check_readers(self.workers.walls, self.workers.missing_walls)
+        return [*await self.observatory.doctor(), readers]
 
     async def start_catalog_export(self, folder: str) -> CatalogTaskView:
         return await self.tasks.start_export(Path(folder))

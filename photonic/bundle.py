@@ -14,7 +14,10 @@ is taken from them. `bundle_writer.py` writes. docs/export-format.md is the page
 
 from __future__ import annotations
 
+import errno
+import os
 import re
+import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -181,7 +184,7 @@ class Bundle:
     def _open(self, name: str) -> Iterator[BinaryIO]:
         path = self.folder / name
         try:
-            with path.open("rb") as file:
+            with _opened(path) as file:
                 yield file
         except FileNotFoundError as error:
             raise ExportInvalid(f"{name} is not there: the export is torn") from error
@@ -193,7 +196,7 @@ def _header(folder: Path) -> Header:
     """Read library.json. Raises ExportInvalid, ExportNewer."""
     path = folder / HEADER
     try:
-        with path.open("rb") as file:
+        with _opened(path) as file:
             data = file.read(limits.EXPORT_LINE_BYTES_MAX)
         version = msgspec.json.decode(data, type=_Version).format
         if version > FORMAT:
@@ -211,6 +214,23 @@ def _header(folder: Path) -> Header:
     if not re.fullmatch(rf"[0-9a-f]{{{2 * LIBRARY_BYTES}}}", header.library):
         raise ExportInvalid(f"{HEADER}: {header.library[:80]!r} is no library")
     return header
+
+
+def _opened(path: Path) -> BinaryIO:
+    """Open a plain file of an export: no link to elsewhere, no pipe that never ends.
+
+    Raises ExportInvalid, OSError.
+    """
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise ExportInvalid(f"{shown(path)} is a link, and no file of an export") from error
+        raise
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise ExportInvalid(f"{shown(path)} is no file")
+    return os.fdopen(handle, "rb")
 
 
 def _bounded(file: BinaryIO, name: str) -> Iterator[bytes]:

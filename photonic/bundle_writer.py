@@ -10,7 +10,6 @@ import glob
 import os
 import shutil
 import tempfile
-import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +24,7 @@ from photonic.bundle import CHECKSUMS, HEADER, SIDECARS, STEMS, Header, file_nam
 from photonic.errors import ExportUnwritable
 from photonic.ids import digest
 from photonic.ingest.places import shown
+from photonic.names import path_below
 from photonic.photos import SIDECAR_SUFFIX
 
 _encoder = msgspec.json.Encoder()
@@ -62,6 +62,9 @@ class _Lines:
         self.sums[file_name(self._stem, len(self.sums) + 1)] = self._hasher.hexdigest()
 
 
+_ATTEMPTS_MAX = 1_000
+
+
 class BundleWriter:
     """One export on its way. Make it with `begun`, which takes away what was not finished."""
 
@@ -83,14 +86,14 @@ class BundleWriter:
         """
         with _told(self._final):
             path = _sidecar_path(folder, name)
-            for attempt in (path, path.with_name(f"{path.stem}~{photo[:16]}{SIDECAR_SUFFIX}")):
+            for attempt in _attempts(path, photo):
                 target = self._begun / attempt
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with suppress(FileExistsError), target.open("xb") as file:
                     file.write(data)
                     break
             else:
-                raise AssertionError(f"two photos have the id {photo}")
+                raise FileExistsError(17, f"there is no free name for the sidecar of {photo}")
             self._sidecar_sums.write(_checksum(digest(data).hex(), str(attempt)))
             self._sidecars += 1
             return str(attempt)
@@ -178,24 +181,21 @@ def _checksum(value: str, name: str) -> bytes:
     return f"{value}  {name}\n".encode()
 
 
+def _attempts(path: Path, photo: str) -> Iterator[Path]:
+    """Yield names for a sidecar until one is free; photos' names and ids are what peers say."""
+    yield path
+    yield path.with_name(f"{path.stem}~{photo[:16]}{SIDECAR_SUFFIX}")
+    yield path.with_name(f"{photo}{SIDECAR_SUFFIX}")
+    for number in range(_ATTEMPTS_MAX):
+        yield path.with_name(f"{photo}~{number}{SIDECAR_SUFFIX}")
+
+
 def _sidecar_path(folder: str, name: str) -> Path:
     """Return where a sidecar goes: below its folder, whatever a peer says that this is."""
-    parts = [_part(part) for part in folder.split("/") if part not in ("", ".", "..")]
-    return Path(SIDECARS, *parts, _part(name or "unnamed", is_folder=False) + SIDECAR_SUFFIX)
-
-
-def _part(text: str, *, is_folder: bool = True) -> str:
-    """Return a text as a name that every file system takes; a long one ends with its hash."""
-    safe = "".join(
-        "_" if char in '/\\:*?"<>|' or unicodedata.category(char) in ("Cc", "Cs", "Cn") else char
-        for char in text
-    ).strip()
-    if is_folder and safe.casefold().endswith(SIDECAR_SUFFIX):
-        safe += "_"  # no folder is called like a sidecar that may come
-    if len(safe.encode()) > limits.EXPORT_NAME_BYTES_MAX:
-        kept = safe.encode()[: limits.EXPORT_NAME_BYTES_MAX - 11].decode("utf-8", "ignore")
-        safe = f"{kept}~{digest(text.encode()).hex()[:10]}"
-    return safe if safe.strip(". ") else "_"
+    below = path_below(folder, name)
+    # No folder is called like a sidecar that may come.
+    parts = [one + "_" if one.casefold().endswith(SIDECAR_SUFFIX) else one for one in below.parts]
+    return Path(SIDECARS, *parts[:-1], below.name + SIDECAR_SUFFIX)
 
 
 def _write_durable(path: Path, data: bytes) -> None:

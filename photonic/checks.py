@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from photonic.errors import BlobDamaged, BlobUnreadable
 from photonic.verify_views import ScrubView
 from photonic.views import DoctorView
@@ -37,6 +39,20 @@ def check_stored(scrub: ScrubView, alone: int, oldest_days: float | None) -> Doc
         detail += f", {scrub.overdue:,} later than the {scrub.days} that are set"
         return DoctorView(name, False, detail, fix)
     return DoctorView(name, True, detail)
+
+
+def check_readers(walls: Sequence[str] | None, missing: Sequence[str]) -> DoctorView:
+    """Say what holds the processes in that read foreign files; None: none has started yet."""
+    name = "hostile files"
+    if walls is None:
+        return DoctorView(name, True, "no process that reads files has started yet")
+    if not missing:
+        return DoctorView(name, True, f"who reads files is held in by: {', '.join(walls)}")
+    fix = (
+        "Use a kernel with Landlock and seccomp (Linux 5.13 or newer, x86-64 or aarch64);"
+        " a container must not refuse those calls."
+    )
+    return DoctorView(name, False, f"not held in by: {', '.join(missing)}", fix)
 
 
 def check_file_system(abilities: Abilities) -> DoctorView:

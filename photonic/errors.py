@@ -550,6 +550,17 @@ class WorkerDied(PhotonicError):
     fix = "The file may be hostile or damaged; the original is kept as it is. Look at it."
 
 
+class FileSetAside(PhotonicError):
+    """A file that ended the processes that read it, twice: it is not looked into any more."""
+
+    code, exit_status, http_status = "ingest.set-aside", 124, 422
+    fix = (
+        "The original is kept as it is, without preview; be careful with it in other programs."
+        " The next version of photonic looks into it again; so does this one when the file is"
+        " taken out of `suspects.json` in the home folder and the node started again."
+    )
+
+
 class FolderUnknown(PhotonicError):
     """There is no such folder."""
 
@@ -583,6 +594,19 @@ class WatchLimited(PhotonicError):
 
     code, exit_status, http_status = "ingest.watch-limited", 69, 503
     fix = "Raise fs.inotify.max_user_watches (sysctl); until then new photos are noticed later."
+
+
+# --- floor 5: the audit log ------------------------------------------------------------------
+
+
+class AuditBroken(PhotonicError):
+    """An audit log that was changed, or of which entries are missing."""
+
+    code, exit_status, http_status = "audit.broken", 123, 409
+    fix = (
+        "Somebody wrote into the node's home folder, or its disk lost what was written: keep a copy"
+        " of `audit/`, compare it with a backup, and revoke this node if you cannot explain it."
+    )
 
 
 # --- floor 5: exports ------------------------------------------------------------------------

@@ -54,7 +54,7 @@ class Originals(Protocol):
 class Examiner(Protocol):
     """What is asked of the workers."""
 
-    async def examine(self, path: Path, name: str) -> Examined:
+    async def examine(self, path: Path, name: str, blob: BlobId) -> Examined:
         """Raises PhotonicError for a file that cannot be shown."""
         ...
 
@@ -194,7 +194,7 @@ class Gallery:
     async def _render(self, original: BlobId, name: str, edge_px: int) -> PreviewImage:
         path = await trio.to_thread.run_sync(self._store.path, original)
         try:
-            examined = await self._workers.examine(path, name)
+            examined = await self._workers.examine(path, name, original)
         except PhotonicError as error:
             raise BlobMissing(original) from error
         fitting = [made for made in examined.renditions if made.edge_px == edge_px]

@@ -16,6 +16,8 @@
     tokens.json             hashes of the tokens that may use the REST face
     peers.json              where members were last reached
     invitations             open invitations
+    audit/                  what was done that matters for security; each entry holds the next
+    suspects.json           files that ended the processes that read them; may be deleted
     node.json               how to reach the running node; there only while it runs
 
 docs/operations.md says which of them to back up.
@@ -67,6 +69,8 @@ class Layout:
         self.limits = home / "limits.json"
         self.pauses = home / "pauses.json"
         self.scrub_paused = home / "scrub-paused"
+        self.suspects = home / "suspects.json"
+        self.audit = home / "audit"
         self.node_file = home / NODE_FILE
         self.tokens = home / "tokens.json"
         self.https = home / "keys" / "https.pem"

@@ -32,6 +32,7 @@ RELAY_INVITED_MAX = 8  # at one time, of invitations that this node follows
 PUNCH_S, PUNCH_RETRY_S = 5.0, 0.1  # for two to meet through their NATs; between attempts
 RELAY_HOSTS_MAX = 4  # of a relay, that are tried
 PORTMAP_LEASE_S, PORTMAP_RENEW_S = 3_600.0, 1_200.0  # of a port that a router opened
+ROUTER_ANSWER_BYTES_MAX = 64 * KIB
 PORTMAP_RETRY_S = 900.0  # between attempts where none does
 PORTMAP_WAIT_S, PORTMAP_STOP_S = 20.0, 2.0  # for a router; the same when the node stops
 SYNC_INTERVAL_S = 30.0
@@ -44,6 +45,8 @@ REFUSED_BORNE_MAX = 8  # updates of one peer that the door refused, before it is
 REFUSED_FORGIVEN_S = 30.0  # after which one of them is forgotten
 SHUNNED_MIN_S, SHUNNED_MAX_S = 60.0, 3_600.0  # doubled each time
 SHUNNED_FORGIVEN_S = 6 * 3_600.0  # of good conduct, after which it begins with the least again
+PEER_WORD_CHARS_MAX = 256  # of a name, a version, an address that a peer says
+PEER_ADDRESSES_SAID_MAX, PEER_CAPABILITIES_MAX = 64, 64
 PEERS_MAX, PEERS_KNOWN_MAX = 64, 256  # connected; with an address
 DISCOVERED_MAX = 256  # nodes on this network whose announcement is remembered
 DISCOVERY_REFRESH_S = 15.0  # between looks whether our own addresses changed
@@ -78,6 +81,7 @@ CHANGE_BYTES_MAX = 64 * KIB
 CHANGE_PARENTS_MAX = 256
 KIND_CHARS_MAX, KEY_BYTES_MAX = 32, 128  # of a subject
 FIELDS_PER_CHANGE_MAX = 256
+VALUE_DEPTH_MAX, CHANGE_DEPTH_MAX = 16, 32  # lists and maps in one another
 TEXT_CHARS_MAX = 16_384
 SCRYPT_N, SCRYPT_R, SCRYPT_P = 1 << 17, 8, 1  # a guess of a passphrase: 128 MiB, 0.3 s
 SCRYPT_N_MAX = 1 << 20
@@ -266,8 +270,17 @@ DISK_RESERVE_BYTES = 16 * MIB  # never fill the last of a disk: the catalog must
 SETTLE_S = 1.0  # a file whose size and time stood still this long is complete
 METADATA_TIMEOUT_S = 20.0
 RENDITION_TIMEOUT_S = 60.0
-IMAGE_PIXELS_MAX = 400_000_000
-WORKER_MEMORY_BYTES_MAX = 3 * GIB
+IMAGE_PIXELS_MAX = 400_000_000  # 4 bytes of memory each
+# Measured (address space): photos of phones and cameras 0.3 to 0.6 GiB, a TIFF of 100 megapixels
+# 0.7, a raw file of as many 0.8, a TIFF of the most pixels that are decoded at all 1.8.
+WORKER_MEMORY_BYTES_MAX = 2 * GIB + 256 * MIB
+WORKER_CPU_S = 60  # for one file; measured: 0.4 s the slowest of a camera, 6 s the largest TIFF
+WORKER_OPEN_FILES_MAX = 64  # measured: 6
+WORKER_NICE = 5
+SUSPECTS_MAX, SUSPECTS_SHOWN_MAX = (
+    10_000,
+    100,
+)  # files that ended their readers; of them as problems
 SIDECAR_BYTES_MAX = 8 * MIB
 PREVIEW_EDGES_PX = (256, 1600)
 PROBLEMS_MAX = 1_000
@@ -279,7 +292,8 @@ RAW_SCAN_BYTES_MAX = 256 * MIB  # how far a RAW is searched for an embedded pict
 NAME_CHARS_MAX = 256  # camera, lens, serial number, title, label
 CAPTION_CHARS_MAX = 4_096
 KEYWORDS_PER_PHOTO_MAX, KEYWORD_CHARS_MAX, KEYWORDS_CHARS_MAX = 200, 256, 4_096
-SIDECAR_DEPTH_MAX, SIDECAR_ELEMENTS_MAX = 64, 100_000
+SIDECAR_DEPTH_MAX, SIDECAR_ELEMENTS_MAX = 64, 100_000  # with their attributes
+SIDECAR_ATTRIBUTES_MAX = 100_000  # signs that there may be one
 SIDECARS_PER_PHOTO_MAX = 16
 SIDECAR_NAME_BYTES_MAX, PLACE_BYTES_MAX = 255, 4 * KIB  # of a photo's change; longer is cut
 IMPORT_FILES_AT_ONCE = 8  # copied, examined or waiting for the catalog
@@ -299,6 +313,7 @@ EXPORT_FILE_BYTES_MAX = 64 * MIB  # of lines; then the next file begins
 EXPORT_LINE_BYTES_MAX = 8 * MIB
 EXPORT_SUBJECTS_AT_ONCE = 200  # read from the catalog in one go
 EXPORT_NAME_BYTES_MAX = 200  # of a sidecar's file name without its suffix, and of a folder's
+PATH_PARTS_MAX, PATH_BYTES_MAX = 32, 1_500  # of a folder that somebody else named
 CATALOG_IMPORT_CHANGES_AT_ONCE = 1_000  # made durable together
 CATALOG_IMPORT_BYTES_AT_ONCE = 4 * MIB
 CATALOG_TASKS_WAITING_MAX, CATALOG_TASKS_SHOWN_MAX = 16, 32
@@ -315,6 +330,17 @@ HTTPS_CONNECTIONS_PER_ADDRESS_MAX = 48  # a browser has six for each page that i
 TLS_HANDSHAKE_TIMEOUT_S, TLS_CLOSE_S = 10.0, 1.0
 HTTPS_CERTIFICATE_DAYS, HTTPS_CERTIFICATE_RENEW_DAYS = 820, 30  # Apple takes no more than 825
 HTTPS_NAMES_MAX = 16
+
+# The audit log.
+AUDIT_PENDING_MAX = 4_096  # acts that wait for the disk
+AUDIT_DELAY_S = 0.1  # what comes together is written together; after it an act is durable
+AUDIT_SIGN_EVERY, AUDIT_SIGN_S = 32, 60.0  # entries, and time, that no signature covers, about
+AUDIT_FILE_BYTES_MAX, AUDIT_FILES_MAX = 1 * MIB, 256  # then the oldest goes, and the log says so
+AUDIT_FACTS_MAX, AUDIT_FACT_CHARS_MAX = 16, 512  # of one entry; longer is cut
+AUDIT_LINE_BYTES_MAX = 128 * KIB
+AUDIT_SCANNED_MAX = 50_000  # entries looked at for one page
+AUDIT_REFUSALS_S, AUDIT_REFUSALS_MAX = 60.0, 30  # a refused peer is told once; so many peers
+AUDIT_REFUSED_PEERS_MAX = 1_024  # that are remembered
 
 # HTTP and events.
 PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX = 100, 1_000
@@ -420,8 +446,14 @@ assert (
     < CHANGE_BYTES_MAX
 ), "what a person and a machine say of one photo fits into one change"
 assert WORKER_RESTART_MIN_S < WORKER_RESTART_MAX_S
+assert 4 * IMAGE_PIXELS_MAX + 512 * MIB < WORKER_MEMORY_BYTES_MAX, "what is decoded has room"
+assert WORKER_CPU_S < METADATA_TIMEOUT_S + RENDITION_TIMEOUT_S
+assert SUSPECTS_SHOWN_MAX < PROBLEMS_MAX, "they do not crowd out the others"
 assert WORKERS_DEFAULT_MAX <= WORKERS_MAX
 assert SHUTDOWN_GRACE_S < STOP_S < STOP_HARD_S < 5.0, "SIGTERM ends a node within 5 s"
+assert 6 * AUDIT_FACTS_MAX * (AUDIT_FACT_CHARS_MAX + 64) < AUDIT_LINE_BYTES_MAX
+assert 2 * AUDIT_LINE_BYTES_MAX < AUDIT_FILE_BYTES_MAX
+assert AUDIT_DELAY_S < SHUTDOWN_GRACE_S
 assert INVITATION_TTL_S <= INVITATION_TTL_S_MAX
 assert VOUCHED_MAX * 20 + 4 * KIB < CHANGE_BYTES_MAX, "a revocation is a change"
 assert EVENT_QUEUE_MAX <= EVENTS_KEPT, "who was cut for being slow can still catch up"

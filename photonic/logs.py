@@ -7,6 +7,7 @@ under names that stand for secrets are left out. A log that cannot be written ne
 
 from __future__ import annotations
 
+import io
 import logging
 import logging.handlers
 import sys
@@ -14,9 +15,10 @@ from pathlib import Path
 from typing import Literal, TextIO
 
 import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from photonic import limits
+from photonic.names import visible
 
 SECRET_NAMES = frozenset({"code", "join", "token", "seed", "key", "password", "authorization"})
 
@@ -90,6 +92,20 @@ def drop_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> Even
     return event
 
 
+def make_visible(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Take out of all texts what a terminal would obey: a photo's name must not move its cursor."""
+    return {name: _visible(value) for name, value in event.items()}
+
+
+def _visible(value: object) -> object:
+    """Return a value as one line of a log may show it: a name does not write a second one."""
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, dict | list | tuple | set | frozenset | bytes | Path):
+        return visible(str(value))
+    return value
+
+
 def _shared_processors() -> list[Processor]:
     return [
         structlog.contextvars.merge_contextvars,
@@ -107,8 +123,15 @@ def _renderer(style: Literal["console", "json"], stream: TextIO) -> Processor:
     if style == "json":
         return structlog.processors.JSONRenderer()
     return structlog.dev.ConsoleRenderer(
-        colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback
+        colors=stream.isatty(), exception_formatter=_visible_traceback
     )
+
+
+def _visible_traceback(stream: TextIO, exc_info: ExcInfo) -> None:
+    """Write a traceback; an error's words may be a name that somebody chose."""
+    text = io.StringIO()
+    structlog.dev.plain_traceback(text, exc_info)
+    stream.write("\n".join(map(visible, text.getvalue().split("\n"))))
 
 
 def _with_renderer(handler: logging.Handler, renderer: Processor) -> logging.Handler:
@@ -116,6 +139,8 @@ def _with_renderer(handler: logging.Handler, renderer: Processor) -> logging.Han
     last: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if isinstance(renderer, structlog.processors.JSONRenderer):
         last.append(structlog.processors.format_exc_info)
+    else:  # JSON escapes what is no plain character
+        last.append(make_visible)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.ExtraAdder(), *_shared_processors()],

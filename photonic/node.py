@@ -14,6 +14,9 @@ from prometheus_client import CollectorRegistry
 from photonic.acquaintances import Acquaintances
 from photonic.admission import Admissions
 from photonic.albums import Albums
+from photonic.audit_acts import Refusals, acts_of
+from photonic.audit_log import AuditLog
+from photonic.audited import AuditedGallery, AuditedTrash
 from photonic.blobs.files import FileStore
 from photonic.catalog_tasks import CatalogTasks
 from photonic.config import Settings
@@ -21,15 +24,15 @@ from photonic.crdt.commits import Committed
 from photonic.edits import Edits
 from photonic.entrance import open_entrance
 from photonic.errors import KeysExposed, LibraryNotEmpty, PeerShunned
-from photonic.events import Audited, EventLog
+from photonic.events import Audited, Event, EventLog
 from photonic.finder import Finder
-from photonic.gallery import Gallery
 from photonic.grace import Grace
 from photonic.histories import Histories
 from photonic.identity import Identity
 from photonic.ids import BlobId, NodeId, peer_id
 from photonic.ingest.importer import Importer
 from photonic.ingest.seen import Seen
+from photonic.ingest.suspects import Suspect, Suspects
 from photonic.ingest.workers import Workers
 from photonic.intake import Intake
 from photonic.key_custody import KeyCustody
@@ -63,7 +66,6 @@ from photonic.roles.presets import ROLES
 from photonic.running import Running
 from photonic.safety import Safety
 from photonic.scrubber import Scrubber
-from photonic.trash import Trash
 from photonic.verifications import Verifications
 from photonic.views import LibraryView
 from photonic.world import World
@@ -82,9 +84,11 @@ class Node(Running):
         self.metrics = CollectorRegistry()
         self.problems = Problems(self.events.announce)
         self.identity = Identity.load_or_create(layout.node_key, world, layout.vault)
+        self.audit = AuditLog(layout.audit, self.identity, world, self.problems)
+        self.events.listen(self._write_down)
         self._check_keys()
         self.store = FileStore.open(layout.blobs, world, settings.quota_bytes)
-        self.workers = Workers(settings.workers)
+        self._make_readers()
         self.transport = Libp2pTransport(self.identity, settings.listen, world)
         self.book = PeerBook(self.identity.node)
         self.throttle = Throttle(world.clock)
@@ -97,7 +101,8 @@ class Node(Running):
             layout, keeper, record, self.identity, self.transport, world, self.events.announce
         )
         self.conduct = Conduct(world.clock, self._on_shunned)
-        self.gate = self.conduct.gate(self.admissions.gate)
+        gate = self.conduct.gate(self.admissions.gate)
+        self.gate = Refusals(gate, world.clock, self.events.announce)
         self.acquaintances = Acquaintances(
             self.book, self.admissions, settings.name, layout.peers, world.files, self._on_found
         )
@@ -152,6 +157,12 @@ class Node(Running):
         for note in self.layout.vault.repaired:
             self.problems.add(KeysExposed(note), note)
 
+    def _make_readers(self) -> None:
+        """Make what reads foreign files: it may read what is stored, and nothing else."""
+        stored = self.layout.blobs.absolute()
+        self.suspects = Suspects(self.layout.suspects, self.world, self._on_suspect)
+        self.workers = Workers(self.settings.workers, readable=[stored], suspects=self.suspects)
+
     def _make_observatory(self) -> Observatory:
         return Observatory(
             self.settings, self.role, self.identity.node, self.library, self.admissions,
@@ -190,7 +201,7 @@ class Node(Running):
             keeper, keeper.index, own, world, self.events.announce, name_of, self.layout,
             self.record.library,
         )  # fmt: skip
-        self.trash = Trash(
+        self.trash = AuditedTrash(
             keeper,
             query,
             self.edits,
@@ -199,8 +210,12 @@ class Node(Running):
             name_of,
             self.library.drop,
             Grace(self.settings.trash_days, world, self.layout.grace(self.record.library)),
+            announce=self.events.announce,
         )
-        self.gallery = Gallery(keeper, query, self.finder, self.store, self.workers, name_of, own)
+        self.gallery = AuditedGallery(
+            keeper, query, self.finder, self.store, self.workers, name_of, own,
+            announce=self.events.announce,
+        )  # fmt: skip
         self.limiter = Limiter(
             self.throttle,
             self.layout.limits,
@@ -298,6 +313,15 @@ class Node(Running):
         name = peer_id(node)
         self.problems.add(PeerShunned(self.acquaintances.name_of(node) or name, pause_s), name)
         self.events.announce(Audited("peer.shunned", {"peer": name, "for_s": f"{pause_s:.0f}"}))
+
+    def _write_down(self, _number: int, event: Event) -> None:
+        for act in acts_of(event):
+            self.audit.record(*act)
+
+    def _on_suspect(self, blob: str, suspect: Suspect) -> None:
+        self.problems.add(suspect.error(), suspect.name)
+        facts = {"blob": blob, "name": suspect.name, "reason": suspect.reason}
+        self.events.announce(Audited("file.set-aside", facts))
 
     def _on_found(self) -> None:
         self.connector.wake()

@@ -198,7 +198,7 @@ class Observatory:
             state=state(facts).value,
             mode=mode(facts).value,
             version=__version__,
-            addresses=self._transport.addresses(),
+            addresses=self._transport.addresses()[: limits.PEER_ADDRESSES_SAID_MAX],
             capacity_bytes=min(disk.total, quota.bytes_max or disk.total),
             free_bytes=disk.free if left_bytes is None else min(disk.free, left_bytes),
             capabilities=(*self._role.capabilities, *self._ways.capabilities),

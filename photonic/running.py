@@ -16,8 +16,11 @@ import msgspec
 import trio
 from anyio.abc import TaskGroup
 
+from photonic import __version__, limits
 from photonic.acquaintances import Acquaintances
 from photonic.answers import Answers
+from photonic.audit_acts import Refusals
+from photonic.audit_log import AuditLog
 from photonic.blobs.files import FileStore
 from photonic.config import Settings
 from photonic.entrance import Entrance
@@ -25,6 +28,7 @@ from photonic.errors import JournalDamaged
 from photonic.identity import Identity
 from photonic.ids import peer_id
 from photonic.ingest.seen import Seen
+from photonic.ingest.suspects import Suspects
 from photonic.ingest.workers import Workers
 from photonic.key_custody import KeyCustody
 from photonic.layout import Layout
@@ -41,7 +45,7 @@ from photonic.p2p.peers import PeerBook
 from photonic.p2p.reaching import Ways
 from photonic.p2p.sessions import Sessions
 from photonic.p2p.transfers import Transfers
-from photonic.p2p.transport import Gate, PeerEvent, StreamHandler
+from photonic.p2p.transport import PeerEvent, StreamHandler
 from photonic.problems import Problems
 from photonic.scrubber import Scrubber
 from photonic.supervise import keep_running
@@ -61,10 +65,12 @@ class Running(Answers):
     identity: Identity
     store: FileStore
     seen: Seen
+    suspects: Suspects
+    audit: AuditLog
+    gate: Refusals
     workers: Workers
     problems: Problems
     transport: Libp2pTransport
-    gate: Gate
     book: PeerBook
     library: Library
     members: Members
@@ -99,11 +105,16 @@ class Running(Answers):
         handlers = self.doorkeeper.guarded(members) | guests
         try:
             async with anyio.create_task_group() as tasks:
+                await self.audit.open()
+                self.audit.begin(__version__, self.settings.model_dump_json().encode())
+                tasks.start_soon(keep_running, "the audit log", self.audit.run, self.problems)
                 await tasks.start(self.library.run)
                 await self.admissions.load()
                 self.acquaintances.load(self.settings.peers)
                 for damage in self.library.keeper.damaged:
                     self.problems.add(JournalDamaged(damage), damage)
+                for suspect in self.suspects.list()[: limits.SUSPECTS_SHOWN_MAX]:
+                    self.problems.add(suspect.error(), suspect.name)
                 await tasks.start(self.workers.run)
                 await tasks.start(
                     self.transport.run, handlers, guests, self.gate, self._hear_of_peer
@@ -124,6 +135,9 @@ class Running(Answers):
             self.acquaintances.save(self.book.dump())
             self.store.close()
             self.seen.close()
+            self.audit.record("node.stopped", {})
+            with trio.CancelScope(shield=True):
+                await self.audit.close()
 
     def _start_services(self, tasks: TaskGroup) -> None:
         services: dict[str, Callable[[], Awaitable[None]]] = {

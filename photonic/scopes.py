@@ -111,6 +111,8 @@ OPERATIONS: Mapping[str, Need] = {
     "write_sealed_fields": (MEMBERS_ADMIN,),
     "join": (MEMBERS_ADMIN,),
     "list_tokens": (MEMBERS_ADMIN,),
+    "list_audit_entries": (MEMBERS_ADMIN,),
+    "verify_audit_log": (MEMBERS_ADMIN,),
     "create_token": (MEMBERS_ADMIN,),
     "revoke_token": (MEMBERS_ADMIN,),
 }

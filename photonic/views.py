@@ -15,6 +15,7 @@ from typing import Protocol
 from prometheus_client import CollectorRegistry
 
 from photonic.albums import Albums
+from photonic.audit_log import AuditLog
 from photonic.edits import Edits, Said
 from photonic.entrance import Entrance
 from photonic.events import EventLog
@@ -253,6 +254,9 @@ class LocalNode(Protocol):
 
     @property
     def custody(self) -> KeyCustody: ...
+
+    @property
+    def audit(self) -> AuditLog: ...
 
     async def status(self) -> StatusView: ...
 

@@ -50,6 +50,57 @@ def _decoder(kind: Hashable) -> msgspec.msgpack.Decoder[Any]:
     return msgspec.msgpack.Decoder(kind)
 
 
+def is_deeper(body: bytes | memoryview, most: int) -> bool:
+    """Tell whether lists and maps stand in one another more than `most` deep in some msgpack.
+
+    What a parser takes before it gives up depends on its caller's stack; this does not. Bytes that
+    are no msgpack are as deep as they are until there.
+    """
+    left: list[int] = []  # of each list and map that is open: entries to come
+    at, size = 0, len(body)
+    while at < size:
+        tag = body[at]
+        at += 1
+        entries = -1
+        if tag >= 0x80 and tag <= 0x9F:
+            entries = (tag & 0x0F) * (2 if tag < 0x90 else 1)
+        elif 0xA0 <= tag <= 0xBF:
+            at += tag & 0x1F
+        elif tag in _SIZED:
+            width, extra = _SIZED[tag]
+            at += width + extra + int.from_bytes(body[at : at + width])
+        elif tag in _FIXED:
+            at += _FIXED[tag]
+        elif tag in _NESTING:
+            width, times = _NESTING[tag]
+            entries = times * int.from_bytes(body[at : at + width])
+            at += width
+        if entries > 0:
+            left.append(entries)
+            if len(left) > most:
+                return True
+            continue
+        while left:
+            left[-1] -= 1
+            if left[-1]:
+                break
+            left.pop()
+    return False
+
+
+# msgpack's tags: strings, bytes and extensions by the width of their length; numbers and small
+# extensions; lists and maps.
+_SIZED = {
+    0xC4: (1, 0), 0xC5: (2, 0), 0xC6: (4, 0), 0xC7: (1, 1), 0xC8: (2, 1), 0xC9: (4, 1),
+    0xD9: (1, 0), 0xDA: (2, 0), 0xDB: (4, 0),
+}  # fmt: skip
+_FIXED = {
+    0xCA: 4, 0xCB: 8, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8,
+    0xD4: 2, 0xD5: 3, 0xD6: 5, 0xD7: 9, 0xD8: 17,
+}  # fmt: skip
+_NESTING = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}
+
+
 def frame(body: bytes, *, compress: bool = False) -> bytes:
     """Return `body` as one frame. Raises FrameInvalid if it is longer than a frame may be."""
     if len(body) > limits.FRAME_BYTES_MAX:

@@ -32,7 +32,7 @@ BANDS = {
     108: "Keys at rest",
     112: "Command line, further ones",
     115: "Members and recovery",
-    120: "Members and command line, further ones",
+    120: "Further ones",
 }
 _MADE = "<!-- Made from the code by `python -m tests.docs`; a test holds them equal. -->\n"
 

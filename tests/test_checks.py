@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from photonic.checks import check_file_system, check_stored
+from photonic.checks import check_file_system, check_readers, check_stored
 from photonic.verify_views import ScrubView
 from photonic.world import Abilities
 
@@ -50,3 +50,10 @@ def test_what_the_file_system_cannot_do_is_told_and_no_failure(
     check = check_file_system(abilities)
     assert check.ok
     assert words in check.detail
+
+
+def test_a_missing_wall_is_told_with_what_to_do() -> None:
+    assert check_readers(None, []).ok
+    assert check_readers(("limits", "files"), []).ok
+    told = check_readers(("limits",), ["files", "system calls"])
+    assert not told.ok and "files, system calls" in told.detail and "Landlock" in told.fix

@@ -17,6 +17,7 @@ from tests.source import CODE_FOLDERS, Source, sources
 
 # The floor of each folder, and of the files directly in photonic/ that are not the node's.
 FOLDERS = {
+    "jail": 0,
     "crdt": 1,
     "journal": 1,
     "search": 1,
@@ -29,8 +30,8 @@ FOLDERS = {
     "cli": 7,
 }
 VALUES = {
-    "__init__", "addresses", "attempts", "errors", "events", "ids", "identity", "limits", "photos",
-    "problems", "scopes", "vault", "wire", "world",
+    "__init__", "addresses", "attempts", "errors", "events", "ids", "identity", "limits", "names",
+    "photos", "problems", "scopes", "vault", "wire", "world",
 }  # fmt: skip
 NODE_FLOOR, WORDS_FLOOR = 5, 7
 

@@ -24,6 +24,7 @@ LOCKS = {
     "requirements-dev.lock": RUNTIME + GROUPS["dev"],
     "requirements-node.lock": GROUPS["node"],
     "requirements-uv.lock": GROUPS["uv"],
+    "requirements-audit.lock": GROUPS["audit"],
 }
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", re.MULTILINE)
 

@@ -18,6 +18,7 @@ from starlette.responses import JSONResponse
 from photonic.api import (
     admin,
     albums,
+    audit,
     catalog,
     conflicts,
     events,
@@ -53,7 +54,8 @@ PREFIX = "/api/v1"
 # In this order, for /photos/count is no photo's id.
 PARTS = (
     search, photos, media, conflicts, history, trash, albums, policies, peers, members, events,
-    catalog, verifications, limits, transfers, tokens, keys, admin,
+    catalog, verifications, limits, transfers, tokens, keys, audit,
+    admin,
 )  # fmt: skip
 
 

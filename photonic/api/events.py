@@ -89,14 +89,12 @@ def told(event: Event) -> list[tuple[str, dict[str, Any]]]:
         case CatalogTaskProgress(task, folder, done, total, finished):
             far = {"done": done, "total": total, "finished": finished}
             return [("catalog-task", {"task": task, "folder": folder, **far})]
-        case ProblemsChanged(count):
-            return [("problems", {"count": count})]
+        case ProblemsChanged() | Audited() | Gap():
+            return [_told_in_short(event)]
         case BlobChecked() | VerificationProgress():
             return [_told_of_files(event)]
-        case ScrubChanged() | LimitsChanged() | PausesChanged() | SafetyChanged() | Audited():
+        case ScrubChanged() | LimitsChanged() | PausesChanged() | SafetyChanged():
             return [_told_of_node(event)]
-        case Gap():
-            return [("gap", {})]
 
 
 def _named(subjects: Iterable[Subject], kind: str) -> dict[str, Any] | None:
@@ -105,6 +103,17 @@ def _named(subjects: Iterable[Subject], kind: str) -> dict[str, Any] | None:
     if not ids:
         return None
     return {"ids": ids if len(ids) <= limits.EVENT_IDS_MAX else []}
+
+
+def _told_in_short(event: ProblemsChanged | Audited | Gap) -> tuple[str, dict[str, Any]]:
+    """Tell that there is something to ask for."""
+    match event:
+        case ProblemsChanged(count):
+            return "problems", {"count": count}
+        case Audited(act):
+            return "audit", {"act": act}
+        case Gap():
+            return "gap", {}
 
 
 def _told_of_files(event: BlobChecked | VerificationProgress) -> tuple[str, dict[str, Any]]:
@@ -117,12 +126,10 @@ def _told_of_files(event: BlobChecked | VerificationProgress) -> tuple[str, dict
 
 
 def _told_of_node(
-    event: ScrubChanged | LimitsChanged | PausesChanged | SafetyChanged | Audited,
+    event: ScrubChanged | LimitsChanged | PausesChanged | SafetyChanged,
 ) -> tuple[str, dict[str, Any]]:
-    """Tell what somebody set or did on this node, and what it comes to."""
+    """Tell what somebody set on this node, and what it comes to."""
     match event:
-        case Audited(act):
-            return "audit", {"act": act}
         case ScrubChanged(paused):
             return "scrub", {"paused": paused}
         case LimitsChanged(metered):

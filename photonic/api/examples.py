@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
+from photonic.audit_views import AuditEntryView, AuditPage, AuditVerdict
 from photonic.limiter import LimitsView, PeerLimitView
 from photonic.moving import TransfersView
 from photonic.pauses import PauseView
@@ -245,6 +246,21 @@ SCRUB = ScrubView(
     damaged=1,
     unreadable=0,
     repaired=2,
+)
+AUDIT_PAGE = AuditPage(
+    items=[
+        AuditEntryView(
+            n=218,
+            at="2024-05-18T08:00:03.120Z",
+            act="photos.trashed",
+            facts={"photos": "12", "act": "5e" * 16},
+            chain="7c" * 32,
+        )
+    ],
+    next="218",
+)
+AUDIT_VERDICT = AuditVerdict(
+    sound=True, problem=None, entries=218, first=1, last=218, signed_to=217, torn=0, node=_YODA
 )
 LIMITS = LimitsView(
     in_bytes_s=20_000_000,

@@ -23,6 +23,7 @@ from photonic.api import ranges
 from photonic.api.access import Node, PhotoId
 from photonic.api.problem_documents import Answers, ProblemResponse, problem_responses
 from photonic.errors import BlobCorrupt, BlobMissing, PhotoUnknown, RangeUnsatisfiable
+from photonic.names import download_name
 from photonic.views import OriginalFile
 
 CACHE_FOR_EVER = "private, max-age=31536000, immutable"  # the tag is the hash of the bytes
@@ -111,6 +112,7 @@ async def read_preview(
 def content_disposition(name: str, media_type: str) -> str:
     """Return the header that names the file, in ASCII and as it is (RFC 6266, RFC 5987)."""
     kind = "inline" if media_type in INLINE_TYPES else "attachment"
+    name = download_name(name)
     plain = "".join(c if " " <= c <= "~" and c not in '"\\%' else "_" for c in name)
     exact = quote(name.encode("utf-8", "replace"), safe="!#$&+-.^_`|~")
     return f"{kind}; filename=\"{plain}\"; filename*=UTF-8''{exact}"

@@ -52,6 +52,7 @@ VERBS = {
     "resume": "resume",
     "verify": "verify",
     "token": "token",
+    "audit": "audit",
     "doctor": "doctor",
     "export-catalog": "exporting",
     "import-catalog": "restoring",

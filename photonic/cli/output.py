@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from photonic.errors import ConfigInvalid, PhotonicError, QueryInvalid
+from photonic.names import visible
 
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
@@ -78,9 +79,7 @@ def _shows_colours() -> bool:
 
 def clean(text: str) -> str:
     """Return `text` on one line, with every character that a terminal would obey made visible."""
-    return "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
-    )
+    return visible(text)
 
 
 def readable_bytes(size: int) -> str:

@@ -8,13 +8,13 @@ newer photonic appended survive. What cannot be a change is `ChangeInvalid`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import msgspec
 
-from photonic import limits
+from photonic import limits, wire
 from photonic.errors import ChangeInvalid
 from photonic.identity import SIGNATURE_BYTES, Identity, is_signed_by
 from photonic.ids import HASH_BYTES, ChangeId, LibraryId, NodeId, Subject, digest
@@ -22,6 +22,9 @@ from photonic.ids import HASH_BYTES, ChangeId, LibraryId, NodeId, Subject, diges
 DOMAIN = b"photonic change 1\0"
 ACT_BYTES = 16
 _INTEGER_END = 1 << 63
+# Of msgpack: whatever can begin a list or a map. With so few of them a parser never gives up.
+_NESTING_BYTES = bytes((*range(0x80, 0xA0), *range(0xDC, 0xE0)))
+_NESTED_SURELY_READ = 256
 
 
 class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -103,6 +106,7 @@ def inspect(library: LibraryId, data: bytes) -> SignedChange:
     """
     if not SIGNATURE_BYTES < len(data) <= limits.CHANGE_BYTES_MAX:
         raise ChangeInvalid(f"{len(data):,} bytes cannot be a change")
+    _check_depth(memoryview(data)[SIGNATURE_BYTES:])
     found = read(library, data)
     _check(found.change)
     return found
@@ -126,6 +130,32 @@ def admit(library: LibraryId, data: bytes) -> SignedChange:
     return found
 
 
+def _check_depth(body: memoryview) -> None:
+    """Judge how deep lists and maps stand in one another. Raises ChangeInvalid.
+
+    By the bytes, before a parser that gives up sooner on one node than on another. Few bytes that
+    could begin a list cannot be deep: most changes are known to be flat at once.
+    """
+    might = len(body) - len(bytes(body).translate(None, _NESTING_BYTES))
+    if might > _NESTED_SURELY_READ and wire.is_deeper(body, limits.CHANGE_DEPTH_MAX):
+        raise ChangeInvalid(f"it is nested more than {limits.CHANGE_DEPTH_MAX} deep")
+
+
+def _depth(value: Any) -> int:
+    """Return how deep a value is nested, or VALUE_DEPTH_MAX + 1 if it is deeper than that."""
+    depth, level = 0, [value]
+    while level and depth <= limits.VALUE_DEPTH_MAX:
+        level = [part for one in level for part in _parts(one)]
+        depth += 1
+    return depth - 1 if not level else depth
+
+
+def _parts(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list | tuple) else ()
+
+
 def _check(change: Change) -> None:
     """Judge the shape. Raises ChangeInvalid."""
     fields = len(change.sets) + len(change.adds) + len(change.removes)
@@ -142,6 +172,8 @@ def _check(change: Change) -> None:
     )
     if not is_right:
         raise ChangeInvalid(_what_is_wrong(change, fields))
+    if any(_depth(value) > limits.VALUE_DEPTH_MAX for value in change.sets.values()):
+        raise ChangeInvalid(f"a value is nested more than {limits.VALUE_DEPTH_MAX} deep")
     try:
         _encoder.encode(change.sets)  # `fold` compares values by this: each must have one
     except (TypeError, ValueError, OverflowError, RecursionError) as error:

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import msgspec
 
@@ -109,7 +109,7 @@ class PlainChanges(msgspec.Struct, tag="changes", frozen=True):
     """Changes as their authors signed them, outside of any document."""
 
     shard: int
-    changes: tuple[bytes, ...]
+    changes: Annotated[tuple[bytes, ...], msgspec.Meta(max_length=limits.ENTRIES_PER_MESSAGE_MAX)]
 
 
 Message = (

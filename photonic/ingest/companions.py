@@ -42,7 +42,8 @@ class FolderSidecars:
         self._found: dict[tuple[Path, str], list[Path]] = defaultdict(list)
         for folder in folders:
             for path in _listed(folder):
-                if is_sidecar(path):
+                # A link may lead to a key of this node, and what is taken in peers get.
+                if is_sidecar(path) and path.is_file() and not path.is_symlink():
                     for bond in bonds(path):
                         self._found[folder, bond].append(path)
 

@@ -35,4 +35,10 @@ class Failed(msgspec.Struct, tag="failed", frozen=True):
     message: str
 
 
+class Ready(msgspec.Struct, tag="ready", frozen=True):
+    """A worker's first word: which walls it stands behind (`confinement.WALLS`)."""
+
+    walls: tuple[str, ...]
+
+
 Answer = Examined | Failed

@@ -23,6 +23,7 @@ from photonic.blobs.verify import hash_file
 from photonic.errors import (
     ChangeInvalid,
     FileEmpty,
+    FileSetAside,
     PhotoDamaged,
     PhotonicError,
     PhotoUnreadable,
@@ -329,7 +330,7 @@ class Importer:
         """Look at a stored original. One that cannot be shown is kept all the same, and told."""
         name = shown_name(candidate.path)
         path = await self._thread(lambda: self._store.path(ref.blob))
-        examined, damage = await self._examine(path, name)
+        examined, damage = await self._examine(path, name, ref.blob)
         previews = []
         for made in examined.renditions:
             stored = await self._thread(partial(self._store.put, made.data))
@@ -349,10 +350,12 @@ class Importer:
         )
         return _Described(photo, taken)
 
-    async def _examine(self, path: Path, name: str) -> tuple[Examined, PhotonicError | None]:
+    async def _examine(
+        self, path: Path, name: str, blob: BlobId
+    ) -> tuple[Examined, PhotonicError | None]:
         try:
-            examined = await self._workers.examine(path, name)
-        except (PhotoUnreadable, WorkerDied) as error:
+            examined = await self._workers.examine(path, name, blob)
+        except (PhotoUnreadable, WorkerDied, FileSetAside) as error:
             facts = PhotoFacts(media_type=media_type(name) or "application/octet-stream")
             return Examined(facts, ()), error
         if examined.damage is not None:

@@ -183,7 +183,7 @@ def _orientation(image: Image.Image, stored: int | None) -> int:
 def _pixels(image: Image.Image, edge_px: int) -> Image.Image:
     image.draft(None, _draft_size(image.size, edge_px))
     image.load()
-    return image.copy()
+    return image  # its pixels outlive the file; a copy would double what the largest one takes
 
 
 def _draft_size(size: tuple[int, int], edge_px: int) -> tuple[int, int]:

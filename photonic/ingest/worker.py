@@ -1,14 +1,13 @@
 """A worker process: reads one file after another and says what is in each.
 
 `python -m photonic.ingest.worker`, started by `workers.Workers`, speaks frames on its pipes and
-ends when its standard input does. It holds no secrets and opens no sockets; its memory is limited,
-so a hostile file costs this one process and nothing else.
+ends when its standard input does. Its arguments are the folders that it may read below; all else it
+gives up (`confinement`), so a hostile file costs this one process and nothing else.
 """
 
 from __future__ import annotations
 
 import os
-import resource
 import signal
 import sys
 from pathlib import Path
@@ -17,7 +16,8 @@ from typing import BinaryIO
 from photonic import limits, wire
 from photonic.errors import PhotonicError, PhotoUnreadable
 from photonic.ingest import metadata, renditions
-from photonic.ingest.examination import Answer, Examine, Examined, Failed
+from photonic.ingest.examination import Answer, Examine, Examined, Failed, Ready
+from photonic.jail import confinement
 
 _READ_BYTES = 64 * limits.KIB
 _ALARM_S = 2 * (limits.METADATA_TIMEOUT_S + limits.RENDITION_TIMEOUT_S)
@@ -65,6 +65,7 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
         for body in reader.feed(data):
             # The kernel ends a worker whose node died while a parser loops: nobody else would.
             signal.setitimer(signal.ITIMER_REAL, _ALARM_S)
+            confinement.allow_time(limits.WORKER_CPU_S)
             found = answer(wire.decode(body, Examine))
             signal.setitimer(signal.ITIMER_REAL, 0)
             answers.write(wire.frame(wire.encode(found)))
@@ -73,15 +74,13 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
 
 def main() -> None:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    # It reads and never writes: a library that tries to change an original cannot add a byte.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_AS, (limits.WORKER_MEMORY_BYTES_MAX,) * 2)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the node's to answer
-    os.nice(5)  # pictures can wait, peers and pages cannot
     # Libraries print to standard output; the frames must stay alone on theirs.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
+    walls = confinement.confine([Path(folder) for folder in sys.argv[1:]])
+    answers.write(wire.frame(wire.encode(Ready(walls))))
+    answers.flush()
     serve(sys.stdin.buffer, answers)
 
 

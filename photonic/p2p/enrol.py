@@ -11,6 +11,8 @@ that it signed, by which a machine is a member again.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from photonic import limits
@@ -27,6 +29,7 @@ from photonic.errors import (
     TooManyAttempts,
 )
 from photonic.p2p.frames import read_message, send_message
+from photonic.p2p.messages import Addresses, Word
 from photonic.p2p.transport import Stream
 
 
@@ -41,10 +44,11 @@ class EnrolRequest(msgspec.Struct, tag="enrol", frozen=True):
 class Granted(msgspec.Struct, tag="granted", frozen=True):
     """You are a member: this is the library, and where to find us."""
 
-    library_name: str
-    role: str
-    founding: tuple[tuple[int, bytes], ...]  # (document, update) of the root shard
-    addresses: tuple[str, ...]
+    library_name: Word
+    role: Word
+    # (document, update) of the root shard
+    founding: Annotated[tuple[tuple[int, bytes], ...], msgspec.Meta(max_length=64)]
+    addresses: Addresses
 
 
 class RecoveryRequest(msgspec.Struct, tag="recover", frozen=True):
@@ -66,8 +70,8 @@ class Taken(msgspec.Struct, tag="taken", frozen=True):
 class Refused(msgspec.Struct, tag="refused", frozen=True):
     """You are not, and this is why: the code and message of the error."""
 
-    code: str
-    message: str
+    code: Word
+    message: Annotated[str, msgspec.Meta(max_length=limits.GUEST_FRAME_BYTES_MAX)]
 
 
 Request = EnrolRequest | RecoveryRequest

@@ -2,7 +2,7 @@
 
 `python -m photonic.p2p.gateway QUESTION`, both question and answer JSON. UPnP IGD is spoken by
 miniupnpc, whose C reads what anybody on the network answers: so it is never in the daemon, which
-neither waits for it nor dies of it.
+neither waits for it nor dies of it; and beside the network it has given up all that it could do.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import sys
 import miniupnpc
 import msgspec
 
+from photonic.jail.confinement import confine
 from photonic.p2p.gateway_messages import Answer, Question
 
 _PROTOCOL = "TCP"
+_WORDS_MAX = 500  # that a router says
 _LEASE_REFUSED = "OnlyPermanentLeasesSupported"
 
 
@@ -25,7 +27,7 @@ def ask(question: Question) -> Answer:
         gateway.discover()
         url = gateway.selectigd()
     except Exception as error:  # noqa: BLE001 - that is what it raises
-        return Answer(reasons={"": str(error)})
+        return Answer(reasons={"": str(error)[:_WORDS_MAX]})
     done, reasons = [], dict[str, str]()
     for port in question.ports:
         try:
@@ -34,14 +36,14 @@ def ask(question: Question) -> Answer:
             else:
                 _open(gateway, port, question.lease_s)
         except Exception as error:  # noqa: BLE001 - that is what it raises
-            reasons[str(port)] = str(error)
+            reasons[str(port)] = str(error)[:_WORDS_MAX]
         else:
             done.append(port)
     try:
         outside = gateway.externalipaddress() or ""
     except Exception as error:  # noqa: BLE001 - that is what it raises
-        outside, reasons[""] = "", str(error)
-    return Answer(str(url), outside, tuple(done), reasons)
+        outside, reasons[""] = "", str(error)[:_WORDS_MAX]
+    return Answer(str(url)[:_WORDS_MAX], outside[:_WORDS_MAX], tuple(done), reasons)
 
 
 def _open(gateway: miniupnpc.UPnP, port: int, lease_s: int) -> None:
@@ -57,6 +59,7 @@ def _open(gateway: miniupnpc.UPnP, port: int, lease_s: int) -> None:
 
 def main() -> None:
     """Answer the question in the first argument."""
+    confine([], speaks=True)
     question = msgspec.json.decode(sys.argv[1], type=Question)
     sys.stdout.buffer.write(msgspec.json.encode(ask(question)))
 

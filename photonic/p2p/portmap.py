@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-import os
 import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
 
 import msgspec
 import trio
 from msgspec import structs
 
-import photonic
 from photonic import limits
 from photonic.errors import AddressInvalid
+from photonic.jail.confinement import environment
 from photonic.p2p.addresses import endpoint_of, parse_endpoint
 from photonic.p2p.gateway_messages import Answer, Question
 
@@ -114,15 +112,15 @@ class PortMap:
         asked = structs.replace(question, interface=self._interface)
         words = msgspec.json.encode(asked).decode()
         command = [sys.executable, "-P", "-m", "photonic.p2p.gateway", words]
-        place = {**os.environ, "PYTHONPATH": str(Path(photonic.__file__).parents[1])}
-        answer = Answer(reasons={"": "the router takes too long"})
+        place, answer = environment(), Answer(reasons={"": "the router takes too long"})
         with trio.move_on_after(limits.PORTMAP_WAIT_S):
             try:
                 done = await trio.run_process(
                     command, capture_stdout=True, capture_stderr=True, check=False, env=place,
                     stdin=subprocess.DEVNULL,
                 )  # fmt: skip
-                answer = msgspec.json.decode(done.stdout, type=Answer)
+                said = done.stdout[: limits.ROUTER_ANSWER_BYTES_MAX]
+                answer = msgspec.json.decode(said, type=Answer)
             except (OSError, msgspec.MsgspecError) as error:  # it died, too
                 answer = Answer(reasons={"": f"asking it failed: {error}"})
         return answer

@@ -17,11 +17,13 @@ from typing import Any
 import segno
 from prometheus_client import CollectorRegistry, Gauge
 
+from photonic.audit_log import AuditLog
 from photonic.blobs.memory import MemoryStore
 from photonic.edits import Chosen, Said
 from photonic.entrance import Entrance, Holder
 from photonic.errors import CodeInvalid, CodeRefused, ExportUnwritable, FolderUnknown
 from photonic.events import CatalogTaskProgress, ImportProgress
+from photonic.identity import Identity
 from photonic.ids import BlobId, NodeId, peer_id
 from photonic.key_custody import KeyCustody
 from photonic.layout import Layout
@@ -93,6 +95,7 @@ class MemoryNode(MemoryPhotos):
         self.verifications = ServedVerifications(
             scrubber, self.store, self.query, self.finder, SystemEntropy(), self.events.announce
         )
+        self.audit = AuditLog(folder / "audit", Identity(bytes(32)), World(), Problems())
         self.limiter = Limiter(
             Throttle(SystemClock()), folder / "limits.json", Bandwidth(), SystemFiles(),
             lambda: {THERE: NAMES[THERE]}, self.events.announce, lambda _: None,

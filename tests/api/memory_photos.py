@@ -68,7 +68,7 @@ class Originals:
 class Examiner:
     """Makes previews in this process; of JPEGs only, which the tests made themselves."""
 
-    async def examine(self, path: Path, name: str) -> Examined:
+    async def examine(self, path: Path, name: str, blob: BlobId) -> Examined:
         if media_type(name) != "image/jpeg":
             raise PhotoUnreadable(name)
         made = []

@@ -83,6 +83,8 @@ CALLS: dict[tuple[str, str], tuple[int, dict[str, object] | None]] = {
     ("POST", "/api/v1/pauses/end"): (200, {}),
     ("GET", "/api/v1/scrub"): (200, None),
     ("PUT", "/api/v1/scrub"): (200, {"paused": True}),
+    ("GET", "/api/v1/audit"): (200, None),
+    ("GET", "/api/v1/audit/verdict"): (200, None),
     ("GET", "/api/v1/limits"): (200, None),
     ("PUT", "/api/v1/limits"): (200, {"out_bytes_s": 5_000_000}),
     ("DELETE", "/api/v1/limits"): (200, None),

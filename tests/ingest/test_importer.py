@@ -75,7 +75,7 @@ class Bench:
     def __init__(self, home: Path, *, timeout_s: float = 60.0) -> None:
         self.disk, self.sink, self.problems = SmallDisk(), Shelf(), Problems()
         self.store = FileStore.open(home, World(files=self.disk))
-        self.workers = Workers(2, timeout_s=timeout_s)
+        self.workers = Workers(2, readable=[Path("/")], timeout_s=timeout_s)
         self.seen = Seen(None, World().clock)
         self.importer = Importer(self.store, self.workers, self.sink, self.problems)
 

@@ -16,6 +16,7 @@ from photonic import limits
 from photonic.errors import PhotonicError, WorkerDied
 from photonic.ingest import metadata
 from photonic.ingest.examination import Examined
+from photonic.ingest.suspects import Suspects
 from photonic.ingest.workers import Workers
 from tests.cameras import GOOD, make_broken_files, make_camera_files, odd_names
 from tests.ingest.test_metadata import SHARED, shared
@@ -24,15 +25,22 @@ BOUND_S = 60.0
 
 
 def with_workers(
-    count: int, work: Callable[[Workers], Awaitable[None]], timeout_s: float = BOUND_S
+    count: int,
+    work: Callable[[Workers], Awaitable[None]],
+    timeout_s: float = BOUND_S,
+    readable: Path = Path("/"),
+    suspects: Suspects | None = None,
+    within_s: float = 2 * BOUND_S,
 ) -> list[int]:
     """Run `work` beside a pool; return the processes that there were at its end."""
     pids: list[int] = []
 
     async def main() -> None:
-        with trio.fail_after(2 * BOUND_S):
+        with trio.fail_after(within_s):
             async with anyio.create_task_group() as tasks:
-                workers = Workers(count, timeout_s=timeout_s)
+                workers = Workers(
+                    count, readable=[readable], suspects=suspects, timeout_s=timeout_s
+                )
                 await tasks.start(workers.run)
                 await work(workers)
                 pids.extend(workers.pids)

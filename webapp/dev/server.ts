@@ -15,6 +15,27 @@ import { notReallyQr, picture } from "./picture.ts";
 /** What the node sends with the page; the built page must live with it. */
 const POLICY = "default-src 'self'; img-src 'self' blob: data:; style-src 'self'";
 
+const AUDIT = [
+  { act: "photos.trashed", facts: { act: "5e".repeat(16), photos: "12" } },
+  { act: "peer.refused", facts: { node: "12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp" } },
+  { act: "node.started", facts: { settings: "0123456789abcdef", version: "0.1.0" } },
+].map((entry, at) => ({
+  n: 3 - at,
+  at: new Date().toISOString(),
+  chain: "7c".repeat(32),
+  ...entry,
+}));
+const VERDICT = {
+  sound: true,
+  problem: null,
+  entries: 3,
+  first: 1,
+  last: 3,
+  signed_to: 3,
+  torn: 0,
+  node: "",
+};
+
 class Reply extends Error {
   constructor(
     readonly status: number,
@@ -114,6 +135,10 @@ export class DevNode {
       }
       case "GET log":
         return new Reply(200, this.#history.acts());
+      case "GET audit":
+        return new Reply(200, { items: AUDIT, next: null });
+      case "GET audit/verdict":
+        return new Reply(200, VERDICT);
       case "POST photos/edit":
         return new Reply(200, this.#act(chosen(), edit));
       case "POST trash":

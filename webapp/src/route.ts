@@ -15,7 +15,7 @@ export interface Filter {
 export type Route =
   | { view: "library"; filter: Filter }
   | { view: "photo"; id: string; filter: Filter }
-  | { view: "conflicts" | "nodes" | "moving" | "history" | "trash" };
+  | { view: "conflicts" | "nodes" | "moving" | "history" | "trash" | "audit" };
 
 export const EVERYTHING: Filter = { q: "", at: null };
 
@@ -81,6 +81,7 @@ export function parseHash(hash: string): Route {
     case "moving":
     case "history":
     case "trash":
+    case "audit":
       return { view: parts[0] };
   }
   return { view: "library", filter: parseFilter(query) };

@@ -14,6 +14,7 @@ describe("an address", () => {
     { view: "nodes" },
     { view: "history" },
     { view: "trash" },
+    { view: "audit" },
   ])("leads back to where it was made: %o", (route) => {
     expect(parseHash(hashOf(route))).toEqual(route);
   });

@@ -3,6 +3,7 @@
  * words and its fix; a node that does not answer as `Unreachable`. Nothing is retried here.
  */
 
+import type { AuditPage, AuditVerdict } from "./audit.ts";
 import type { LimitsWanted, Limits, Pause, Scrub, Transfers, Verification } from "./moving.ts";
 import type { Invited, Member, Revocation } from "./members.ts";
 import { monthAfter, type MonthCount } from "../layout/months.ts";
@@ -180,6 +181,9 @@ export const node = {
   photoLog: (id: string, cursor: string | null) =>
     request<PhotoLog>("GET", `/photos/${encodeURIComponent(id)}/log?limit=50${after(cursor)}`),
   log: (cursor: string | null) => request<ActPage>("GET", `/log?limit=50${after(cursor)}`),
+  audit: (cursor: string | null, act: string) =>
+    request<AuditPage>("GET", `/audit?limit=50&act=${encodeURIComponent(act)}${after(cursor)}`),
+  verifyAudit: () => request<AuditVerdict>("GET", "/audit/verdict"),
   undo: (what: { change: string } | { act: string }) => act<Undone>("/undo", what),
   albums: () => request<{ items: Album[] }>("GET", "/albums"),
   createAlbum: (name: string, query: string | null) =>

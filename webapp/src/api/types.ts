@@ -336,6 +336,8 @@ export interface NodeEvents {
   import: ImportRun;
   problems: { count: number };
   albums: { ids: string[]; local: boolean };
+  /** Something was written into the audit log. */
+  audit: { act: string };
   gap: Record<string, never>;
 }
 
@@ -355,5 +357,6 @@ export const NODE_EVENT_NAMES: readonly NodeEventName[] = [
   "verification",
   "blob",
   "albums",
+  "audit",
   "gap",
 ];

@@ -32,9 +32,12 @@ export class Session {
   #readStatus = paced(() => this.#status(), 700);
   #readPeers = paced(() => this.#peers(), 700);
 
-  /** Hear of every event of the node. */
-  on(listener: (event: NodeEvent) => void): void {
+  /** Hear of every event of the node, until the returned function is called. */
+  on(listener: (event: NodeEvent) => void): () => void {
     this.#listeners.push(listener);
+    return () => {
+      this.#listeners = this.#listeners.filter((one) => one !== listener);
+    };
   }
 
   /** Begin; the returned function ends everything that was begun. */

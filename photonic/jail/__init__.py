@@ -1,0 +1,1 @@
+"""What programs that read foreign bytes give up before they do."""
