@@ -103,6 +103,20 @@ class Node(Running):
         self.conduct = Conduct(world.clock, self._on_shunned)
         gate = self.conduct.gate(self.admissions.gate)
         self.gate = Refusals(gate, world.clock, self.events.announce)
+        self._make_ways()
+        self.seen = Seen(layout.index(record.library).with_name("seen.db"), world.clock)
+        importer = Importer(self.store, self.workers, self.library, self.problems, self.seen)
+        self.intake = Intake(importer, world, self.events.announce, self.problems)
+        self.tasks = self._make_tasks()
+        self._make_services()
+        self.observatory = self._make_observatory()
+        parts = (self.transfers, self.problems, self.scrubber, self.ways.relay)
+        NodeMeasures(self.metrics, self.library.query, *parts)
+        self.next_record: LibraryRecord | None = None  # set when the node goes on as another member
+
+    def _make_ways(self) -> None:
+        """Make what finds peers, speaks with them, and moves files."""
+        settings, layout, world = self.settings, self.layout, self.world
         self.acquaintances = Acquaintances(
             self.book, self.admissions, settings.name, layout.peers, world.files, self._on_found
         )
@@ -130,7 +144,7 @@ class Node(Running):
         )
         self._make_doors()
         self.sessions = Sessions(
-            self.transport, keeper.call, self.book, world, self._hello, self._on_peer_news,
+            self.transport, self.library.keeper.call, self.book, world, self._hello, self._on_peer_news,
             self.conduct,
             lambda node: self.doorkeeper.may_tell(node, CATALOG_PROTOCOL),
         )  # fmt: skip
@@ -141,15 +155,6 @@ class Node(Running):
         self.discovery = Discovery(
             self.identity.node, self.transport.addresses, self.acquaintances.found
         )
-        self.seen = Seen(layout.index(record.library).with_name("seen.db"), world.clock)
-        importer = Importer(self.store, self.workers, self.library, self.problems, self.seen)
-        self.intake = Intake(importer, world, self.events.announce, self.problems)
-        self.tasks = self._make_tasks()
-        self._make_services()
-        self.observatory = self._make_observatory()
-        parts = (self.transfers, self.problems, self.scrubber, self.ways.relay)
-        NodeMeasures(self.metrics, self.library.query, *parts)
-        self.next_record: LibraryRecord | None = None  # set when the node goes on as another member
 
     def _check_keys(self) -> None:
         """Close to others what they could read of this node's keys, and tell of it."""

@@ -91,8 +91,7 @@ class Catalog:
 
     def _updates(self, number: int, document: int) -> list[bytes]:
         """Return all that a document is made of: what the journal has, and what is staged."""
-        place = (number, document)
-        staged = [item.data for item in self._staged if (item.shard, item.document) == place]
+        staged = [i.data for i in self._staged if (i.shard, i.document) == (number, document)]
         return [*self._journal.updates(number, document), *staged]
 
     def new_client_id(self) -> int:
