@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,19 @@ import httpx
 import pytest
 from PIL import Image
 
+from photonic.crdt.catalog import Catalog
+from photonic.crdt.fields import GPS
+from photonic.crdt.sealing import is_sealed
+from photonic.identity import Identity
+from photonic.ids import BlobId, photo_subject
+from photonic.journal.journal import Journal
+from photonic.layout import Layout
+from photonic.world import World
 from simulations.daemons import Daemon, daemons, photonic
 
 WITHIN_S = 2.0  # of the news
 FAIR, THEFT = 3, 5  # ratings
+PLACE = {"latitude": 64.1466, "longitude": -21.9426}
 
 
 def picture(folder: Path, name: str, shade: int) -> str:
@@ -141,11 +150,28 @@ def test_a_stolen_laptop_is_cut_off_everywhere_and_photos_are_copied_again(tmp_p
         archive.wait_until(lambda: rating(archive, photo) == 1)
         assert rating(laptop, photo) == FAIR
 
-        # The place for what the library key does: `studio` writes a sealed field here, and the
-        # laptop, which has the old key alone, cannot read it (tests of sealing).
+        # What is said from now on is sealed with a key that the laptop was never given.
+        studio.send("PATCH", f"/photos/{photo}", {"gps": PLACE})
+        archive.wait_until(lambda: "gps" in archive.get(f"/photos/{photo}")["fields"])
         for node in (studio, archive):
             assert node.stop() == 0
             assert {"member.revoked:"} <= acts(node)
+        laptop.stop()
+        assert not is_sealed(place_read(archive.home, photo, by=archive.home))
+        assert is_sealed(place_read(archive.home, photo, by=laptop.home))
+
+
+def place_read(home: Path, photo: str, *, by: Path) -> Any:
+    """Return where a photo of the catalog in `home` was taken, as whoever has the keys in another
+    home folder reads it."""
+    layout, world = Layout(home), World()
+    record = layout.read_record()
+    assert record is not None
+    with closing(Journal(layout.journal(record.library))) as journal:
+        reader = Identity.load_or_create(Layout(by).node_key, world)
+        catalog = Catalog(record.library, reader, journal, world)
+        with closing(catalog):
+            return catalog.state(photo_subject(BlobId(bytes.fromhex(photo)))).fact(GPS)
 
 
 @pytest.mark.parametrize("is_found", [False, True])

@@ -42,6 +42,7 @@ export interface Invited {
 /** What may be given, in the order in which people think of it, and in their words. */
 export const SCOPES: readonly { scope: string; words: string }[] = [
   { scope: "catalog.read", words: "See the catalog" },
+  { scope: "catalog.unseal", words: "Read where photos were taken" },
   { scope: "blobs.read", words: "Fetch originals and previews" },
   { scope: "blobs.hold", words: "Keep copies that count" },
   { scope: "catalog.write", words: "Import, rate and edit" },
