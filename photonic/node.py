@@ -144,8 +144,8 @@ class Node(Running):
         )
         self._make_doors()
         self.sessions = Sessions(
-            self.transport, self.library.keeper.call, self.book, world, self._hello, self._on_peer_news,
-            self.conduct,
+            self.transport, self.library.keeper.call, self.book, world, self._hello,
+            self._on_peer_news, self.conduct,
             lambda node: self.doorkeeper.may_tell(node, CATALOG_PROTOCOL),
         )  # fmt: skip
         self.connector = Connector(

@@ -18,7 +18,7 @@ from photonic.crdt.fields import CERTIFICATE, ORIGINAL
 from photonic.crdt.policy import DISPLAY_POLICY
 from photonic.crdt.roster import ADMIN_SCOPES, Certificate
 from photonic.errors import ExportUnwritable
-from photonic.ids import NodeId, member_subject
+from photonic.ids import BlobId, NodeId, member_subject, photo_subject
 from photonic.ingest.sidecar import read_marks
 from tests.crdt.replicas import Cluster, commit, meet, photo
 from tests.portable_library import (
@@ -80,14 +80,15 @@ def test_the_original_that_is_told_is_the_one_that_the_display_policy_shows(
     archive = msgspec.to_builtins(Certificate("node", "archive", ADMIN_SCOPES))
     node = cluster.identities[0].node
     commit(studio, Draft(member_subject(node), {CERTIFICATE: archive}))
-    commit(studio, Draft(FOREST, {ORIGINAL: [b"s" * 32, 7, bytes(32)]}))
-    commit(field, Draft(FOREST, {ORIGINAL: [b"f" * 32, 9, bytes(32)]}))
+    beach = photo_subject(BlobId(b"n" * 32))  # nobody has the one that it is named by
+    commit(studio, Draft(beach, {ORIGINAL: [b"s" * 32, 7, bytes(32)]}))
+    commit(field, Draft(beach, {ORIGINAL: [b"f" * 32, 9, bytes(32)]}))
     meet(studio, field)
     for rule, size in (("auto", 9), ("prefer:archive", 7), ("manual", 9)):
         commit(studio, Draft(DISPLAY_POLICY, {ORIGINAL: rule}))
         export(studio, tmp_path / rule)
         (told,) = (
-            line for line in lines(tmp_path / rule, "photos") if line["id"] == FOREST.key.hex()
+            line for line in lines(tmp_path / rule, "photos") if line["id"] == beach.key.hex()
         )
         assert told["original"]["bytes"] == size
         assert len(told["other_originals"]) == 1 and "original" in told["conflicts"]

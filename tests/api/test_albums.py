@@ -7,8 +7,6 @@ from typing import Any
 import httpx
 import pytest
 
-from photonic.crdt.changes import Draft
-from photonic.ids import BlobId, photo_subject
 from tests.api.client import face, run
 from tests.api.local_node import MemoryNode
 
@@ -212,9 +210,6 @@ def test_a_photo_stays_listed_while_a_person_must_choose_its_original() -> None:
     async def main() -> None:
         async with face() as (node, client):
             photo = node.take("red.jpg", (1, 2, 3))
-            subject = photo_subject(BlobId(bytes.fromhex(photo)))
-            own = [subject.key, 5, bytes(32)]
-            node.catalog_thread.write(Draft(subject, {"original": own}))
             node.write_apart(photo, "original", [b"x" * 32, 9, bytes(32)])
             for rules in ({"*": "auto"}, {"original": "manual"}, {"*": "manual"}):
                 await client.put("/api/v1/policies/display", json=rules)
@@ -222,6 +217,7 @@ def test_a_photo_stays_listed_while_a_person_must_choose_its_original() -> None:
                 assert await found(client, "is:contested") == {"red.jpg"}
                 one = (await client.get(f"/api/v1/photos/{photo}")).json()
                 assert one["fields"]["original"]["contested"]
+                # The one that the photo is named by is not superseded by another.
                 assert len(one["fields"]["original"]["versions"]) == 2
 
     run(main)
