@@ -35,6 +35,7 @@ from tests.file_keyring import (
 )
 
 SECRET = b"n" * 32
+BOUND_S = 10.0
 
 
 @pytest.fixture(autouse=True)
@@ -132,7 +133,8 @@ def test_without_the_keyring_it_is_told_and_the_passphrase_on_paper_opens(
     drawer.empty()
     with pytest.raises(KeyringUnusable, match="has nothing as"):
         read(home)
-    keyring.set_keyring(fail.Keyring())  # type: ignore[no-untyped-call]  # a service, without a session
+    # A service, without a session.
+    keyring.set_keyring(fail.Keyring())  # type: ignore[no-untyped-call]
     with pytest.raises(KeyringUnusable, match="none here"):
         read(home)
     # It is taken out of a keyring that is lost, too.
@@ -192,7 +194,7 @@ def test_a_keyring_that_does_not_answer_is_not_waited_for(
     home = filled(tmp_path / "home")
     put(home)
     answered = threading.Event()
-    monkeypatch.setattr(FileKeyring, "get_password", lambda *_: answered.wait())
+    monkeypatch.setattr(FileKeyring, "get_password", lambda *_: answered.wait(BOUND_S))
     monkeypatch.setattr(limits, "KEYRING_S", 0.05)
     with pytest.raises(KeyringUnusable, match="did not answer"):
         read(home)
