@@ -274,7 +274,7 @@ class Settings(BaseModel):
         min_length=1,
         max_length=limits.PATH_CHARS_MAX,
         description="Command that prints the passphrase of this node's keys, run without a shell: "
-        "`secret-tool lookup photonic studio` asks the system's keyring.",
+        "`pass show photonic`. The system's keyring needs none.",
     )
     passphrase_fd: int | None = Field(
         default=None,

@@ -64,10 +64,27 @@ class PassphraseWrong(PhotonicError):
     """A passphrase that does not open the keys."""
 
     code, exit_status, http_status = "keys.passphrase-wrong", 109, 500
-    fix = "Give the passphrase that `photonic keys passphrase` was told last; nothing was changed."
+    fix = (
+        "Give the passphrase that `photonic keys passphrase` was told, or showed, last. Nothing was"
+        " changed. For a `keys/` folder from a backup it is the one of that time."
+    )
 
     def __init__(self, path: str) -> None:
         super().__init__(f"this passphrase does not open {path}")
+
+
+class KeyringUnusable(PhotonicError):
+    """The system's keyring is locked, absent, unsafe, or does not keep what it should."""
+
+    code, exit_status, http_status = "keys.keyring-unusable", 111, 500
+    fix = (
+        "Unlock the keyring (log in to the desktop session) and start photonic there. Without it"
+        " give the passphrase that `--show` showed: at a terminal, by `passphrase_command`,"
+        " `passphrase_fd` or the systemd credential photonic-passphrase."
+    )
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the system's keyring: {reason}")
 
 
 class KeysExposed(PhotonicError):

@@ -32,7 +32,8 @@ class LibraryKeyView:
 class KeyFileView:
     """One secret of this node: what it is of (node, authority), and how it is kept.
 
-    `kept` is file (readable by its owner only) or passphrase.
+    `kept` is file (readable by its owner only), passphrase, or keyring: under a passphrase that the
+    system's keyring keeps.
     """
 
     secret: str

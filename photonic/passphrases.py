@@ -2,9 +2,9 @@
 
 1. A file descriptor (`passphrase_fd`), read to its end: for whoever starts the node.
 2. A credential that systemd hands over: the file `photonic-passphrase` in $CREDENTIALS_DIRECTORY.
-3. A command (`passphrase_command`) that prints it, run without a shell. This is how a keyring of
-   the system is asked: `secret-tool lookup photonic studio`, `pass show photonic`.
-4. The terminal, if there is one.
+3. A command (`passphrase_command`) that prints it, run without a shell: `pass show photonic`.
+4. The system's keyring, if the lock of the keys says that it is there.
+5. The terminal, if there is one.
 
 What is given is used whole, but for one end of line behind it.
 """
@@ -21,7 +21,9 @@ from pathlib import Path
 
 from photonic import limits
 from photonic.config import Settings
-from photonic.errors import PassphraseNeeded
+from photonic.errors import KeyringUnusable, PassphraseNeeded
+from photonic.layout import Layout
+from photonic.system_keyring import recall
 from photonic.vault import Ask
 
 CREDENTIAL = "photonic-passphrase"
@@ -40,9 +42,9 @@ def source_of(settings: Settings, environ: Mapping[str, str] | None = None) -> A
             return _text(credential.read_bytes()[: limits.PASSPHRASE_BYTES_MAX])
         if settings.passphrase_command is not None:
             return _from_command(settings.passphrase_command)
-        if sys.stdin.isatty():
-            return getpass.getpass("Passphrase of this node's keys: ")
-        raise PassphraseNeeded
+        if name := Layout(settings.home).vault.keyring_name():
+            return _from_keyring(name)
+        return _from_terminal()
 
     return ask
 
@@ -56,6 +58,22 @@ def ask_for_new() -> str:
         if passphrase and getpass.getpass("The same again: ") == passphrase:
             return passphrase
         sys.stderr.write("They differ, or nothing was given.\n")
+
+
+def _from_terminal() -> str:
+    if not sys.stdin.isatty():
+        raise PassphraseNeeded
+    return getpass.getpass("Passphrase of this node's keys: ")
+
+
+def _from_keyring(name: str) -> str:
+    try:
+        return recall(name)
+    except KeyringUnusable as error:
+        if not sys.stdin.isatty():
+            raise
+        sys.stderr.write(f"{error.message}. The passphrase on paper will do.\n")
+    return _from_terminal()
 
 
 def _from_descriptor(number: int) -> str:

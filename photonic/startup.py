@@ -23,7 +23,7 @@ from photonic.p2p.invitations import Code, parse_code
 from photonic.p2p.libp2p_transport import Libp2pTransport
 from photonic.p2p.peers import PeerBook
 from photonic.p2p.transport import Admission
-from photonic.passphrases import ask_for_new, source_of
+from photonic.passphrases import source_of
 from photonic.recovery import Recovered, Recovery, recover_library
 from photonic.recovery_kit import RecoveryKit
 from photonic.running import Face
@@ -136,22 +136,6 @@ def forget_key(settings: Settings) -> None:
     record = layout.read_record()
     if record is not None:
         forget_authority(layout, record)
-
-
-def keep_keys(settings: Settings, *, removes: bool) -> list[str]:
-    """Ask for a new passphrase and keep the keys of the home folder under it, or under none.
-
-    Returns the files of the keys. The node must not run. Blocking.
-    Raises HomeInUse, PassphraseNeeded, PassphraseWrong, KeyDamaged.
-    """
-    layout = open_layout(settings)
-    with layout.lock():
-        layout.vault.unlock()
-        if removes:
-            layout.vault.unprotect()
-        else:
-            layout.vault.protect(ask_for_new())
-    return [str(path) for path in layout.vault.files()]
 
 
 async def run_node(

@@ -5,6 +5,9 @@ key, sealed under what scrypt makes of the passphrase; and each secret is sealed
 change of the passphrase replaces one file as a whole, and whatever moment a crash chooses, every
 secret can be read: by the old passphrase or by the new one, for the lock is either.
 
+A lock says, too, under which name the system's keyring keeps its passphrase, if it does
+(`safekeeping.py`): so the two never disagree about which passphrase is the one.
+
 Nothing here asks anybody: where a passphrase comes from is told to the constructor. Blocking.
 """
 
@@ -42,6 +45,7 @@ class Kept(enum.Enum):
     MISSING = "missing"
     FILE = "file"
     PASSPHRASE = "passphrase"  # noqa: S105 - the word
+    KEYRING = "keyring"  # under a passphrase that the system's keyring keeps
 
 
 class _Lock(msgspec.Struct, frozen=True):
@@ -54,11 +58,13 @@ class _Lock(msgspec.Struct, frozen=True):
     salt: bytes
     nonce: bytes
     box: bytes
+    keyring: str = ""  # the name under which the system's keyring keeps the passphrase
 
     @property
     def about(self) -> bytes:
         """What is authenticated beside the key: everything that it is made by."""
-        return msgspec.msgpack.encode((self.format, self.n, self.r, self.p, self.salt))
+        made_by = (self.format, self.n, self.r, self.p, self.salt)
+        return msgspec.msgpack.encode((*made_by, self.keyring) if self.keyring else made_by)
 
 
 def _nobody() -> str:
@@ -115,7 +121,11 @@ class Vault:
                 is_sealed = file.read(len(_SEALED)) == _SEALED
         except FileNotFoundError:
             return Kept.MISSING
-        return Kept.PASSPHRASE if is_sealed else Kept.FILE
+        if not is_sealed:
+            return Kept.FILE
+        with suppress(KeyDamaged):
+            return Kept.KEYRING if self.keyring_name() else Kept.PASSPHRASE
+        return Kept.PASSPHRASE
 
     def files(self) -> list[Path]:
         """Return the files that hold a secret, sorted."""
@@ -152,14 +162,22 @@ class Vault:
         """Whether secrets are kept under a passphrase."""
         return self._lock.exists()
 
-    def protect(self, passphrase: str) -> None:
+    def keyring_name(self) -> str:
+        """Return the name under which the system's keyring keeps the passphrase; "" if it does not.
+
+        Raises KeyDamaged.
+        """
+        return _read_lock(self._lock).keyring if self.is_locked else ""
+
+    def protect(self, passphrase: str, *, keyring: str = "") -> None:
         """Keep every secret here under a passphrase: the first one, or another than until now.
 
-        May be repeated after a crash, and then ends what was begun. Raises what `read` raises.
+        `keyring` is the name under which the system's keyring keeps that passphrase. May be
+        repeated after a crash, and then ends what was begun. Raises what `read` raises.
         """
         key = self._unlocked() if self.is_locked else self._world.entropy.token(_KEY_BYTES)
         self._make_folder()
-        self._world.files.write_durable(self._lock, _locked(self._world, key, passphrase))
+        self._world.files.write_durable(self._lock, _locked(self._world, key, passphrase, keyring))
         self._key = key
         self._keep_anew(self.files())
 
@@ -169,7 +187,7 @@ class Vault:
             return
         secrets = {path: self.read(path) for path in self.files()}
         for path, secret in secrets.items():
-            if secret is not None and self.kept(path) is Kept.PASSPHRASE:
+            if secret is not None and self.kept(path) is not Kept.FILE:
                 self._world.files.write_durable(path, secret, mode=0o600)
         self._world.files.remove(self._lock)
         self._world.files.sync(self.folder)
@@ -202,11 +220,11 @@ def _about(path: Path) -> bytes:
     return _SEALED + path.name.encode()
 
 
-def _locked(world: World, key: bytes, passphrase: str) -> bytes:
+def _locked(world: World, key: bytes, passphrase: str, keyring: str) -> bytes:
     """Return a lock's file: `key` under a passphrase, with parameters and salt of its own."""
     token = world.entropy.token
     n, r, p = limits.SCRYPT_N, limits.SCRYPT_R, limits.SCRYPT_P
-    lock = _Lock(_LOCK_FORMAT, n, r, p, token(_SALT_BYTES), token(_NONCE_BYTES), b"")
+    lock = _Lock(_LOCK_FORMAT, n, r, p, token(_SALT_BYTES), token(_NONCE_BYTES), b"", keyring)
     box = ChaCha20Poly1305(_derived(passphrase, lock)).encrypt(lock.nonce, key, lock.about)
     data = msgspec.msgpack.encode(msgspec.structs.replace(lock, box=box))
     return data + digest(data)[:_CHECK_BYTES]

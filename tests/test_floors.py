@@ -44,6 +44,7 @@ IMPORTERS = {
         "photonic/p2p/lane_certificates.py",
     },
     "lz4": {"photonic/p2p/compression.py"},
+    "keyring": {"photonic/system_keyring.py"},
     "zeroconf": {"photonic/p2p/discovery.py"},
     "miniupnpc": {"photonic/p2p/gateway.py"},
     "watchfiles": {"photonic/ingest/watch.py"},

@@ -18,14 +18,8 @@ from photonic.entrance import Https
 from photonic.lodging import Lodging, lodgings
 from photonic.recovery import Recovered, Recovery
 from photonic.recovery_kit import is_typed_back, parse_kit
-from photonic.startup import (
-    enrol,
-    forget_key,
-    initialise,
-    keep_keys,
-    recover,
-    recovery_kit,
-)
+from photonic.safekeeping import keep_keys
+from photonic.startup import enrol, forget_key, initialise, recover, recovery_kit
 from photonic.supervise import unwrapped
 from photonic.tenants import Tenants
 from photonic.views import LocalNode, StatusView

@@ -22,7 +22,17 @@ from photonic.cli.client import connect
 from photonic.cli.invocation import Invocation
 from photonic.cli.loading import load_settings
 from photonic.cli.options import invocation_of
-from photonic.errors import ChecksFailed, ConfigInvalid, HomeUnusable, NodeNotRunning
+from photonic.config import Settings
+from photonic.errors import (
+    ChecksFailed,
+    ConfigInvalid,
+    HomeUnusable,
+    KeyDamaged,
+    KeyringUnusable,
+    NodeNotRunning,
+)
+from photonic.layout import Layout
+from photonic.system_keyring import keyring_hint, keyring_name, recall
 
 PYTHON_MIN, PYTHON_END = (3, 11), (3, 14)
 
@@ -77,14 +87,32 @@ def _check_home(home: Path) -> Iterator[Check]:
     yield Check("disk", enough, f"{output.readable_bytes(free)} free at {home}", fix)
 
 
+def _check_keys(home: Path, settings: Settings) -> Check:
+    """Say how the keys are kept, and whether a start from here would get at them."""
+    vault = Layout(home).vault
+    if not vault.is_locked:
+        there = keyring_name()
+        hint = f". {keyring_hint(there)}" if there else ""
+        return Check("keys", True, f"in files that only their owner may read{hint}")
+    try:
+        name = vault.keyring_name()
+        if not name or settings.passphrase_command or settings.passphrase_fd is not None:
+            return Check("keys", True, "under a passphrase")
+        recall(name)
+    except (KeyDamaged, KeyringUnusable) as error:
+        return Check("keys", False, error.message, error.fix)
+    return Check("keys", True, "under a passphrase that the system's keyring gives")
+
+
 def _check_settings(invocation: Invocation) -> Iterator[Check]:
     try:
-        load_settings({"home": invocation.main_home}, invocation.find_lodging())
+        settings = load_settings({"home": invocation.main_home}, invocation.find_lodging())
     except ConfigInvalid as error:
         for problem in error.problems:
             yield Check("settings", False, problem, error.fix)
     else:
         yield Check("settings", True, "file and environment are understood")
+        yield _check_keys(invocation.home, settings)
 
 
 def _check_node(invocation: Invocation) -> Iterator[Check]:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from photonic.lodging import Lodging
     from photonic.recovery import Recovered
     from photonic.recovery_kit import RecoveryKit
+    from photonic.safekeeping import Safekeeping
+    from photonic.vault import Kept
     from photonic.views import LibraryView, StatusView
 
 # Verb -> the module of this package that has its `run`. The order is that of `photonic --help`.
@@ -90,10 +92,10 @@ class Node(Protocol):
         """Make this home's node an admin of the kit's library."""
         ...
 
-    def keep_keys(self, settings: Settings, *, removes: bool) -> list[str]:
-        """Ask for a new passphrase and keep this home's keys under it, or under none.
+    def keep_keys(self, settings: Settings, way: Kept) -> Safekeeping:
+        """Keep this home's keys in another way.
 
-        Returns their files. Raises HomeInUse, PassphraseNeeded, PassphraseWrong, KeyDamaged.
+        Raises HomeInUse, PassphraseNeeded, PassphraseWrong, KeyringUnusable, KeyDamaged.
         """
         ...
 

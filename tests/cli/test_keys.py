@@ -52,6 +52,11 @@ def test_it_shows_rotates_and_says_what_is_sealed(line: CommandLine, tmp_path: P
         assert line("keys", "seal", "rating", "--json").status == 22
         assert "0 photos" in line("keys", "reseal").out
     assert line("keys", "nonsense").status == line("keys", "--remove").status == 103
+    for words in (
+        ("--keyring",), ("passphrase", "--show"), ("passphrase", "--keyring", "--remove"),
+        ("rotate", "--keyring"),
+    ):  # fmt: skip
+        assert line("keys", *words).status == 103, words
 
 
 def test_a_passphrase_is_asked_for_twice_and_the_old_one_before(
