@@ -61,7 +61,7 @@ def page() -> Iterator[Page]:
         tab.on(
             "console",
             lambda m: (
-                faults.append(m.text)
+                faults.append(f"{m.text} {m.location}")
                 if m.type == "error" and not any(word in m.text for word in excused)
                 else None
             ),

@@ -136,6 +136,9 @@ class Scene:
         first.start()
         photonic(first.home, "import", str(place / "card"), check=False)
         join(first, second)
+        first.stop()
+        (first.home / "invitations").unlink()  # after it was used, strangers may ask for an hour
+        first.start()
         second.start("--peer", first.listen[0])
         self.count = len(first.photos())
         second.wait_until(lambda: self.has_all(self.count))

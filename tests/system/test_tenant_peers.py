@@ -10,6 +10,7 @@ import importlib
 import os
 import pkgutil
 import re
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,7 +141,8 @@ def test_a_member_of_one_library_is_a_stranger_to_the_other(
         assert await anns.learn(machine.ann, protocol) == "spoken", "so it is a good key"
         assert await bens.learn(machine.ben, protocol) == "spoken"
         refused = await nobody.learn(machine.ben, protocol)
-        assert refused != "spoken"
+        # A code was used lately: for a while strangers may ask, to be told that it was.
+        assert refused != "spoken" or protocol == ENROL_PROTOCOL
         assert await anns.learn(machine.ben, protocol) == refused
         assert await bens.learn(machine.ann, protocol) == (
             await nobody.learn(machine.ann, protocol)
@@ -192,6 +194,8 @@ def knock(shown: Credentials, port: int, expected: str, ticket: bytes) -> str:
     """Come to a lane port; say how that went. Blocks."""
     try:
         LaneTls(*shown).connect(("127.0.0.1", port), expected, ticket).close()
+    except ssl.SSLError:
+        return "TLS ended"  # how it hears of that is a matter of time
     except (StreamBroken, OSError) as error:
         return type(error).__name__
     return "let in"
