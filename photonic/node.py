@@ -236,7 +236,7 @@ class Node(Running):
         self._make_scrubber()
         self.members = Members(
             self.layout, self.record, self.identity, keeper, query, self.admissions,
-            self.transport, self.book, world, self.problems, self.events.announce,
+            self.transport, self.book, world, self.problems, self.events.announce, name_of,
         )  # fmt: skip
 
     def _make_moving(self) -> Moving:
