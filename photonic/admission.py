@@ -196,7 +196,7 @@ class Admissions:
             except PhotonicError as error:
                 log.warning("%s was not admitted: %s", peer_id(node), error)
                 if not isinstance(error, TooManyAttempts):  # a flood must not fill the log
-                    facts = {"node": peer_id(node), "code": error.code, "reason": error.message}
+                    facts = {"node": peer_id(node), "error": error.code, "reason": error.message}
                     self._announce(Audited("member.refused", facts))
                 await refuse(stream, error)
                 return

@@ -156,7 +156,7 @@ class Entrance:
         if self._refusals.is_first(f"{network_of(address)} {error.code}"):
             log.warning("%s was refused: %s", address, error)
             token = holder.token.id if holder and holder.token else ""
-            facts = {"address": address[:64], "code": error.code, "token": token}
+            facts = {"address": address[:64], "error": error.code, "token_id": token}
             self._announce(Audited("http.refused", facts))
 
     @contextmanager
@@ -197,7 +197,7 @@ class Entrance:
         self._sessions[digest_of(cookie)] = (token.id, until_ms)
         while len(self._sessions) > limits.WEB_SESSIONS_MAX:
             self._end_session(self._sessions.popitem(last=False)[0])
-        self._announce(Audited("session.began", {"token": token.id, "address": address[:64]}))
+        self._announce(Audited("session.began", {"token_id": token.id, "address": address[:64]}))
         return cookie, max(1, (until_ms - now_ms) // 1000)
 
     def log_out(self, holder: Holder) -> None:
@@ -223,7 +223,7 @@ class Entrance:
         if beyond:
             raise ScopeMissing(f"nobody gives what he has not: {', '.join(beyond)}")
         token, text = await self._tokens.create(name, scopes, ttl_s, holder.token)
-        self._announce(Audited("token.created", _facts(token) | {"by": token.by}))
+        self._announce(Audited("token.created", _facts(token) | {"by": token.by or "this machine"}))
         return token, text
 
     async def revoke_token(self, holder: Holder, token_id: str) -> Token:
@@ -280,4 +280,4 @@ def _bracketed(host: str) -> str:
 
 
 def _facts(token: Token) -> dict[str, str]:
-    return {"token": token.id, "name": token.name, "scopes": " ".join(token.scopes)}
+    return {"token_id": token.id, "name": token.name, "scopes": " ".join(token.scopes)}

@@ -46,7 +46,7 @@ def test_what_people_do_is_written_down_and_survives_a_kill(tmp_path: Path) -> N
         assert studio.stop() == 0
 
         copy = str(studio.home / "audit")
-        words = ("audit", "verify", "--folder", copy, "--node", me)
+        words = ("audit", "verify", "--folder", copy, "--of", me)
         assert "signed by" in photonic(studio.home, *words).stdout
         (log,) = Path(copy).glob("*.jsonl")
         whole = log.read_bytes()
