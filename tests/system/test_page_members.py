@@ -36,7 +36,7 @@ def test_somebody_is_invited_made_an_admin_and_revoked(tmp_path: Path, page: Pag
 
         page.get_by_test_id("invite").click()
         page.get_by_test_id("invite-life").select_option("7776000")
-        page.get_by_text("What it may do").click()
+        page.get_by_test_id("invite-dialog").get_by_text("What it may do").click()
         page.get_by_label("Keep copies that count").uncheck()
         page.get_by_test_id("invite-make").click()
         picture = page.get_by_alt_text("QR code of the invitation")
