@@ -103,6 +103,10 @@ class Entrance:
         names = [*self.https.names, *(_bracketed(end.host) for end in own)]
         self.url = f"https://{names[0]}:{port}" if names else url
 
+    def note_shared(self, url: str, fingerprint: str) -> None:
+        """HTTPS is served now by the first library of the daemon, and for this one at `url`."""
+        self.url, self.fingerprint = url, fingerprint
+
     # --- who ---------------------------------------------------------------------------------
 
     def recognise(self, shown: Shown) -> Holder | None:

@@ -222,7 +222,7 @@ class Members:
         await self._admissions.follow()
 
     async def _authority(self) -> Identity | None:
-        """Return the authority's key, if it is here. Raises NotAllowed if nothing lets this node."""
+        """Return the authority's key, if it is here. Raises NotAllowed where this is no admin."""
         authority = await trio.to_thread.run_sync(load_authority, self._layout, self._record)
         if authority is None and not is_admin(self._admissions.member(self._me)):
             raise NotAllowed(f"that needs the scope {MEMBERS_ADMIN}")

@@ -144,8 +144,8 @@ class Node(Running):
         )
         self._make_doors()
         self.sessions = Sessions(
-            self.transport, self.library.keeper.call, self.book, world, self._hello, self._on_peer_news,
-            self.conduct,
+            self.transport, self.library.keeper.call, self.book, world, self._hello,
+            self._on_peer_news, self.conduct,
             lambda node: self.doorkeeper.may_tell(node, CATALOG_PROTOCOL),
         )  # fmt: skip
         self.connector = Connector(
@@ -317,7 +317,7 @@ class Node(Running):
     def _on_shunned(self, node: NodeId, pause_s: float) -> None:
         name = peer_id(node)
         self.problems.add(PeerShunned(self.acquaintances.name_of(node) or name, pause_s), name)
-        self.events.announce(Audited("peer.shunned", {"peer": name, "for_s": f"{pause_s:.0f}"}))
+        self.events.announce(Audited("peer.shunned", {"node": name, "for_s": f"{pause_s:.0f}"}))
 
     def _write_down(self, _number: int, event: Event) -> None:
         for act in acts_of(event):
