@@ -160,7 +160,8 @@ class Entrance:
         if self._refusals.is_first(f"{network_of(address)} {error.code}"):
             log.warning("%s was refused: %s", address, error)
             token = holder.token.id if holder and holder.token else ""
-            facts = {"address": address[:64], "error": error.code, "token_id": token}
+            facts = {"address": address[:64], "error": error.code}
+            facts |= {"token_id": token} if token else {}
             self._announce(Audited("http.refused", facts))
 
     @contextmanager

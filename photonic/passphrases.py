@@ -42,7 +42,10 @@ def source_of(settings: Settings, environ: Mapping[str, str] | None = None) -> A
             return _from_command(settings.passphrase_command)
         if sys.stdin.isatty():
             return getpass.getpass("Passphrase of this node's keys: ")
-        raise PassphraseNeeded
+        needed = PassphraseNeeded()
+        needed.args = ("a new passphrase is typed, twice, and nobody is here who could",)
+        needed.fix = "Run it at a terminal."
+        raise needed
 
     return ask
 
@@ -50,7 +53,10 @@ def source_of(settings: Settings, environ: Mapping[str, str] | None = None) -> A
 def ask_for_new() -> str:
     """Ask for a new passphrase at the terminal, twice. Raises PassphraseNeeded without one."""
     if not sys.stdin.isatty():
-        raise PassphraseNeeded
+        needed = PassphraseNeeded()
+        needed.args = ("a new passphrase is typed, twice, and nobody is here who could",)
+        needed.fix = "Run it at a terminal."
+        raise needed
     while True:
         passphrase = getpass.getpass("New passphrase: ")
         if passphrase and getpass.getpass("The same again: ") == passphrase:
