@@ -189,18 +189,19 @@ class Admissions:
         try:
             request = await read_request(stream)
             try:
+                answer: Granted | Taken
                 if isinstance(request, RecoveryRequest):
-                    await self._recover(stream, request)
-                    return
-                granted = await self._grant(node, request)
+                    answer = await self._recover(stream, request)
+                else:
+                    answer = await self._grant(node, request)
             except PhotonicError as error:
                 log.warning("%s was not admitted: %s", peer_id(node), error)
                 if not isinstance(error, TooManyAttempts):  # a flood must not fill the log
-                    facts = {"node": peer_id(node), "code": error.code, "reason": error.message}
+                    facts = {"node": peer_id(node), "error": error.code, "reason": error.message}
                     self._announce(Audited("member.refused", facts))
                 await refuse(stream, error)
                 return
-            await send_message(stream, granted)
+            await send_message(stream, answer)
             with trio.move_on_after(limits.ENROL_TIMEOUT_S):
                 await stream.receive(1)  # the joiner ends the stream when it has read the answer
         finally:
@@ -248,7 +249,7 @@ class Admissions:
             addresses=self._transport.addresses()[: limits.PEER_ADDRESSES_SAID_MAX],
         )
 
-    async def _recover(self, stream: Stream, request: RecoveryRequest) -> None:
+    async def _recover(self, stream: Stream, request: RecoveryRequest) -> Taken:
         """Take in what the library's authority says, whose key the handshake has proved."""
         if stream.peer != self._roster.authority or request.library != self._record.library:
             raise RecoveryRefused("only the library's authority may say that")
@@ -257,6 +258,4 @@ class Admissions:
         await self._keeper.call(lambda catalog: catalog.adopt(changes, stream.peer))
         await self._refresh()
         self._announce(Audited("library.recovered", {"changes": str(len(changes))}))
-        await send_message(stream, Taken())
-        with trio.move_on_after(limits.ENROL_TIMEOUT_S):
-            await stream.receive(1)
+        return Taken()

@@ -57,13 +57,16 @@ def acts_of(event: Event) -> list[Act]:
 
 
 def _acts_of_subjects(subjects: tuple[Subject, ...], origin: NodeId | None) -> list[Act]:
-    """Tell of certificates, revocations, policies and confirmed removals, whoever made them."""
+    """Tell of certificates, revocations, policies and confirmed removals, whoever made them.
+
+    Not of what was said here of members and their keys: whoever does that tells it in other words.
+    """
     source = {"from": "here" if origin is None else peer_id(origin)}
     found = []
     for subject in subjects:
         if subject.kind == REMOVALS:
             found.append(Act("removals.confirmed", {"node": _shown(subject.key), **source}))
-        elif subject.kind in _ACTS:
+        elif subject.kind in _ACTS and not (subject.kind == MEMBER and origin is None):
             which = {"node": _shown(subject.key)} if subject.kind == MEMBER else {}
             found.append(Act(_ACTS[subject.kind], which | source))
     return found[: limits.AUDIT_PENDING_MAX]

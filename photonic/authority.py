@@ -6,6 +6,8 @@ kit is on paper.
 
 from __future__ import annotations
 
+import os
+
 from photonic.errors import AuthorityAbsent
 from photonic.identity import Identity
 from photonic.layout import Layout, LibraryRecord
@@ -40,4 +42,5 @@ def forget_authority(layout: Layout, record: LibraryRecord) -> None:
         with path.open("r+b") as file:
             file.write(bytes(path.stat().st_size))
             file.flush()
+            os.fsync(file.fileno())  # before the name goes, or nothing was written over
         path.unlink()

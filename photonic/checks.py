@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from photonic.errors import BlobDamaged, BlobUnreadable
@@ -26,7 +27,8 @@ def check_stored(scrub: ScrubView, alone: int, oldest_days: float | None) -> Doc
         return DoctorView(name, False, detail, BlobUnreadable.fix)
     if oldest_days is None:
         return DoctorView(name, True, "there are none yet")
-    detail = f"all were verified within {oldest_days:,.0f} days"
+    days = math.ceil(oldest_days)
+    detail = f"all were verified within {f'{days:,} days' if days > 1 else 'a day'}"
     if scrub.repaired:
         detail += f"; {scrub.repaired:,} were damaged and are repaired"
     if scrub.days and scrub.paused:
@@ -47,7 +49,9 @@ def check_readers(walls: Sequence[str] | None, missing: Sequence[str]) -> Doctor
     if walls is None:
         return DoctorView(name, True, "no process that reads files has started yet")
     if not missing:
-        return DoctorView(name, True, f"who reads files is held in by: {', '.join(walls)}")
+        return DoctorView(
+            name, True, f"the processes that read photos are held in by: {', '.join(walls)}"
+        )
     fix = (
         "Use a kernel with Landlock and seccomp (Linux 5.13 or newer, x86-64 or aarch64);"
         " a container must not refuse those calls."

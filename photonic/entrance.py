@@ -103,6 +103,10 @@ class Entrance:
         names = [*self.https.names, *(_bracketed(end.host) for end in own)]
         self.url = f"https://{names[0]}:{port}" if names else url
 
+    def note_shared(self, url: str, fingerprint: str) -> None:
+        """HTTPS is served now by the first library of the daemon, and for this one at `url`."""
+        self.url, self.fingerprint = url, fingerprint
+
     # --- who ---------------------------------------------------------------------------------
 
     def recognise(self, shown: Shown) -> Holder | None:
@@ -156,7 +160,8 @@ class Entrance:
         if self._refusals.is_first(f"{network_of(address)} {error.code}"):
             log.warning("%s was refused: %s", address, error)
             token = holder.token.id if holder and holder.token else ""
-            facts = {"address": address[:64], "code": error.code, "token": token}
+            facts = {"address": address[:64], "error": error.code}
+            facts |= {"token_id": token} if token else {}
             self._announce(Audited("http.refused", facts))
 
     @contextmanager
@@ -197,7 +202,7 @@ class Entrance:
         self._sessions[digest_of(cookie)] = (token.id, until_ms)
         while len(self._sessions) > limits.WEB_SESSIONS_MAX:
             self._end_session(self._sessions.popitem(last=False)[0])
-        self._announce(Audited("session.began", {"token": token.id, "address": address[:64]}))
+        self._announce(Audited("session.began", {"token_id": token.id, "address": address[:64]}))
         return cookie, max(1, (until_ms - now_ms) // 1000)
 
     def log_out(self, holder: Holder) -> None:
@@ -223,7 +228,7 @@ class Entrance:
         if beyond:
             raise ScopeMissing(f"nobody gives what he has not: {', '.join(beyond)}")
         token, text = await self._tokens.create(name, scopes, ttl_s, holder.token)
-        self._announce(Audited("token.created", _facts(token) | {"by": token.by}))
+        self._announce(Audited("token.created", _facts(token) | {"by": token.by or "this machine"}))
         return token, text
 
     async def revoke_token(self, holder: Holder, token_id: str) -> Token:
@@ -280,4 +285,4 @@ def _bracketed(host: str) -> str:
 
 
 def _facts(token: Token) -> dict[str, str]:
-    return {"token": token.id, "name": token.name, "scopes": " ".join(token.scopes)}
+    return {"token_id": token.id, "name": token.name, "scopes": " ".join(token.scopes)}

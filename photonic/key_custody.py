@@ -81,7 +81,7 @@ class KeyCustody:
             reason = "the library had none" if provided.is_first else reason
             act = "key.created" if provided.is_first else "key.rotated"
             log.info("a new library key %s: %s", name[:NAME_DIGITS], reason)
-            self._announce(Audited(act, {"key": name, "reason": reason}))
+            self._announce(Audited(act, {"library_key": name, "reason": reason}))
         for node in sorted(provided.given):
             self._announce(Audited("key.given", {"to": peer_id(node)}))
 
@@ -124,7 +124,10 @@ class KeyCustody:
             lacking = [node for node in wanted if newest is not None and node not in newest.given]
             ordered = sorted(keys.keys.values(), key=lambda key: (key.number, key.name))
             return KeysView(
-                [self._key(key, is_current=key == newest) for key in reversed(ordered)],
+                [
+                    self._key(key, catalog.roster.authority, is_current=key == newest)
+                    for key in reversed(ordered)
+                ],
                 sorted(catalog.sealing.fields),
                 [self._holder(node, catalog.roster.authority) for node in lacking],
                 self._index.count_sealed(),
@@ -133,17 +136,19 @@ class KeyCustody:
 
         return await self._thread.call(read)
 
-    def _key(self, key: LibraryKey, *, is_current: bool) -> LibraryKeyView:
+    def _key(
+        self, key: LibraryKey, authority: NodeId | None, *, is_current: bool
+    ) -> LibraryKeyView:
         return LibraryKeyView(
             name=key.name.hex(),
             number=key.number,
             current=is_current,
             here=key.secret is not None,
             counts=key.counts,
-            holders=[self._holder(node) for node in sorted(key.given)],
+            holders=[self._holder(node, authority) for node in sorted(key.given)],
         )
 
-    def _holder(self, node: NodeId, authority: NodeId | None = None) -> KeyHolderView:
+    def _holder(self, node: NodeId, authority: NodeId | None) -> KeyHolderView:
         name = "the library's authority" if node == authority else self._name_of(node)
         return KeyHolderView(peer_id(node), name)
 

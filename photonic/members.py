@@ -51,8 +51,14 @@ from photonic.p2p.peers import PeerBook
 from photonic.p2p.transport import Transport
 from photonic.problems import Problems
 from photonic.roster_news import news_between
-from photonic.scopes import ADMIN_SCOPES, BLOBS_READ, CATALOG_READ, MEMBERS_ADMIN
-from photonic.showing import iso_utc
+from photonic.scopes import (
+    ADMIN_SCOPES,
+    BLOBS_READ,
+    CATALOG_READ,
+    CATALOG_UNSEAL,
+    MEMBERS_ADMIN,
+)
+from photonic.showing import NameOf, iso_utc
 from photonic.world import World
 
 log = logging.getLogger(__name__)
@@ -74,11 +80,13 @@ class Members:
         world: World,
         problems: Problems,
         announce: Callable[[Audited], object],
+        name_of: NameOf,
     ) -> None:
+        """`name_of` says what a node is called, by itself if it said so."""
         self._layout, self._record, self._me = layout, record, identity.node
         self._keeper, self._query, self._admissions = keeper, query, admissions
         self._transport, self._book, self._world = transport, book, world
-        self._problems, self._announce = problems, announce
+        self._problems, self._announce, self._name_of = problems, announce, name_of
 
     # --- looking -----------------------------------------------------------------------------
 
@@ -105,7 +113,7 @@ class Members:
         ahead_ms = peer.clock_ahead_ms
         return MemberView(
             id=peer_id(node),
-            name=peer.hello.name if peer.hello else certificate.name,
+            name=self._name(node),
             role=certificate.role,
             scopes=list(certificate.scopes),
             admin=is_admin(member),
@@ -125,14 +133,14 @@ class Members:
         try:
             named = [node for node in (parse_peer_id(text),) if node in members]
         except ValueError:
-            named = [n for n, m in members.items() if text in (m.certificate.name, self._name(n))]
+            named = [n for n in members if text == self._name(n)]
+            named = named or [n for n, m in members.items() if text == m.certificate.name]
         if len(named) != 1:
             raise MemberUnknown(f"{len(named) or 'no'} members are called {text[:80]}")
         return named[0]
 
-    def _name(self, node: NodeId) -> str | None:
-        hello = self._book.get(node).hello
-        return hello.name if hello else None
+    def _name(self, node: NodeId) -> str:
+        return self._name_of(node) or peer_id(node)
 
     def _member(self, node: NodeId) -> Member:
         member = self._admissions.member(node)
@@ -153,13 +161,14 @@ class Members:
         member = self._member(node)
         if node == self._me:
             raise MemberUnchangeable("a node does not revoke itself: do it on another one")
+        await self._authority()  # whoever may not is not asked whether he means it
         known = await self._last_number(node)
         held = await trio.to_thread.run_sync(self._query.held_by, node)
         cut = known if cut is None else cut
         if not dry_run:
             await self._write(lambda c: [revocation_draft(node, cut, root_changes(c))])
         return RevocationView(
-            peer_id(node), member.certificate.name, not dry_run, cut, known,
+            peer_id(node), self._name(node), not dry_run, cut, known,
             held.originals, held.bytes, held.only_there, _could_read(member, held.originals),
         )  # fmt: skip
 
@@ -167,7 +176,7 @@ class Members:
         """Make a revoked member one again; all that it said meanwhile counts. Raises NotAllowed,
         MemberUnchangeable."""
         if self._member(node).ends is None:
-            raise MemberUnchangeable(f"{self._member(node).certificate.name} is not revoked")
+            raise MemberUnchangeable(f"{self._name(node)} is not revoked")
         await self._write(lambda _: [lift_draft(node)])
         return await self.view(node)
 
@@ -180,7 +189,7 @@ class Members:
             told = f"no scopes are {', '.join(unknown)}" if unknown else "a member has some scope"
             raise MemberUnchangeable(f"{told}; there are {', '.join(ADMIN_SCOPES)}")
         if member.ends is not None:
-            raise MemberUnchangeable(f"{member.certificate.name} is revoked; restore it first")
+            raise MemberUnchangeable(f"{self._name(node)} is revoked; restore it first")
         others = [m for n, m in self._admissions.roster.members.items() if n != node]
         if is_admin(member) and MEMBERS_ADMIN not in scopes and not any(map(is_admin, others)):
             raise MemberUnchangeable("it is the only admin; make another one first")
@@ -208,11 +217,16 @@ class Members:
 
     async def _write(self, drafts: Callable[[Catalog], Sequence[Draft]]) -> None:
         """Write as an admin, and hear of it before this returns. Raises NotAllowed."""
+        authority = await self._authority()
+        await self._keeper.call(lambda catalog: write_as(catalog, authority, drafts(catalog)))
+        await self._admissions.follow()
+
+    async def _authority(self) -> Identity | None:
+        """Return the authority's key, if it is here. Raises NotAllowed where this is no admin."""
         authority = await trio.to_thread.run_sync(load_authority, self._layout, self._record)
         if authority is None and not is_admin(self._admissions.member(self._me)):
             raise NotAllowed(f"that needs the scope {MEMBERS_ADMIN}")
-        await self._keeper.call(lambda catalog: write_as(catalog, authority, drafts(catalog)))
-        await self._admissions.follow()
+        return authority
 
     # --- what goes on by itself --------------------------------------------------------------
 
@@ -258,7 +272,11 @@ class Members:
         life_ms = (member.certificate.life_ms or 0) if member else 0
         if member is not None and member.ends is not None:
             words = "this node was revoked: the others speak with it no more"
-            self._problems.add(MemberUnchangeable(words), "membership")
+            ended = MemberUnchangeable(words)
+            ended.fix = (
+                "If that is a mistake, an admin takes it back: `photonic member restore NODE`."
+            )
+            self._problems.add(ended, "membership")
         elif ends_ms is not None and ends_ms - now_ms <= life_ms // 6:
             when = iso_utc(ends_ms)
             self._problems.add(CertificateEnds(f"this node is a member until {when}"), "membership")
@@ -271,8 +289,7 @@ class Members:
         if ahead_ms is None or abs(ahead_ms) <= limits.CLOCK_AWAY_TOLD_MS:
             self._problems.clear(path, ClockAway.code)
             return
-        member = self._admissions.member(node)
-        name = self._name(node) or (member.certificate.name if member else path)
+        name = self._name(node)
         where = "ahead of" if ahead_ms > 0 else "behind"
         self._problems.add(
             ClockAway(f"the clock of {name} is {_span(abs(ahead_ms))} {where} this node's"), path
@@ -296,7 +313,8 @@ def _could_read(member: Member, originals: int) -> list[str]:
     words: list[str] = []
     if CATALOG_READ in ever:
         words.append("the whole catalog: names, times, ratings, captions and who said what")
-        words.append("sealed fields (places, people), if it had the library key of that time")
+    if CATALOG_UNSEAL in ever:
+        words.append("where photos were taken, as far as it had the library key of that time")
     if BLOBS_READ in ever:
         words.append(f"{originals:,} originals that it says to hold, and whatever else it fetched")
         words.append("previews of every photo")

@@ -236,7 +236,7 @@ class Node(Running):
         self._make_scrubber()
         self.members = Members(
             self.layout, self.record, self.identity, keeper, query, self.admissions,
-            self.transport, self.book, world, self.problems, self.events.announce,
+            self.transport, self.book, world, self.problems, self.events.announce, name_of,
         )  # fmt: skip
 
     def _make_moving(self) -> Moving:
@@ -317,7 +317,7 @@ class Node(Running):
     def _on_shunned(self, node: NodeId, pause_s: float) -> None:
         name = peer_id(node)
         self.problems.add(PeerShunned(self.acquaintances.name_of(node) or name, pause_s), name)
-        self.events.announce(Audited("peer.shunned", {"peer": name, "for_s": f"{pause_s:.0f}"}))
+        self.events.announce(Audited("peer.shunned", {"node": name, "for_s": f"{pause_s:.0f}"}))
 
     def _write_down(self, _number: int, event: Event) -> None:
         for act in acts_of(event):

@@ -277,7 +277,7 @@ class Observatory:
             DoctorView(
                 "room",
                 free > limits.DISK_RESERVE_BYTES,
-                f"{free:,} bytes are free in {self._settings.home}",
+                f"{free / 1e9:,.1f} GB are free in {self._settings.home}",
                 "" if free > limits.DISK_RESERVE_BYTES else StoreFull.fix,
             ),
             DoctorView(

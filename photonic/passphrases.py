@@ -52,7 +52,10 @@ def source_of(settings: Settings, environ: Mapping[str, str] | None = None) -> A
 def ask_for_new() -> str:
     """Ask for a new passphrase at the terminal, twice. Raises PassphraseNeeded without one."""
     if not sys.stdin.isatty():
-        raise PassphraseNeeded
+        needed = PassphraseNeeded()
+        needed.args = ("a new passphrase is typed, twice, and nobody is here who could",)
+        needed.fix = "Run it at a terminal."
+        raise needed
     while True:
         passphrase = getpass.getpass("New passphrase: ")
         if passphrase and getpass.getpass("The same again: ") == passphrase:

@@ -90,6 +90,7 @@ class Projector:
         if number > self._journal.last_number:
             self._index.clear()  # the journal is an older copy than the index
             number = 0
+        self._note_root()
         self._judging.judge_all()
         lagging = {*self._journal.shards_since(number), *self._journal.suspect} - {ROOT}
         self._mark(lagging)
@@ -98,6 +99,16 @@ class Projector:
         ):
             while self.step() is not None:
                 pass
+
+    def _note_root(self) -> None:
+        """Take in the numbers of what the root document says, which is no shard of the index.
+
+        Founding and enrolment write it before there is an index to follow them, and an index that
+        is made anew has the other shards alone. It is small, and always loaded.
+        """
+        said = self._catalog.shard(ROOT)
+        numbers = [(NodeId(one.change.author), one.change.seq, one.id) for one in said]
+        self._index.apply(Batch(seqs=numbers))
 
     def _mark(self, shards: Iterable[int]) -> None:
         self._pieces = None
@@ -232,6 +243,7 @@ class Projector:
             if not rebuild.step():
                 return None if rebuild.is_busy else []
             rebuild.finish(self._journal.last_number)
+            self._note_root()
         except Exception as error:  # noqa: BLE001 - it is logged
             return self._give_up(error)
         self._rebuild = None

@@ -41,6 +41,11 @@ class MovedClock(SystemClock):
         return super().now_ms() + self.ahead_ms
 
 
+def _name_of(admissions: Admissions, book: PeerBook, node: NodeId) -> str | None:
+    hello, member = book.get(node).hello, admissions.member(node)
+    return hello.name if hello else (member.certificate.name if member else None)
+
+
 @dataclass
 class Office:
     """One admin's node, as far as it has to do with members."""
@@ -118,7 +123,7 @@ def run(
         query = PhotoQuery(keeper.index.engine)
         members = Members(
             layout, record, me, keeper, query, admissions, transport, book, world, problems,
-            announce,
+            announce, lambda node: _name_of(admissions, book, node),
         )  # fmt: skip
         guests = {ENROL_PROTOCOL: admissions.serve}
         office = Office(members, admissions, keeper, book, clock, network, problems, me)

@@ -67,7 +67,7 @@ def test_each_way_a_code_can_be_wrong_is_told_apart_on_both_sides(tmp_path: Path
         kinds = [type(one) for one in (elsewhere, used, wrong, expired)]
         assert kinds == [CodeElsewhere, CodeUsed, CodeRefused, CodeExpired]
         assert len({one.message for one in (elsewhere, used, wrong, expired)}) == 4
-        told = [dict(a.facts)["code"] for a in office.announced if a.act == "member.refused"]
+        told = [dict(a.facts)["error"] for a in office.announced if a.act == "member.refused"]
         assert told == [kind.code for kind in kinds]
         assert office.acts().count("member.enrolled") == 1
 

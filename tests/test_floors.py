@@ -6,6 +6,7 @@ message names file and line; move the code to the floor where it belongs rather 
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
@@ -13,7 +14,8 @@ from pathlib import PurePath
 
 import pytest
 
-from tests.source import CODE_FOLDERS, Source, sources
+from photonic.cli.loading import VERBS
+from tests.source import CODE_FOLDERS, ROOT, Source, sources
 
 # The floor of each folder, and of the files directly in photonic/ that are not the node's.
 FOLDERS = {
@@ -105,6 +107,12 @@ DRIVERS = {
     "photonic/p2p/splice.py",
     "photonic/p2p/carrier.py",
 }
+
+# Files of floor 6 that are called after what they answer for, as the verbs are after themselves.
+SUBJECTS = {
+    "albums", "audit", "catalog", "conflicts", "history", "keys", "limits", "members", "page",
+    "peers", "photos", "policies", "search", "tokens", "transfers", "trash", "verifications",
+}  # fmt: skip
 
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc", "tools"}
 LINES_MAX, FUNCTION_LINES_MAX, COLUMNS_MAX = 400, 70, 100
@@ -272,3 +280,22 @@ def test_every_limit_is_set_once() -> None:
     ]
     twice = {name for name in names if names.count(name) > 1}
     assert not twice, f"limits.py sets these a second time: {sorted(twice)}"
+
+
+def test_the_tour_names_every_file_on_its_floor() -> None:
+    """ARCHITECTURE.md says which room a line belongs in; verbs and REST routes are named alike."""
+    page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    parts = re.split(r"(?m)^ floor (\d)  ", page.partition("\n```\n floor")[2].partition("```")[0])
+    named: dict[int, set[str]] = {}
+    first = "7  " + parts[0]
+    for number, text in [(first[0], first[3:]), *zip(parts[1::2], parts[2::2], strict=True)]:
+        named[int(number)] = set(re.findall(r"[a-z_0-9]+", text))
+    lacking = []
+    for source in PRODUCT:
+        name = PurePath(source.path).stem
+        floor = floor_of(source.module)
+        assert floor is not None
+        is_alike = name in (VERBS.values() if floor == WORDS_FLOOR else SUBJECTS)
+        if not name.startswith("__") and not is_alike and name not in named[floor]:
+            lacking.append(f"{source.module} is not on floor {floor} of ARCHITECTURE.md")
+    assert not lacking, "\n".join(lacking)

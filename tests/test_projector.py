@@ -13,9 +13,11 @@ from photonic.crdt.catalog import Catalog
 from photonic.crdt.changes import Draft
 from photonic.crdt.fields import ALBUM_NAME, RATING, TRASHED
 from photonic.crdt.index import PhotoIndex
+from photonic.crdt.keys import SHARD_COUNT
 from photonic.crdt.loader import Loader
+from photonic.crdt.policy import DISPLAY_POLICY
 from photonic.crdt.query import PhotoQuery
-from photonic.ids import BlobId, album_subject
+from photonic.ids import BlobId, NodeId, album_subject
 from photonic.journal.journal import Journal
 from photonic.projector import Projector
 from photonic.search.criteria import ALL, Is, Number
@@ -132,6 +134,7 @@ def assert_is_whole(desk: Desk) -> None:
     node = desk.cluster.identities[0].node
     made = Projector(desk.catalog, desk.journal, other, node, desk._stored, desk.clock)
     made._mark(range(256))
+    made._note_root()
     while made.step() is not None:
         pass
     expected, found = content(other), content(desk.index)
@@ -158,6 +161,34 @@ def test_a_lost_index_is_made_anew_beside_an_empty_one(desk: Desk) -> None:
     assert desk.index.journal_number == desk.journal.last_number
     assert_is_whole(desk)
     assert sorted(part.name for part in desk.folder.glob("index.db.*")) == []
+
+
+def numbers_of(desk: Desk) -> dict[NodeId, tuple[int, int]]:
+    """Return what the catalog has of each author: how many numbers, and the largest."""
+    found: dict[NodeId, set[int]] = {}
+    for shard in range(SHARD_COUNT):
+        for signed in desk.catalog.shard(shard):
+            found.setdefault(NodeId(signed.change.author), set()).add(signed.change.seq)
+    return {author: (len(numbers), max(numbers)) for author, numbers in found.items()}
+
+
+@pytest.mark.usefixtures("small")
+def test_every_number_is_in_the_index_those_of_the_root_too_however_it_was_made(
+    desk: Desk,
+) -> None:
+    """What founds a library is written before there is an index, and no shard of it has it.
+
+    By these numbers the doctor says what has not come yet, and a revocation where its cut is.
+    """
+    assert PhotoQuery(desk.index.engine).authors() == numbers_of(desk) != {}
+    for number in range(40):
+        desk.commit(import_draft(number))
+    desk.commit(Draft(DISPLAY_POLICY, {"rating": "auto"}))
+    desk.settle()
+    assert PhotoQuery(desk.index.engine).authors() == numbers_of(desk)
+    desk.lose_index()
+    desk.settle()
+    assert PhotoQuery(desk.index.engine).authors() == numbers_of(desk)
 
 
 @pytest.mark.usefixtures("small")

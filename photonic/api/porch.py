@@ -38,8 +38,9 @@ LIST = "/api/libraries"
 _PLACE = re.compile(r"/l/([^/]*)(/.*)?", re.DOTALL)
 _COOKIE_END = "~"  # between a library's name, which has none, and the name of its cookie
 
-# Opens the listeners of the daemon and returns the URL of the plain one; may be called again.
-Opener = Callable[[LocalNode, str, int], Awaitable[str]]
+# Opens the listeners of the daemon, on a host and port, for a library with this path, and returns
+# the URL of the plain one; may be called again.
+Opener = Callable[[LocalNode, str, int, str], Awaitable[str]]
 
 
 class AppMaker(Protocol):
@@ -109,7 +110,7 @@ class Porch:
             served: LocalNode, host: str, port: int, *, task_status: TaskStatus[str]
         ) -> None:
             """Serve a node until cancelled; who asked it to stop, or to join, hears that it did."""
-            url = await self._open(served, host, port)
+            url = await self._open(served, host, port, self.path(name))
             plain, secure = (self._make_app(served, is_secure=is_it) for is_it in (False, True))
             door = self._doors[name] = Door(plain, secure)
             try:
@@ -121,10 +122,10 @@ class Porch:
 
         return serve_library
 
-    async def _open(self, served: LocalNode, host: str, port: int) -> str:
+    async def _open(self, served: LocalNode, host: str, port: int, path: str) -> str:
         async with self._listening:
             self.can_open = False
-            url = await self._open_listener(served, host, port)
+            url = await self._open_listener(served, host, port, path)
             self.can_open = True
             return url
 
@@ -168,12 +169,12 @@ class Porch:
         place = _PLACE.fullmatch(scope["path"])
         name = FIRST if place is None else place[1]
         if place is not None and not name:  # that is nobody, and not the first
-            return ProblemResponse(NotFound(scope["path"]))
+            return ProblemResponse(NotFound(f"there is nothing at {scope['path']}"))
         if place is not None and place[2] is None and name in self._doors:
             return RedirectResponse(self.path(name), 308)
         if any(view.name == name for view in self._views()) and name not in self._doors:
             return ProblemResponse(LibraryNotServing("this library does not serve, now"))
-        return ProblemResponse(NotFound(scope["path"]))
+        return ProblemResponse(NotFound(f"there is nothing at {scope['path']}"))
 
 
 def is_local(scope: Scope) -> bool:

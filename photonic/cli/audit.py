@@ -35,23 +35,23 @@ def run(
     ] = None,
     folder: Annotated[
         Path | None,
-        typer.Option("--folder", help="Verify this copy of a log, without a node; needs --node."),
+        typer.Option("--folder", help="Verify this copy of a log, without a node; needs --of."),
     ] = None,
-    node: Annotated[
-        str, typer.Option("--node", help="The peer ID of the node whose log it is.")
+    of: Annotated[
+        str, typer.Option("--of", metavar="ID", help="The ID of the node whose log it is.")
     ] = "",
 ) -> None:
     """List what was done on this node that matters for security, or verify the log of it."""
     invocation = invocation_of(context)
-    if folder is not None or node:
-        if what != _VERIFY or folder is None or not node:
-            raise UsageInvalid("`verify` of a copy takes --folder and --node, both")
-        _tell_verdict(_verify_copy(folder, node), as_json=invocation.json)
+    if folder is not None or of:
+        if what != _VERIFY or folder is None or not of:
+            raise UsageInvalid("`verify` of a copy takes --folder and --of, both")
+        _tell_verdict(_verify_copy(folder, of), as_json=invocation.json)
         return
     query: dict[str, str | int | bool] = {"limit": limit}
     if cursor is not None:
         query["cursor"] = cursor
-    with connect(invocation.home) as client:
+    with connect(invocation) as client:
         if what == _VERIFY:
             _tell_verdict(client.get("/audit/verdict"), as_json=invocation.json)
             return

@@ -87,9 +87,13 @@ class _Daemon:
         self.shutdown = trio.Event()
         self._https: Https | None = None
         self._url = self._secure_url = ""
+        self._shown = ("", "")  # what others type to come by HTTPS, and the fingerprint they see
 
-    async def open(self, served: LocalNode, host: str, port: int) -> str:
-        """Listen, if nobody does yet; return the URL of this machine."""
+    async def open(self, served: LocalNode, host: str, port: int, path: str) -> str:
+        """Listen, if nobody does yet; return the URL of this machine.
+
+        A library with another `path` than / is told where HTTPS has it.
+        """
         entrance = served.entrance
         if entrance.https is not None and not self._secure_url:
             self._https = entrance.https
@@ -100,6 +104,10 @@ class _Daemon:
             self._secure_url = await self.nursery.start(start)
         if entrance.https is not None:
             entrance.note_served(self._secure_url)
+            self._shown = (entrance.url, entrance.fingerprint)
+        elif self._shown[0]:
+            url, fingerprint = self._shown
+            entrance.note_shared(url + path.removesuffix("/"), fingerprint)
         if not self._url:
             start = partial(serve, self.porch, host, port, shutdown=self.shutdown)
             self._url = await self.nursery.start(start)

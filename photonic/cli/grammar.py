@@ -14,7 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from photonic.cli.invocation import Invocation
-from photonic.cli.loading import QUERY_VERBS, VERBS, load_verb
+from photonic.cli.loading import GROUPS, QUERY_VERBS, VERBS, load_verb
 from photonic.cli.options import common_options
 from photonic.errors import UsageInvalid
 
@@ -46,12 +46,21 @@ class Verbs(TyperGroup):
         if cmd_name not in VERBS:
             return super().get_command(ctx, cmd_name)
         verb = typer.Typer(add_completion=False)
-        verb.command(cmd_name)(load_verb(cmd_name))
+        verb.command(cmd_name, rich_help_panel=_group_of(cmd_name))(load_verb(cmd_name))
         command = typer.main.get_command(verb)
         command.params.extend(_common_parameters())
         if cmd_name in QUERY_VERBS:
             command.context_settings["ignore_unknown_options"] = True
         return command
+
+
+def _group_of(verb: str) -> str:
+    group = ""
+    for name in VERBS:
+        group = GROUPS.get(name, group)
+        if name == verb:
+            break
+    return group
 
 
 def _common_parameters() -> list[Any]:

@@ -52,20 +52,20 @@ def run(
         raise UsageInvalid("--remove or --keyring, and --show with --keyring")
     match given:
         case []:
-            with connect(invocation.home) as node:
+            with connect(invocation) as node:
                 _show(node.get("/keys"), invocation)
         case ["rotate"]:
-            with connect(invocation.home) as node:
+            with connect(invocation) as node:
                 _show(node.post("/keys/rotate", {}), invocation)
         case ["reseal"]:
-            with connect(invocation.home) as node:
+            with connect(invocation) as node:
                 answer = node.post("/keys/reseal", {}, is_long=True)
             if invocation.json:
                 output.print_json(answer)
             else:
                 output.print_line(f"Something of {answer['photos']:,} photos was sealed again.")
         case ["seal", *fields]:
-            with connect(invocation.home) as node:
+            with connect(invocation) as node:
                 _show(node.put("/keys/fields", {"fields": fields}), invocation)
         case ["passphrase"]:
             way = Kept.FILE if remove else Kept.KEYRING if keyring else Kept.PASSPHRASE

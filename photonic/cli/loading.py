@@ -29,6 +29,16 @@ if TYPE_CHECKING:
 VERBS = {
     "init": "init",
     "node": "node",
+    "status": "status",
+    "doctor": "doctor",
+    "import": "importing",
+    "ls": "ls",
+    "edit": "edit",
+    "albums": "albums",
+    "trash": "trash",
+    "log": "log",
+    "undo": "undo",
+    "policy": "policy",
     "invite": "invite",
     "join": "join",
     "members": "members",
@@ -36,30 +46,27 @@ VERBS = {
     "revoke": "revoke",
     "recovery-kit": "recovery_kit",
     "recover": "recover",
-    "library": "library",
-    "import": "importing",
-    "ls": "ls",
-    "log": "log",
-    "undo": "undo",
-    "edit": "edit",
-    "trash": "trash",
-    "albums": "albums",
-    "policy": "policy",
     "keys": "keys",
-    "status": "status",
+    "token": "token",
+    "audit": "audit",
+    "library": "library",
     "peers": "peers",
-    "limits": "limits",
     "transfers": "transfers",
+    "limits": "limits",
     "pause": "pause",
     "resume": "resume",
     "verify": "verify",
-    "token": "token",
-    "audit": "audit",
-    "doctor": "doctor",
     "export-catalog": "exporting",
     "import-catalog": "restoring",
     "version": "version",
 }
+
+# Where `photonic --help` begins a group of verbs, and what it calls it.
+GROUPS = {
+    "init": "This machine", "import": "Photos", "invite": "Members and trust",
+    "library": "Several libraries", "peers": "Moving and keeping files",
+    "export-catalog": "The rest",
+}  # fmt: skip
 
 # Verbs that take a query, which may begin with a minus: `photonic ls -flag:reject`.
 QUERY_VERBS = frozenset(("ls", "log", "edit", "trash", "verify"))

@@ -18,14 +18,14 @@ _ADMIN = "members.admin"
 def run(
     context: typer.Context,
     words: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(help="admin NODE; plain NODE; scopes NODE SCOPE...; restore NODE."),
-    ],
+    ] = None,
 ) -> None:
     """Make a member an admin, or a plain member; give it other scopes; restore a revoked one."""
     invocation = invocation_of(context)
     with connect(invocation) as node:
-        match words:
+        match words or []:
             case ["admin", name]:
                 answer = _give(node, name, [*_scopes_of(node, name), _ADMIN])
             case ["plain", name]:

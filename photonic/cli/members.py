@@ -42,4 +42,6 @@ def rights_in_words(scopes: list[str]) -> str:
     """Say in a word what somebody may do, or name the scopes."""
     if "members.admin" in scopes:
         return "admin"
-    return "member" if {"catalog.write", "blobs.hold"} <= set(scopes) else " ".join(scopes)
+    if {"catalog.write", "blobs.hold"} <= set(scopes):
+        return "member" if "catalog.unseal" in scopes else "member without the library key"
+    return " ".join(scopes)

@@ -60,7 +60,8 @@ def run(
     if invocation.json:
         output.print_json({"library": {"id": library, "name": name}, "told": told})
         return
-    output.print_line(f"recovered library {name} ({library}); {told} members were told")
+    members = "member was" if told == 1 else "members were"
+    output.print_line(f"recovered library {name} ({library}); {told:,} {members} told")
     output.note("Start its node: `photonic node`. The authority key is on this machine now, too.")
     if alone:
         output.note("When a member returns: `photonic recover KIT --peer ITS-ADDRESS`.")

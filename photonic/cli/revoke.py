@@ -35,12 +35,23 @@ def run(
     if invocation.json:
         output.print_json(answer)
         return
-    output.print_line(
-        f"{answer['name']} is revoked: {answer['cut']} of its {answer['known']} changes count"
-    )
+    output.print_line(f"{answer['name']} is revoked: {_what_counts(answer)}")
     if yes:
         _explain(answer)
     output.note(f"If it is found: `photonic member restore {answer['name']}`.")
+
+
+def _what_counts(answer: Answer) -> str:
+    known, cut = answer["known"], answer["cut"]
+    if known == 0:
+        return "no change of it is known here"
+    if cut >= known:
+        return (
+            f"all {known:,} changes that are known here count"
+            if known > 1
+            else "its one change counts"
+        )
+    return f"{cut:,} of the {known:,} changes that are known here count"
 
 
 def _explain(answer: Answer) -> None:
@@ -50,6 +61,6 @@ def _explain(answer: Answer) -> None:
     output.note(f"It says to hold {answer['originals']:,} originals ({size}).")
     if answer["only_there"]:
         output.note(f"Of {answer['only_there']:,} of them it says to have the only copy.")
-    output.note(f"Of its {answer['known']:,} changes, those up to {answer['cut']:,} count.")
+    output.note(f"Of what it said: {_what_counts(answer)}.")
     for words in answer["could_read"]:
         output.note(f"Whoever has it can read: {words}.")

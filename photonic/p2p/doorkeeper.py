@@ -66,7 +66,7 @@ class Doorkeeper:
             self.refused += 1
             if self._refusals.is_first(f"{stream.peer.hex()} {protocol}"):
                 log.warning("%s may not open %s", peer_id(stream.peer), protocol)
-                facts = {"peer": peer_id(stream.peer), "protocol": protocol}
+                facts = {"node": peer_id(stream.peer), "protocol": protocol}
                 self._announce(Audited("peer.refused", facts))
             raise StreamBroken(f"{peer_id(stream.peer)} may not open {protocol}")
         await handler(stream)

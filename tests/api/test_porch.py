@@ -45,7 +45,7 @@ async def _probe(request: Request) -> JSONResponse:
 
 @asynccontextmanager
 async def porch(tmp_path: Path, client: str = "127.0.0.1") -> AsyncIterator[httpx.AsyncClient]:
-    async def opened(_served: LocalNode, host: str, port: int) -> str:
+    async def opened(_served: LocalNode, host: str, port: int, path: str) -> str:
         return f"http://{host}:{port}"
 
     def make(served: LocalNode, *, is_secure: bool) -> Probe:

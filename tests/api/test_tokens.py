@@ -176,7 +176,7 @@ def test_wrong_tokens_make_an_address_wait_and_the_right_one_too() -> None:
             assert login.status_code == 429
             # Whoever shows nothing is not concerned, and ten refusals are told as one.
             assert (await secure.client().get("/health")).status_code == 200
-            assert [one.facts["code"] for one in heard] == ["http.token-needed"]
+            assert [one.facts["error"] for one in heard] == ["http.token-needed"]
 
     run(main)
 

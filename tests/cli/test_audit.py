@@ -47,7 +47,7 @@ def test_a_copy_is_verified_without_a_node(
     (path,) = audit.files_in(folder)
     before = path.read_bytes()
     path.write_bytes(spoil(before))
-    told = photonic("audit", "verify", "--folder", str(folder), "--node", peer_id(ME.node))
+    told = photonic("audit", "verify", "--folder", str(folder), "--of", peer_id(ME.node))
     is_sound = path.read_bytes() == before
     assert told.status == (0 if is_sound else AuditBroken.exit_status)
     assert "5 entries are chained" in told.out if is_sound else "entry 2" in told.err
@@ -55,9 +55,9 @@ def test_a_copy_is_verified_without_a_node(
 
 @pytest.mark.parametrize(
     "words",
-    [("--folder", "x"), ("verify", "--folder", "/"), ("verify", "--node", "x"),
-     ("verify", "--folder", "/", "--node", "x"),
-     ("verify", "--folder", "/nowhere", "--node", peer_id(ME.node))],
+    [("--folder", "x"), ("verify", "--folder", "/"), ("verify", "--of", "x"),
+     ("verify", "--folder", "/", "--of", "x"),
+     ("verify", "--folder", "/nowhere", "--of", peer_id(ME.node))],
 )  # fmt: skip
 def test_a_copy_needs_both_and_both_right(photonic: CommandLine, words: tuple[str, ...]) -> None:
     assert photonic("audit", *words).status == UsageInvalid.exit_status

@@ -64,8 +64,11 @@ def test_a_revocation_says_what_it_means_and_asks(
     assert "its copies do not count" in refused.err
     assert not any(one["revoked"] for one in photonic("members", "--json").json["items"])
     answer(monkeypatch, "y\n")
-    assert "7 of its 7 changes count" in photonic("revoke", OTHER).out
-    assert "3 of its 7 changes count" in photonic("revoke", OTHER, "--cut", "3", "--yes").out
+    assert "all 7 changes that are known here count" in photonic("revoke", OTHER).out
+    assert (
+        "3 of the 7 changes that are known here count"
+        in photonic("revoke", OTHER, "--cut", "3", "--yes").out
+    )
     assert "revoked after 3 of 7" in photonic("members").out
     assert photonic("member", "restore", OTHER).status == 0
     assert "revoked" not in photonic("members").out

@@ -99,7 +99,7 @@ def test_a_protocol_is_for_who_has_its_scopes(protocol: str) -> None:
 
 
 def refusal(protocol: str) -> Audited:
-    return Audited("peer.refused", {"peer": peer_id(GUEST), "protocol": protocol})
+    return Audited("peer.refused", {"node": peer_id(GUEST), "protocol": protocol})
 
 
 def test_a_refusal_is_told_once_however_often_it_happens() -> None:
@@ -152,4 +152,7 @@ def test_what_runs_on_the_node_is_behind_the_door() -> None:
     """Whatever `running.py` gives to the transport went through `guarded`."""
     [running] = [one for one in sources("photonic") if one.module == "photonic.running"]
     assert running.text.count("self.doorkeeper.guarded(") == 2
-    assert "self.transport.run, handlers, guests, self.admissions.gate" in running.text
+    assert "self.transport.run, handlers, guests, self.gate" in running.text
+    [node] = [one for one in sources("photonic") if one.module == "photonic.node"]
+    assert "self.conduct.gate(self.admissions.gate)" in node.text  # who is shunned is refused
+    assert "self.gate = Refusals(gate, " in node.text  # and whoever is refused is written down

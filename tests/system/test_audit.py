@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
+import anyio
+
 from photonic.errors import AuditBroken
+from photonic.identity import Identity
+from photonic.ids import parse_peer_id, peer_id
 from simulations.daemons import Daemon, daemons, join, photonic
 from tests.cameras import make_camera_files
+from tests.p2p.raw_peer import RawPeer, run, stranger
 
 
 def acts(node: Daemon, act: str = "") -> list[str]:
@@ -20,7 +26,7 @@ def test_what_people_do_is_written_down_and_survives_a_kill(tmp_path: Path) -> N
         studio.start()
         photonic(studio.home, "import", str(tmp_path / "card"))
         join(studio, field)
-        studio.wait_until(lambda: "member.changed" in acts(studio))
+        studio.wait_until(lambda: "member.enrolled" in acts(studio))
         first, second, *_ = studio.photos()
         studio.send("POST", "/trash", {"ids": [first, second]})
         studio.send("POST", "/trash/restore", {"ids": [first]})
@@ -46,7 +52,7 @@ def test_what_people_do_is_written_down_and_survives_a_kill(tmp_path: Path) -> N
         assert studio.stop() == 0
 
         copy = str(studio.home / "audit")
-        words = ("audit", "verify", "--folder", copy, "--node", me)
+        words = ("audit", "verify", "--folder", copy, "--of", me)
         assert "signed by" in photonic(studio.home, *words).stdout
         (log,) = Path(copy).glob("*.jsonl")
         whole = log.read_bytes()
@@ -58,3 +64,39 @@ def test_what_people_do_is_written_down_and_survives_a_kill(tmp_path: Path) -> N
         problems = {one["code"] for one in studio.status()["problems"]}
         assert AuditBroken.code in problems
         assert not studio.get("/audit/verdict")["sound"]
+
+
+def knock(node: Daemon, who: Identity, times: int = 1) -> None:
+    """Connect as somebody, each time until the node cuts that."""
+
+    async def once() -> None:
+        me = parse_peer_id(node.status()["node"]["id"])
+        address = node.listen[0].partition("/p2p/")[0]
+        async with RawPeer.connect(who, address, me) as raw:
+            await raw.choose_yamux()
+            while True:
+                await raw.read_frame()
+
+    async def all_of_them() -> None:
+        for _ in range(times):
+            with suppress(Exception), anyio.fail_after(20):
+                await once()
+
+    run(all_of_them, 60)
+
+
+def test_a_stranger_who_knocks_again_and_again_is_told_once_a_minute(tmp_path: Path) -> None:
+    with daemons(tmp_path / "a") as (studio,):
+        studio.start()
+        first, second = stranger(), stranger()
+        knock(studio, first, times=3)
+        knock(studio, second)
+
+        def refused() -> list[str]:
+            items = studio.get("/audit", limit=200, act="peer.refused")["items"]
+            return [one["facts"]["node"] for one in items]
+
+        studio.wait_until(lambda: peer_id(second.node) in refused())
+        assert refused() == [peer_id(second.node), peer_id(first.node)]  # the latest first
+        assert "peer.refused" in photonic(studio.home, "audit", "peer.refused").stdout
+        assert studio.get("/audit/verdict")["sound"]

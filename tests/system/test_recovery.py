@@ -48,6 +48,9 @@ def test_losing_the_only_admin_machine_does_not_lose_the_library(tmp_path: Path)
         assert second.photos().keys() == third.photos().keys() != set()
         code = photonic(third.home, "invite").stdout.strip()  # it is an admin
         assert code.startswith("photonic-")
+        written = [one["act"] for one in second.get("/audit", limit=200)["items"]]
+        assert written.count("library.recovered") == 1
+        assert "member.refused" not in written, "it ended well"
 
 
 def test_a_library_of_which_nothing_is_left_begins_again_and_takes_in_what_returns(

@@ -52,6 +52,8 @@ class Ids:
     act: str
     node: str
     cursor: str
+    token: str = ""  # the id of one
+    secret: str = ""  # what its holder shows
     marks: list[str] = field(default_factory=list)  # what nobody else may be shown
 
 
@@ -89,17 +91,27 @@ BODIES: dict[str, list[dict[str, object]]] = {
         {"kind": "peer", "id": "{node}"},
     ],
     "start_import": [{"folder": "/proc/{photo}"}],
+    "log_in": [{"token": "{secret}"}],
+    "create_token": [{"name": "probe {serial}", "scopes": ["catalog.read"]}],
+    "revoke_member": [{}, {"cut": 3}, {"dry_run": True}],
+    "restore_member": [{}],
+    "change_rights": [{"scopes": ["catalog.read"]}],
+    "write_sealed_fields": [{"fields": ["gps"]}],
 }
 PATH_IDS = {
     "read_photo": "photo", "edit_photo": "photo", "read_original": "photo",
     "read_preview": "photo", "resolve_conflict": "photo", "read_photo_log": "photo",
     "change_album": "album", "delete_album": "album",
+    "revoke_member": "node", "restore_member": "node", "change_rights": "node",
+    "revoke_token": "token",
 }  # fmt: skip
 QUERIES = {
     "count_photos": ["?q=id:{photo}", "?q=album:{album}", "?q=blob:{blob}"],
     "list_photos": ["?q=id:{photo}", "?q=album:{album}", "?cursor={cursor}"],
-    "timeline": ["?q=id:{photo}"],
+    "read_timeline": ["?q=id:{photo}", "?q=album:{album}"],
+    "list_audit_entries": ["?limit=200", "?cursor={cursor}"],
 }
+KINDS = ("photo", "blob", "album", "change", "act", "node", "token", "secret")
 
 
 def operations() -> Iterator[tuple[str, str, str, dict[str, Any]]]:
@@ -127,7 +139,7 @@ def asked() -> list[Asked]:
 
 
 def put(ids: Ids, text: str, serial: int) -> str:
-    for kind in ("photo", "blob", "album", "change", "act", "node", "cursor"):
+    for kind in (*KINDS, "cursor"):
         text = text.replace(f"{{{kind}}}", getattr(ids, kind))
     return text.replace("{serial}", str(serial))
 
@@ -141,7 +153,8 @@ def stranger(like: Ids, chance: random.Random) -> Ids:
     node = peer_id(Identity(chance.randbytes(32)).node)
     return Ids(
         another(like.photo), another(like.blob), another(like.album), another(like.change),
-        another(like.act), node, like.cursor,
+        another(like.act), node, like.cursor, another(like.token),
+        "photonic_" + another(like.secret.removeprefix("photonic_")),
     )  # fmt: skip
 
 
@@ -151,7 +164,7 @@ def answer(client: httpx.Client, library: Daemon, one: Asked, ids: Ids, serial: 
     got = client.request(one.method, library.url + put(ids, one.path, serial), json=body)
     headers = {key: value for key, value in got.headers.items() if key not in ("date", "etag")}
     text = f"{got.status_code} {headers}\n".encode() + got.content
-    for kind in ("photo", "blob", "album", "change", "act", "node"):
+    for kind in KINDS:
         text = text.replace(getattr(ids, kind).encode(), BEFORE.encode())
     return text
 
@@ -182,11 +195,15 @@ def ids_of(library: Daemon, names: list[str]) -> Ids:
     act = library.send("POST", "/photos/edit", {"ids": [photo], "caption": f"Of {names[0]}"})
     status = library.status()
     page = library.get("/photos", limit=1)
+    given: dict[str, Any] = {"name": f"The phone of {names[0]}", "scopes": ["catalog.read"]}
+    token = library.send("POST", "/tokens", given)
     ids = Ids(
-        photo, photo, album["id"], log["change"], act["act"], status["node"]["id"], page["next"]
-    )
+        photo, photo, album["id"], log["change"], act["act"], status["node"]["id"], page["next"],
+        token["token"]["id"], token["text"],
+    )  # fmt: skip
     ids.marks = [
         *photos, album["id"], ids.change, ids.act, ids.node, status["library"]["id"],
+        given["name"], ids.token, ids.secret, library.get("/keys")["keys"][0]["name"],
         status["library"]["name"], f"The secret of {names[0]}", f"Only {names[0]} knows",
         *(item["name"] for item in photos.values()), *names,
     ]  # fmt: skip
@@ -218,7 +235,14 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 def everything(library: Daemon) -> object:
     photos = library.photos()
-    return photos, library.get("/albums"), library.get("/log"), library.get("/pauses"), [
+    keys, tokens = library.get("/keys"), library.get("/tokens")
+    members = [
+        (one["id"], one["scopes"], one["revoked"]) for one in library.get("/members")["items"]
+    ]
+    acts = library.get("/audit", limit=200)["items"]
+    what = [one["act"] for one in acts if one["act"] != "audit.signed"]
+    log, pauses = library.get("/log"), library.get("/pauses")
+    return photos, library.get("/albums"), log, pauses, keys, tokens, members, what, [
         library.get(f"/photos/{photo}") for photo in photos
     ]  # fmt: skip
 

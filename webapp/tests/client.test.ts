@@ -45,6 +45,7 @@ describe("several libraries", () => {
   });
 
   test("are listed where one may know of them, and nowhere else", async () => {
+    vi.stubGlobal("location", { protocol: "http:" });
     const one = { name: "", path: "/", library: "Photos", state: "serving" };
     const asked = nodeThat(() => json({ items: [one] }));
     expect(await servedLibraries()).toEqual([one]);
@@ -53,6 +54,10 @@ describe("several libraries", () => {
     expect(await servedLibraries()).toEqual([]);
     nodeThat(() => Promise.reject(new Error("gone")));
     expect(await servedLibraries()).toEqual([]);
+    vi.stubGlobal("location", { protocol: "https:" });
+    const unasked = nodeThat(() => json({ items: [one] }));
+    expect(await servedLibraries()).toEqual([]);
+    expect(unasked).toEqual([]);
   });
 });
 

@@ -11,6 +11,9 @@ const member = (scopes: readonly string[], revoked = false) => ({
 test("rights are told in a word where there is one", () => {
   expect(rightsWords(member(PLAIN))).toBe("member");
   expect(rightsWords(member([...PLAIN, "members.admin"]))).toBe("admin");
+  expect(rightsWords(member(PLAIN.filter((scope) => scope !== "catalog.unseal")))).toBe(
+    "member without the library key",
+  );
   expect(rightsWords(member(["catalog.read"]))).toBe("see the catalog");
   expect(rightsWords(member([...PLAIN, "members.admin"], true))).toBe("revoked");
 });

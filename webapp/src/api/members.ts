@@ -64,6 +64,8 @@ export function rightsWords(member: Pick<Member, "scopes" | "admin" | "revoked">
   if (member.revoked) return "revoked";
   if (member.admin) return "admin";
   if (PLAIN.every((scope) => member.scopes.includes(scope))) return "member";
+  const isSealed = PLAIN.every((one) => member.scopes.includes(one) !== (one === "catalog.unseal"));
+  if (isSealed) return "member without the library key";
   const words = SCOPES.filter(({ scope }) => member.scopes.includes(scope));
   return words.map(({ words }) => words.toLowerCase()).join(", ");
 }
