@@ -172,7 +172,8 @@ class Porch:
             return ProblemResponse(NotFound(f"there is nothing at {scope['path']}"))
         if place is not None and place[2] is None and name in self._doors:
             return RedirectResponse(self.path(name), 308)
-        if any(view.name == name for view in self._views()) and name not in self._doors:
+        is_known = name == FIRST or any(view.name == name for view in self._views())
+        if is_known and name not in self._doors:  # it starts, or ends
             return ProblemResponse(LibraryNotServing("this library does not serve, now"))
         return ProblemResponse(NotFound(f"there is nothing at {scope['path']}"))
 

@@ -156,3 +156,21 @@ def test_a_library_that_is_away_says_so_and_not_why(tmp_path: Path) -> None:
             assert rebound.json()["code"] == "http.origin-refused", path
 
     in_porch(tmp_path, test)
+
+
+def test_the_first_library_is_away_while_it_starts_or_ends_and_never_unknown() -> None:
+    async def main() -> None:
+        transport = httpx.ASGITransport(Porch(_never, _nobody, list), client=("127.0.0.1", 4000))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            answer = await client.get("/api/v1/status")
+            assert (answer.status_code, answer.json()["code"]) == (503, "libraries.not-serving")
+
+    run(main)
+
+
+async def _never(_served: LocalNode, host: str, port: int, _path: str) -> str:
+    raise AssertionError(f"nobody listens at {host}:{port}")
+
+
+def _nobody(served: LocalNode, *, is_secure: bool) -> Face:
+    raise AssertionError(f"nobody serves {served}, {is_secure}")

@@ -57,7 +57,7 @@ def page() -> Iterator[Page]:
         faults: list[str] = []
         tab.on("pageerror", lambda error: faults.append(str(error)))
         # A node that is stopped on purpose, and what it refuses, are no faults of the page.
-        excused = ("net::ERR_", "400 (", "422 (")
+        excused = ("net::ERR_", "400 (", "422 (", "503 (")
         tab.on(
             "console",
             lambda m: (
