@@ -60,7 +60,7 @@ class RecoveryRequest(msgspec.Struct, tag="recover", frozen=True):
 class Signed(msgspec.Struct, tag="signed", frozen=True):
     """The authority says this, signed: take it in."""
 
-    changes: tuple[bytes, ...]
+    changes: Annotated[tuple[bytes, ...], msgspec.Meta(max_length=limits.ENTRIES_PER_MESSAGE_MAX)]
 
 
 class Taken(msgspec.Struct, tag="taken", frozen=True):

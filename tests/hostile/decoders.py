@@ -64,6 +64,7 @@ from photonic.p2p.messages import Hello, Message, Neighbours
 from photonic.p2p.peers import PeerBook
 from photonic.p2p.splice import Sighting
 from tests.crdt.replicas import Cluster, commit, import_draft, photo
+from tests.hostile.sealed import KEY_SEEDS, SEALED_SEEDS, open_sealed, read_gift
 
 SUBJECT = photo(0)
 SHARD = shard_of_subject(SUBJECT)
@@ -114,7 +115,8 @@ def _frames(data: bytes) -> None:
 
 
 _KINDS: Sequence[Any] = (
-    Message, blob_messages.Question, blob_messages.Answer, enrol.EnrolRequest, enrol.Answer,
+    Message, blob_messages.Question, blob_messages.Answer, enrol.Request, enrol.Answer,
+    enrol.Signed,
     lane_messages.LaneQuestion, lane_messages.OfferLane | lane_messages.NoLane,
     lane_messages.Visiting, relay_messages.Introduce, relay_messages.Introduction,
     relay_messages.Invite, relay_messages.Reply,
@@ -351,6 +353,8 @@ DECODERS: list[Decoder] = [
     Decoder("values",
             ("crdt.projection", "crdt.originals", "crdt.roster", "crdt.policy", "crdt.timeline"),
             _values, (), [msgspec.msgpack.encode(value) for value in _VALUE_SEEDS]),
+    Decoder("sealed values", ("crdt.sealing",), open_sealed, (), SEALED_SEEDS),
+    Decoder("library keys", ("crdt.library_keys",), read_gift, (), KEY_SEEDS),
     Decoder("chunk list", ("blobs.chunks",), _chunk_list, (FrameInvalid,), [_SCAN.chunks.encoded]),
     Decoder("lz4", ("p2p.compression",), _lz4, (FrameInvalid,), [b"\0\0\1\x10a", b"\0\0\x40" * 9]),
     Decoder("answers", ("p2p.exchange",), _answers, (FrameInvalid,), _enc(*_BLOB_MESSAGES)),

@@ -55,6 +55,7 @@ OURS: Mapping[str, str] = {
     "crdt.lexicon": "this index's own rows",
     "crdt.loader": "this index's own rows",
     "crdt.new_shelf": "this index's own rows",
+    "crdt.place_seal": "this index's own rows",
     "crdt.places": "this index's own rows",
     "crdt.query": "this index's own rows",
     "crdt.rows": "this index's own rows",
