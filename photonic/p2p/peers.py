@@ -112,7 +112,7 @@ class PeerBook:
         The room on its disk changes all the time, and so does the time: two nodes that told each
         other of it would never be still.
         """
-        peer, hello = self.get(node), _bounded(hello)
+        peer = self.get(node)
         if hello.now_ms is not None and now_ms is not None:
             before_ms, peer.clock_ahead_ms = peer.clock_ahead_ms, hello.now_ms - now_ms
             is_away = abs(peer.clock_ahead_ms) > limits.CLOCK_AWAY_TOLD_MS
@@ -211,19 +211,3 @@ class PeerBook:
 def _short(addresses: Iterable[str]) -> tuple[str, ...]:
     """Leave out what is too long to be an address of anything."""
     return tuple(a for a in addresses if len(a) <= limits.ADDRESS_CHARS_MAX)
-
-
-def _bounded(hello: Hello) -> Hello:
-    """Cut what a peer says of itself to what is kept and shown: a frame may hold megabytes."""
-    cut = slice(limits.HELLO_CHARS_MAX)
-    return replace(
-        hello,
-        name=hello.name[cut],
-        host=hello.host[cut],
-        role=hello.role[cut],
-        state=hello.state[cut],
-        mode=hello.mode[cut],
-        version=hello.version[cut],
-        addresses=_short(hello.addresses[: limits.ADDRESSES_PER_PEER_MAX]),
-        capabilities=tuple(one[cut] for one in hello.capabilities[: limits.CAPABILITIES_MAX]),
-    )

@@ -10,13 +10,17 @@ import contextlib
 import os
 import time
 from collections.abc import Mapping
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from photonic import wire
 from photonic.crdt.document import DocumentFault, MapDocument
-from photonic.ids import parse_peer_id
+from photonic.errors import FrameInvalid
+from photonic.ids import NodeId, parse_peer_id
 from photonic.p2p.messages import Hello
 from photonic.p2p.peers import PeerBook
 from simulations.daemons import forget_peaks, peaks_mb
@@ -157,20 +161,19 @@ def test_a_peer_id_of_megabytes_costs_nothing() -> None:
     assert time.process_time() - began_s < 1
 
 
-def test_what_a_peer_says_of_itself_is_cut_to_what_is_kept() -> None:
-    book, node = PeerBook(bytes(32)), Cluster(1).identities[0].node  # type: ignore[arg-type]
-    long = "x" * 1_000_000
-    book.note_hello(
-        node,
-        Hello(
-            name=long, host=long, role=long, state=long, mode=long, version=long,
-            addresses=(long, "/ip4/10.0.0.1/tcp/1"), capabilities=(long,) * 1_000,
-        ),
+def test_what_a_peer_says_of_itself_is_refused_where_it_is_long() -> None:
+    hello = Hello(
+        name="n", host="h", role="r", state="s", mode="m", version="1", addresses=(),
     )  # fmt: skip
-    hello = book.get(node).hello
-    assert hello is not None and len(str(hello)) < 20_000
-    assert book.get(node).addresses == ["/ip4/10.0.0.1/tcp/1"]
-    assert not book.hear(Cluster(1).identities[0].node, (long,))
+    assert wire.decode(wire.encode(hello), Hello) == hello
+    long, many = "x" * 1_000_000, ("a",) * 1_000
+    wrongs: list[dict[str, Any]] = [{"addresses": (long,)}, {"addresses": many}]
+    wrongs += [{"capabilities": (long,)}, {"capabilities": many}]
+    wrongs += [{name: long} for name in ("name", "host", "role", "state", "mode", "version")]
+    for wrong in wrongs:
+        with pytest.raises(FrameInvalid):
+            wire.decode(wire.encode(msgspec.structs.replace(hello, **wrong)), Hello)
+    assert not PeerBook(NodeId(bytes(32))).hear(Cluster(1).identities[0].node, (long,))
 
 
 def test_a_vector_that_announces_clients_without_number_costs_no_memory() -> None:
