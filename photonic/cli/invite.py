@@ -23,7 +23,8 @@ def run(
         typer.Option("--scope", help="What it may do; again for each. Else all but members.admin."),
     ] = None,
     expires: Annotated[
-        str | None, typer.Option("--expires", metavar="TIME", help="How long the code works: 1d.")
+        str | None,
+        typer.Option("--expires", metavar="TIME", help="How long the code works: 7d; else a day."),
     ] = None,
     member_expires: Annotated[
         str | None,
@@ -33,9 +34,6 @@ def run(
             help="How long the membership is good before an admin's node renews it: 90d.",
         ),
     ] = None,
-    ttl: Annotated[
-        int, typer.Option("--ttl", min=60, help="Seconds for which the code works.")
-    ] = limits.INVITATION_TTL_S,
     sealed: Annotated[
         bool,
         typer.Option("--sealed", help="Without the library key: it keeps what it cannot read."),
@@ -49,7 +47,7 @@ def run(
     invocation = invocation_of(context)
     body: dict[str, object] = {
         "role": role,
-        "ttl_s": parse_duration(expires) if expires else ttl,
+        "ttl_s": parse_duration(expires) if expires else limits.INVITATION_TTL_S,
         "sealed": sealed,
     }
     if scope:
