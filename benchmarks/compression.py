@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -58,6 +58,25 @@ class _PlainAsker(Asker):
         return question if isinstance(question, AskList) else replace(question, takes_lz4=False)
 
 
+class _Counter:
+    """Keeps nothing of what comes, and says when all of it did."""
+
+    def __init__(self, size_bytes: int) -> None:
+        self.left_bytes = size_bytes
+        self.all_came: Callable[[], None] = lambda: None
+
+    def keep(self, effects: Sequence[Effect], _size_bytes: int) -> None:
+        self.left_bytes -= sum(len(one.data) for one in effects if isinstance(one, ChunkCame))
+        if self.left_bytes <= 0:
+            self.all_came()
+
+    def wait_s(self) -> float | None:
+        return None
+
+    def tell(self) -> None:
+        pass
+
+
 def samples(folder: Path | None) -> Iterator[tuple[str, bytes]]:
     """Yield names and bytes of what is moved."""
     yield "noise", np.random.default_rng(1).bytes(_SIZE_BYTES)
@@ -87,14 +106,7 @@ def move(data: bytes, bytes_s: int | None, *, lz4: bool) -> Run:
         lambda blob: None,
     )
     ours, theirs = socket.socketpair()
-    came, left = 0, threading.Event()
-
-    def keep(effects: Sequence[Effect], _size: int) -> None:
-        nonlocal came
-        came += sum(len(effect.data) for effect in effects if isinstance(effect, ChunkCame))
-        if came >= len(data):
-            left.set()
-            fetch.stop()
+    counter = _Counter(len(data))
 
     def give() -> None:
         with suppress(PhotonicError, OSError), theirs:
@@ -103,8 +115,9 @@ def move(data: bytes, bytes_s: int | None, *, lz4: bool) -> Run:
     asker = Asker if lz4 else _PlainAsker
     with mock.patch.object(lane_fetching, "Asker", asker):
         fetch = lane_fetching.LaneFetch(
-            ours, keep, Allowance(lambda size, over: None, lambda size: None, lambda: None)
+            ours, counter, Allowance(lambda size, over: None, lambda size: None, lambda: None)
         )
+    counter.all_came = fetch.stop
     indices = deque(range(len(found.chunks)))
     wanted: list[Wanted] = []
     while indices:
@@ -119,7 +132,7 @@ def move(data: bytes, bytes_s: int | None, *, lz4: bool) -> Run:
         seconds, cpu_s = time.perf_counter() - began_s, time.process_time() - began_cpu_s
         ours.shutdown(socket.SHUT_RDWR)
     giver.join()
-    assert left.is_set()
+    assert counter.left_bytes <= 0
     return Run(sum(sent), seconds, cpu_s)
 
 

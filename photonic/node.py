@@ -286,7 +286,7 @@ class Node(Running):
     def _on_limits(self, bandwidth: Bandwidth) -> None:
         self.lanes.limit(bandwidth)
         self.observatory.note_change()  # whether it gives originals, peers are told
-        self.transfers.wake()
+        self.transfers.begin_anew()  # whoever changed a limit waits for what comes of it
 
     async def _withdraw(self, blobs: Sequence[BlobId]) -> None:
         await self.library.withdraw(blobs)

@@ -162,17 +162,21 @@ class SystemFiles:
             _sync_folder(folder)
 
     def publish_many(self, pairs: Sequence[tuple[Path, Path]], *, mode: int = 0o444) -> None:
-        def settle(path: str) -> None:
-            handle = os.open(path, os.O_RDONLY)
-            try:
-                os.fchmod(handle, mode)
-                os.fsync(handle)
-            finally:
-                os.close(handle)
+        def settle(paths: Sequence[str]) -> None:
+            for path in paths:
+                handle = os.open(path, os.O_RDONLY)
+                try:
+                    os.fchmod(handle, mode)
+                    os.fsync(handle)
+                finally:
+                    os.close(handle)
 
         # Waits for the disk overlap (measured on ext4: 5,200 files/s against 2,500 in a row).
-        with ThreadPoolExecutor(min(_SYNCS_AT_ONCE, max(1, len(pairs)))) as pool:
-            list(pool.map(settle, [str(temporary) for temporary, _ in pairs]))
+        # Each thread gets its share at once: to hand out file by file costs as much as a file.
+        temporaries = [str(temporary) for temporary, _ in pairs]
+        shares = [temporaries[start::_SYNCS_AT_ONCE] for start in range(_SYNCS_AT_ONCE)]
+        with ThreadPoolExecutor(_SYNCS_AT_ONCE) as pool:
+            list(pool.map(settle, filter(None, shares)))
             finals = dict.fromkeys(final.parent for _, final in pairs)
             changed = dict.fromkeys(temporary.parent for temporary, _ in pairs) | finals
             for folder in finals:

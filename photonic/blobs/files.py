@@ -14,7 +14,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
@@ -159,9 +159,12 @@ class FileStore:
         return self._shelf.final(blob)
 
     def reader(self, blob: BlobId) -> BinaryIO:
+        path = self._shelf.final(blob)
+        with suppress(FileNotFoundError):  # mostly it has a file: to ask first costs as much again
+            return path.open("rb")
         with self._finding_out(blob):
             data = self._shelf.read_packed(blob)
-            return self._shelf.final(blob).open("rb") if data is None else io.BytesIO(data)
+            return path.open("rb") if data is None else io.BytesIO(data)
 
     @contextmanager
     def _finding_out(self, blob: BlobId) -> Iterator[None]:

@@ -222,8 +222,8 @@ class Catalog:
         for blob, is_held in held.items():
             before = self.directory.holding(blob, self._identity.node)
             if (before or False) != is_held:
-                some = first if before is None else again
-                some.setdefault(shard_of_key(blob), {})[blob] = is_held
+                says = (first if before is None else again).setdefault(shard_of_key(blob), {})
+                says[blob] = is_held
         me = self._identity.node
         for said, write in ((first, self.documents.write), (again, self.documents.overwrite)):
             for number, mine in said.items():
@@ -256,9 +256,8 @@ class Catalog:
         return True
 
     def _quarantine(self, peer: bytes, reason: str, data: bytes) -> None:
-        at_ms = self._world.clock.now_ms()
         with suppress(sqlite3.Error):  # no room to keep it; it stays refused
-            self._journal.quarantine(Quarantined(peer, reason, at_ms, data))
+            self._journal.quarantine(Quarantined(peer, reason, self._world.clock.now_ms(), data))
 
     def _receive_changes(self, number: int, update: bytes, peer: NodeId) -> None:
         admitted = admit_changes(
@@ -289,10 +288,10 @@ class Catalog:
             delta = self.documents.get(number, HOLDINGS).apply(taken)
             taken, some = delta.update, judge_holdings(number, delta)
             before = self.directory.said(number, some)
-        untrue = self._note_holdings(number, some, before)
+        changed = self._note_holdings(number, some, before)
         if not is_empty(taken):
             self._staged.append(Announcement(number, HOLDINGS, taken, peer))
-        self.hold(untrue)  # nobody else knows what is in this node's store
+        self.hold({h.blob: said or False for h, said in changed if self._is_untrue(h, said)})
 
     def adopt(self, changes: Sequence[bytes], peer: bytes) -> int:
         """Take in changes as their authors signed them, outside of any update: all or none.
@@ -380,19 +379,20 @@ class Catalog:
 
     def _note_holdings(
         self, number: int, some: Sequence[Holding], before: Sequence[bool | None]
-    ) -> dict[BlobId, bool]:
-        """Take in what nodes say now of blobs, and said before; return what is not true of this."""
-        untrue: dict[BlobId, bool] = {}
+    ) -> list[tuple[Holding, bool | None]]:
+        """Take in what nodes say now of blobs, and said before; return what is new of it."""
         changed = [(h, said) for h, said in zip(some, before, strict=True) if h.is_held != said]
         self.digests.set_holdings(number, changed)
-        for (blob, node, is_held), said in changed:
-            is_news = said is None and (not is_held or self.stores(blob))  # this is an older copy
-            if node == self._identity.node and not is_news:
-                untrue[blob] = said or False
-            self.directory.stage_holding(blob, node, is_held)
-            self._hear_of(node)
-            self._pending.blobs.add(blob)
-        return untrue
+        for holding, _ in changed:
+            self.directory.stage_holding(*holding)
+            self._hear_of(holding.node)
+            self._pending.blobs.add(holding.blob)
+        return changed
+
+    def _is_untrue(self, holding: Holding, said: bool | None) -> bool:
+        """Whether others say of this node's store what nobody else knows, and what is not so."""
+        is_own = holding.node == self._identity.node
+        return is_own and not (said is None and (not holding.is_held or self.stores(holding.blob)))
 
     def _hear_of(self, node: NodeId) -> None:
         if node not in self._heard_of and len(self._heard_of) < limits.AUTHORS_MAX:

@@ -34,6 +34,7 @@ from photonic.p2p.blob_messages import (
     Question,
 )
 from photonic.p2p.compression import HEAD_BYTES, Compressor
+from photonic.p2p.open_blob import Source
 from photonic.photos import BlobRef
 
 log = logging.getLogger(__name__)
@@ -82,7 +83,7 @@ def _give_all(_size_bytes: int) -> bool:
 
 
 def read_some(
-    store: BlobStore,
+    source: Source,
     todo: deque[Piece],
     reading: Reading,
     may_give: Callable[[int], bool] = _give_all,
@@ -100,12 +101,13 @@ def read_some(
         blob = BlobId(question.blob)
         answer: Answer | None
         try:
-            room_bytes = limits.SERVE_READ_BYTES - reading.size_bytes
-            answer = _read_piece(store, piece, may_give, room_bytes if reading.size_bytes else None)
+            left_bytes = limits.SERVE_READ_BYTES - reading.size_bytes
+            room_bytes = left_bytes if reading.size_bytes else None
+            answer = _read_piece(source, piece, may_give, room_bytes)
             if answer is None:
                 return  # next time
             if compressor is not None:
-                answer = _compressed(store, question, answer, compressor)
+                answer = _compressed(source, question, answer, compressor)
         except BlobCorrupt:
             answer = Missing(question.number)
             reading.damaged.append(blob)
@@ -125,12 +127,12 @@ def read_some(
 
 
 def _read_piece(
-    store: BlobStore, piece: Piece, may_give: Callable[[int], bool], room_bytes: int | None
+    source: Source, piece: Piece, may_give: Callable[[int], bool], room_bytes: int | None
 ) -> Answer | None:
     """Return None for what is larger than the room. Raises BlobMissing, BlobCorrupt, OSError."""
     question = piece.question
     blob = BlobId(question.blob)
-    chunks = store.chunk_list(blob)
+    chunks = source.chunk_list(blob)
     if not may_give(chunks.size_bytes):
         raise BlobMissing(blob)
     if chunks.id != question.chunks:
@@ -143,7 +145,7 @@ def _read_piece(
                 raise BlobMissing(blob)
             if room_bytes is not None and chunks.size_bytes > room_bytes:
                 return None
-            data = store.read(blob)
+            data = source.read(blob)
             if digest(data) != blob:
                 raise BlobCorrupt(blob)
             return GiveBlob(number, chunks.encoded, data)
@@ -154,14 +156,14 @@ def _read_piece(
             size_bytes = chunks.chunks[piece.index].size_bytes
             if room_bytes is not None and size_bytes > room_bytes:
                 return None
-            data = store.read(blob, chunks.offsets[piece.index], size_bytes)
+            data = source.read(blob, chunks.offsets[piece.index], size_bytes)
             ref = BlobRef(blob, chunks.size_bytes, chunks.id)
             check_chunk(ref, chunks, piece.index, data)
             return GiveChunk(number, piece.index, data)
 
 
 def _compressed(
-    store: BlobStore, question: Question, answer: Answer, compressor: Compressor
+    source: Source, question: Question, answer: Answer, compressor: Compressor
 ) -> Answer:
     """Return `answer` with its data compressed, if the peer takes that and it pays."""
     blob = BlobId(question.blob)
@@ -171,7 +173,7 @@ def _compressed(
             if packed is not None:
                 return GiveBlobLz4(number, listed, len(data), packed)
         case AskChunks(takes_lz4=True, bytes_s=at), GiveChunk(number, index, data):
-            packed = compressor.compress(blob, data, lambda: store.read(blob, 0, HEAD_BYTES), at)
+            packed = compressor.compress(blob, data, lambda: source.read(blob, 0, HEAD_BYTES), at)
             if packed is not None:
                 return GiveChunkLz4(number, index, len(data), packed)
     return answer

@@ -73,7 +73,7 @@ class Arrivals:
         if not is_big:
             return []
         if isinstance(effect, ChunkCame):
-            return [said.Stored(ref.blob, effect.index)]
+            return [said.Stored(ref.blob, (effect.index,))]
         return [_begun(partial)]
 
     def _land_if_whole(self, partial: Partial) -> None:

@@ -27,11 +27,12 @@ from photonic.ids import BlobId, NodeId
 from photonic.p2p import lane_messages as said
 from photonic.p2p.answering import look_at
 from photonic.p2p.arrivals import Arrivals, fault_of
-from photonic.p2p.exchange import ChunksWanted, Effect, ListWanted, Wanted, WholeWanted
+from photonic.p2p.exchange import ChunksWanted, ListWanted, Wanted, WholeWanted
 from photonic.p2p.gatehouse import Gatehouse, cut
 from photonic.p2p.lane_fetching import LaneFetch
+from photonic.p2p.lane_keeping import LaneKeeping
 from photonic.p2p.lane_serving import Rules, serve
-from photonic.p2p.lane_sockets import LaneTls, Socket
+from photonic.p2p.lane_sockets import LaneTls, Socket, round_trip_s
 from photonic.p2p.mailbox import Mailbox
 from photonic.p2p.rates import Direction
 from photonic.p2p.splice import Splicer, come, meet
@@ -46,8 +47,8 @@ log = logging.getLogger(__name__)
 class _Lane:
     """A lane that is fetched over, or is about to be. Its thread runs `Carrier._fetch`."""
 
-    def __init__(self, number: int, peer: bytes) -> None:
-        self.number, self.peer = number, peer
+    def __init__(self, number: int, peer: bytes, *, is_direct: bool) -> None:
+        self.number, self.peer, self.is_direct = number, peer, is_direct
         self.lock = threading.Lock()
         self.numbers: dict[int, int] = {}  # by the identity of what is wanted
         self.kept: dict[int, Wanted] = {}  # so that identities stay what they are
@@ -231,7 +232,9 @@ class Carrier:
         lane.call_off = partial(came.put, None)
 
     def _start(self, order: said.Dial | said.Await | said.Adopt, connect: partial[Socket]) -> _Lane:
-        lane = _Lane(order.lane, order.peer)
+        # Whoever comes here may come through a relay.
+        is_direct = isinstance(order, said.Dial) and not order.relay_ticket
+        lane = _Lane(order.lane, order.peer, is_direct=is_direct)
         with self._lock:
             self._lanes[order.lane] = lane
         threading.Thread(
@@ -245,8 +248,13 @@ class Carrier:
         try:
             with connect() as connection:
                 connection.settimeout(limits.STREAM_STALL_S)
-                self._mailbox.tell(said.Opened(lane.number))
-                fetch = LaneFetch(connection, partial(self._keep, lane), self._allowance(lane))
+                way_s = round_trip_s(connection) if lane.is_direct else None
+                self._mailbox.tell(said.Opened(lane.number, way_s or 0.0))
+                keeping = LaneKeeping(
+                    self._arrivals, lane.number_of, partial(self._tell, lane.number),
+                    self._world.clock,
+                )  # fmt: skip
+                fetch = LaneFetch(connection, keeping, self._allowance(lane))
                 lane.begin(connection, fetch)
                 fetch.run()
         except (BlobCorrupt, FrameInvalid) as error:
@@ -265,12 +273,6 @@ class Carrier:
             partial(self._throttle.settle, peer, Direction.IN),
             partial(self._throttle.rate, Direction.IN, peer),
         )
-
-    def _keep(self, lane: _Lane, effects: Sequence[Effect], size_bytes: int) -> None:
-        events, lie = self._arrivals.keep(effects, lane.number_of)
-        self._tell(lane.number, events, size_bytes)
-        if lie is not None:
-            raise lie
 
     def _ask(self, number: int, questions: Sequence[said.Question]) -> None:
         lane = self._lanes.get(number)

@@ -30,6 +30,7 @@ from photonic.p2p.exchange import (
     Refused,
     Wanted,
     WholeCame,
+    WholeWanted,
     cost_bytes,
 )
 from photonic.p2p.rates import Direction
@@ -48,11 +49,19 @@ class Began:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A chunk is verified and written."""
+    """Some chunks are verified and written."""
 
     ref: BlobRef
-    index: int
+    indices: tuple[int, ...]
     size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A small blob came as a whole, and is landed soon by the carrier that has it."""
+
+    wanted: WholeWanted
+    partial: Arriving
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +72,7 @@ class Unstored:
     problem: PhotonicError
 
 
-Outcome = Began | Stored | Unstored | Refused | Answered
+Outcome = Began | Stored | Arrived | Unstored | Refused | Answered
 
 
 class FetchStream:
@@ -80,6 +89,7 @@ class FetchStream:
     ) -> None:
         self.node = node
         self.bytes_in = 0
+        self.round_trip_s: float | None = None
         self.in_flight_bytes = 0  # asked, and not yet on disk
         self.questions: deque[tuple[Wanted, float]] = deque()  # with the time, oldest first
         self._store, self._threads, self._report, self.stall_s = store, threads, report, stall_s
@@ -274,10 +284,10 @@ def store_effects(
                 outcomes.append(Began(effect.ref, partial))
                 for index, data in effect.pieces():
                     partial.write(index, data)
-                    outcomes.append(Stored(effect.ref, index, len(data)))
+                    outcomes.append(Stored(effect.ref, (index,), len(data)))
             else:
                 partial.write(effect.index, effect.data)
-                outcomes.append(Stored(effect.ref, effect.index, len(effect.data)))
+                outcomes.append(Stored(effect.ref, (effect.index,), len(effect.data)))
         except BlobCorrupt as error:
             return outcomes, error
         except PhotonicError as problem:

@@ -29,7 +29,7 @@ from photonic.p2p.bandwidth import keep_parallel, open_needs
 from photonic.p2p.endgame import Owed, endgame
 from photonic.p2p.exchange import ChunksWanted, Wanted, cost_bytes
 from photonic.p2p.jobs import Jobs
-from photonic.p2p.pacing import batch_bytes, window_bytes
+from photonic.p2p.pacing import batch_bytes, way_s, window_bytes
 from photonic.p2p.planner import Assignment, Budget, plan
 from photonic.p2p.rates import Direction
 from photonic.p2p.standing import Score, is_too_slow
@@ -47,6 +47,7 @@ class Fetching(Protocol):
     in_flight_bytes: int  # asked, and not yet on disk
     questions: deque[tuple[Wanted, float]]  # with the time, oldest first
     is_leaving: bool  # it is asked nothing more, and ends when it owes nothing
+    round_trip_s: float | None  # as the kernel measured it; None until it is open, 0.0: unknown
 
     @property
     def unanswered(self) -> tuple[Wanted, ...]: ...
@@ -89,6 +90,9 @@ class Width:
         """Return the width for a peer so far away."""
         is_far = latency_s >= limits.LANE_FAR_S
         return replace(self, streams=self.far_streams) if is_far else self
+
+
+LANES_WIDE = Width(limits.LANES_PER_PEER_MAX, limits.LANE_WINDOW_BYTES, limits.LANES_FAR_MAX)
 
 
 @dataclass(slots=True)
@@ -202,8 +206,12 @@ class Holders:
         for node in reachable:
             latency_s = self._latency_s(node)
             peer = self._peers.setdefault(node, _Peer())
-            budgets[node] = peer.budget(self._width.at(latency_s), latency_s, len(reachable))
+            budgets[node] = peer.budget(self._width_for(node), latency_s, len(reachable))
         return budgets
+
+    def _width_for(self, node: NodeId) -> Width:
+        measured = [stream.round_trip_s for stream in self._peers[node].streams]
+        return self._width.at(way_s(self._latency_s(node), measured))
 
     def _latency_s(self, node: NodeId) -> float:
         return (self._transport.latency_ms(node) or 0.0) / 1_000
@@ -229,7 +237,7 @@ class Holders:
         peer = self._peers[assignment.node]
         staying = [stream for stream in peer.streams if not stream.is_leaving]
         idlest = min(staying, key=lambda s: len(s.questions), default=None)
-        may_open = len(staying) < self._width.at(self._latency_s(assignment.node)).streams
+        may_open = len(staying) < self._width_for(assignment.node).streams
         if idlest is not None and not (idlest.questions and may_open):
             return bringer(staying, assignment.wanted.ref.blob)
         fetch = self._new_stream(assignment.node)

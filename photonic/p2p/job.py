@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass, field
 
 from photonic.errors import PhotonicError
+from photonic.events import TransferProgress
 from photonic.ids import BlobId, NodeId
 from photonic.p2p.exchange import Arriving
 from photonic.p2p.pacing import Meter, eta_s
@@ -100,4 +101,12 @@ class Job:
         return TransferView(
             self.want.name, ref.blob, self.done_bytes, ref.size_bytes, rate, peers, state,
             self.problem, left_s, self.want.kind,
+        )  # fmt: skip
+
+    def progress(self, now_s: float) -> TransferProgress:
+        """Return what is told of it while it moves."""
+        view = self.view(now_s)
+        return TransferProgress(
+            view.blob, view.name, view.done_bytes, view.total_bytes, len(view.peers),
+            view.state.value, view.rate_bytes_s, view.eta_s, view.kind,
         )  # fmt: skip

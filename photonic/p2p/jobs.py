@@ -18,7 +18,7 @@ from photonic.errors import PhotonicError
 from photonic.ids import BlobId, NodeId
 from photonic.p2p.askable import Askable
 from photonic.p2p.endgame import Lacking
-from photonic.p2p.exchange import Arriving, ChunksWanted, Wanted
+from photonic.p2p.exchange import Arriving, ChunksWanted, Wanted, WholeWanted
 from photonic.p2p.job import Job, TransferState, TransferView
 from photonic.p2p.pacing import Meter
 from photonic.p2p.planner import BEGINNING, ORIGINAL, Need, Position, Want, in_order
@@ -51,8 +51,9 @@ class Jobs:
         return len(self._askable) > 0
 
     @property
-    def askable_count(self) -> int:
-        return len(self._askable)
+    def is_idle(self) -> bool:
+        """Whether nothing is on its way, and nothing to be asked."""
+        return not self._under_way and not self.has_askable
 
     def underway_bytes(self, copies: int) -> int:
         """Return what is here already of originals that fewer than `copies` others hold."""
@@ -237,14 +238,16 @@ class Jobs:
             self._list(job, now_s)
         return job
 
-    def stored(self, ref: BlobRef, index: int, now_s: float) -> Job | None:
-        """Note that a chunk is on disk. None if nobody wants the blob any more."""
+    def stored(self, ref: BlobRef, indices: Collection[int], now_s: float) -> Job | None:
+        """Note that chunks are on disk. None if nobody wants the blob any more."""
         job = self._live(ref)
         if job is None or job.partial is None:
             return None
-        if index in job.missing:
-            job.missing.discard(index)
-            size_bytes = job.partial.chunks.chunks[index].size_bytes
+        fresh = job.missing.intersection(indices)
+        if fresh:
+            job.missing -= fresh
+            chunks = job.partial.chunks.chunks
+            size_bytes = sum(chunks[index].size_bytes for index in fresh)
             job.done_bytes += size_bytes
             if job.meter is None:
                 job.meter = Meter(now_s)
@@ -252,14 +255,22 @@ class Jobs:
         job.problem = None
         return job
 
+    def arrived(self, node: NodeId, wanted: WholeWanted, partial: Arriving, now_s: float) -> None:
+        """Take back the question for a small blob: all of it is here, and is being landed."""
+        job = self._live(wanted.ref)
+        if job is None:
+            return
+        self._take_back(job, node)
+        job.began(partial)
+        job.problem, job.is_head_asked, job.is_landing = None, False, True
+        self._list(job, now_s)
+
     def ended(self, node: NodeId, wanted: Wanted, now_s: float) -> None:
         """Take back a question, answered or not: what it did not bring is to be asked again."""
         job = self._live(wanted.ref)
         if job is None:
             return
-        job.asked[node] = job.asked.get(node, 1) - 1
-        if job.asked[node] <= 0:
-            del job.asked[node]
+        self._take_back(job, node)
         if isinstance(wanted, ChunksWanted):
             again = [i for i in wanted.indices if not self._is_asked_of_another(job, i)]
             again = [i for i in again if i in job.missing]
@@ -270,6 +281,12 @@ class Jobs:
             if job.partial is not None:
                 job.unasked = sorted(job.missing)
         self._list(job, now_s)
+
+    @staticmethod
+    def _take_back(job: Job, node: NodeId) -> None:
+        job.asked[node] = job.asked.get(node, 1) - 1
+        if job.asked[node] <= 0:
+            del job.asked[node]
 
     @staticmethod
     def _is_asked_of_another(job: Job, index: int) -> bool:

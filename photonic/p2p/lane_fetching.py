@@ -10,17 +10,34 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import Protocol
 
 from photonic import limits, wire
 from photonic.errors import StreamBroken
 from photonic.p2p.blob_messages import Answer
 from photonic.p2p.exchange import Asker, Effect, Wanted
-from photonic.p2p.lane_sockets import FrameSource, Socket, is_near, is_readable
+from photonic.p2p.lane_sockets import FrameSource, Socket, is_readable, round_trip_s
 from photonic.p2p.turnstile import Allowance, Turnstile
 
 _WAKE = b"\0"
+
+
+class Keeping(Protocol):
+    """Where what comes over a lane goes: into the store, and to the node."""
+
+    def keep(self, effects: Sequence[Effect], size_bytes: int) -> None:
+        """Store what came, of so many bytes. Raises BlobCorrupt for the peer's lie."""
+        ...
+
+    def wait_s(self) -> float | None:
+        """Return in how long what is kept and not told is to be told; None: nothing is."""
+        ...
+
+    def tell(self) -> None:
+        """Tell the node what is kept and not told; nothing is fine."""
+        ...
 
 
 class LaneFetch:
@@ -29,14 +46,15 @@ class LaneFetch:
     def __init__(
         self,
         lane: Socket,
-        keep: Callable[[Sequence[Effect], int], None],
+        keeping: Keeping,
         allowance: Allowance,
     ) -> None:
-        """`keep` stores what came, of so many bytes."""
-        self._lane, self._keep_some, self._allowance = lane, keep, allowance
+        self._lane, self._keeping, self._allowance = lane, keeping, allowance
         self._asker, self._turnstile = Asker(), Turnstile(allowance, self._wake)
         # What is asked ahead may wait in sockets, and comes twice if this process dies.
-        self._window_bytes = limits.LANE_NEAR_WINDOW_BYTES if is_near(lane) else None
+        way_s = round_trip_s(lane)
+        is_near = way_s is not None and way_s < limits.LANE_NEAR_S
+        self._window_bytes = limits.LANE_NEAR_WINDOW_BYTES if is_near else None
         self._woken, self._waker = os.pipe()
         os.set_blocking(self._waker, False)
         self._waking = threading.Lock()  # else a late one might write into whatever came after
@@ -61,6 +79,7 @@ class LaneFetch:
         try:
             self._read()
         finally:
+            self._keeping.tell()
             self._turnstile.close()
             with self._waking:
                 os.close(self._waker)
@@ -73,9 +92,13 @@ class LaneFetch:
             self._send_questions()
             is_owed = self._asker.is_owed
             wait_s = limits.FETCH_STALL_S if is_owed else limits.LANE_IDLE_S
+            untold_s = self._keeping.wait_s()
+            wait_s = wait_s if untold_s is None else untold_s
             has_answer, is_woken = is_readable(self._lane, wait_s, self._woken)
             if is_woken:
                 os.read(self._woken, limits.KIB)
+            elif not has_answer and untold_s is not None:
+                self._keeping.tell()
             elif not has_answer:
                 if self._turnstile.has_waiting and not is_owed:
                     continue  # the peer owes nothing: a limit of this node does
@@ -114,4 +137,4 @@ class LaneFetch:
         finally:  # whatever is wrong with one answer, those before it were right
             self._turnstile.came(effects, size_bytes)
             if effects:
-                self._keep_some(effects, size_bytes)
+                self._keeping.keep(effects, size_bytes)

@@ -196,9 +196,10 @@ class Listening(msgspec.Struct, tag="listening", frozen=True):
 
 
 class Opened(msgspec.Struct, tag="opened", frozen=True):
-    """A lane stands."""
+    """A lane stands. `round_trip_s` is what the kernel measured of it; 0: nobody knows."""
 
     lane: int
+    round_trip_s: float = 0.0
 
 
 class Ended(msgspec.Struct, tag="ended", frozen=True):
@@ -227,10 +228,10 @@ class Begun(msgspec.Struct, tag="begun", frozen=True, array_like=True):
 
 
 class Stored(msgspec.Struct, tag="stored", frozen=True, array_like=True):
-    """A chunk of a big blob is verified and written."""
+    """Chunks of a big blob are verified and written."""
 
     blob: bytes
-    index: int
+    indices: tuple[int, ...]
 
 
 class Answered(msgspec.Struct, tag="answered", frozen=True, array_like=True):

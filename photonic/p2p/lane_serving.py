@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from typing import NamedTuple
 
@@ -22,6 +23,7 @@ from photonic.p2p.blob_messages import Question
 from photonic.p2p.compression import Compressor
 from photonic.p2p.exchange import Giver
 from photonic.p2p.lane_sockets import FrameSource, Socket, is_readable
+from photonic.p2p.open_blob import OpenBlob
 from photonic.world import Clock
 
 
@@ -38,17 +40,42 @@ def serve(lane: Socket, store: BlobStore, rules: Rules, clock: Clock) -> None:
     """Answer until the peer ends the lane. Raises StreamBroken, OSError, FrameInvalid."""
     source = FrameSource(lane, limits.QUESTIONS_BUFFER_BYTES, limits.QUESTION_BYTES_MAX)
     giver, todo, compressor = Giver(), deque[Piece](), Compressor(clock)
-    while True:
-        _hear(lane, source, giver, todo)
-        reading = Reading()
-        read_some(store, todo, reading, rules.may_give, compressor)
-        for _ in range(reading.questions_done):
-            giver.done()
-        for frame in reading.frames:
-            compressor.send(len(frame), partial(_send, lane, frame, rules.take))
-        for blob in reading.damaged:
-            rules.damaged(blob)
-        rules.gave(reading.size_bytes, reading.chunks)
+    with closing(OpenBlob(store)) as blob_read, closing(_Told(rules.gave, clock)) as told:
+        while True:
+            _hear(lane, source, giver, todo)
+            reading = Reading()
+            read_some(blob_read, todo, reading, rules.may_give, compressor)
+            for _ in range(reading.questions_done):
+                giver.done()
+            for frame in reading.frames:
+                compressor.send(len(frame), partial(_send, lane, frame, rules.take))
+            for blob in reading.damaged:
+                rules.damaged(blob)
+            told.add(reading, is_idle=not todo)
+            if not todo:
+                blob_read.close()
+
+
+class _Told:
+    """Tells what was given: now and then, for the node that hears it has other things to do."""
+
+    def __init__(self, gave: Callable[[int, int], object], clock: Clock) -> None:
+        self._gave, self._clock = gave, clock
+        self._size_bytes = self._chunks = 0
+        self._told_s = clock.monotonic_s()
+
+    def add(self, reading: Reading, *, is_idle: bool) -> None:
+        self._size_bytes += reading.size_bytes
+        self._chunks += reading.chunks
+        if is_idle or self._clock.monotonic_s() >= self._told_s + limits.LANE_GAVE_S:
+            self.close()
+
+    def close(self) -> None:
+        """Tell what is left."""
+        if self._size_bytes:
+            self._gave(self._size_bytes, self._chunks)
+        self._size_bytes = self._chunks = 0
+        self._told_s = self._clock.monotonic_s()
 
 
 def _send(lane: Socket, frame: bytes, take: Callable[[int], int]) -> None:

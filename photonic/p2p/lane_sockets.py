@@ -131,19 +131,23 @@ def tuned(raw: socket.socket) -> None:
     """Set what a connected socket needs to be fast, and to lose little with its process.
 
     Not the size of its receive buffer: of what comes into a full one the kernel drops some, and
-    each time the sender waits some 200 ms. What is asked for is bounded instead (`is_near`).
+    each time the sender waits some 200 ms. What is asked of a near peer is bounded instead.
     """
     raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, limits.LANE_UNSENT_BYTES)
 
 
-def is_near(lane: Socket) -> bool:
-    """Whether answers come so soon that little needs to be on its way."""
+def round_trip_s(lane: Socket) -> float | None:
+    """Return how far the other end of the socket is, as the kernel measured it.
+
+    None for a stream over libp2p: who knows how far that goes. A busy process does not show in it,
+    as it does in a ping; and of a lane through a relay it is the way to the relay.
+    """
     if lane.family not in (socket.AF_INET, socket.AF_INET6):
-        return False  # a stream over libp2p: who knows how far that goes
+        return None
     info = lane.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _RTT_AT + _RTT.size)
     (round_trip_us,) = _RTT.unpack_from(info, _RTT_AT)
-    return int(round_trip_us) < limits.LANE_NEAR_US
+    return int(round_trip_us) / 1e6
 
 
 def read_exactly(lane: Socket, size_bytes: int) -> bytes:

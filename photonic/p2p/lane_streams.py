@@ -23,7 +23,7 @@ from photonic.p2p.exchange import (
     WholeWanted,
     cost_bytes,
 )
-from photonic.p2p.fetching import Began, Outcome, Stored, Unstored
+from photonic.p2p.fetching import Arrived, Began, Outcome, Stored, Unstored
 from photonic.photos import BlobRef
 
 
@@ -53,6 +53,7 @@ class LaneStream:
         self.number = 0  # of the lane, while there is one
         self.bytes_in = 0
         self.in_flight_bytes = 0  # asked, and not yet on disk
+        self.round_trip_s: float | None = None  # None until it is open, 0.0 if nobody knows
         self.questions: deque[tuple[Wanted, float]] = deque()  # with the time, oldest first
         self.reason = ""  # why it ended
         self.is_leaving = False
@@ -133,7 +134,8 @@ class LaneStream:
 
     # --- what the carrier tells --------------------------------------------------------------
 
-    def note_open(self) -> None:
+    def note_open(self, round_trip_s: float) -> None:
+        self.round_trip_s = round_trip_s
         self._is_open.set()
 
     def note_end(self, report: said.Ended) -> None:
@@ -190,19 +192,21 @@ class LaneStream:
         match event:
             case said.Answered(number) if number in self._asked:
                 wanted = self._take_off(number)
-                if isinstance(wanted, WholeWanted):  # all of it is there, and lands soon
-                    yield Began(wanted.ref, CarriedPartial(wanted.ref, ChunkList(()), ()))
-                    yield Stored(wanted.ref, 0, wanted.ref.size_bytes)
-                yield Answered(wanted)
+                if isinstance(wanted, WholeWanted):
+                    yield Arrived(wanted, CarriedPartial(wanted.ref, ChunkList(()), ()))
+                else:
+                    yield Answered(wanted)
             case said.Refused(number, is_busy) if number in self._asked:
                 yield Refused(self._take_off(number), is_busy)
             case said.Begun(blob, chunks, missing):
                 for ref in self._refs(blob):
                     yield Began(ref, CarriedPartial(ref, ChunkList.decode(chunks), missing))
-            case said.Stored(blob, index):
+            case said.Stored(blob, indices):
                 for wanted, _ in self.questions:
                     if wanted.ref.blob == blob and isinstance(wanted, ChunksWanted):
-                        yield Stored(wanted.ref, index, wanted.chunks.chunks[index].size_bytes)
+                        listed = wanted.chunks.chunks
+                        size_bytes = sum(listed[index].size_bytes for index in indices)
+                        yield Stored(wanted.ref, indices, size_bytes)
                         return
             case said.Unstored(blob, fault):
                 for ref in self._refs(blob):

@@ -138,8 +138,8 @@ class Lanes:
 
     def _hear(self, report: said.Report) -> None:
         match report:
-            case said.Opened(lane) if lane in self._streams:
-                self._streams[lane].note_open()
+            case said.Opened(lane, round_trip_s) if lane in self._streams:
+                self._streams[lane].note_open(round_trip_s)
             case said.Ended(lane) if lane in self._streams:
                 self._streams.pop(lane).note_end(report)
             case said.Came(lane) if lane in self._streams:

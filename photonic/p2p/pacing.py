@@ -11,6 +11,7 @@ one, and an estimate is only told while something moves.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from photonic import limits
@@ -56,6 +57,16 @@ def window_bytes(score: Score, latency_s: float, most_bytes: int, peers: int) ->
         return min(most_bytes, limits.FETCH_WINDOW_BYTES)
     covered_s = 2 * latency_s + limits.WINDOW_SLACK_S
     return min(most_bytes, max(limits.WINDOW_BYTES_MIN, int(score.rate_bytes_s * covered_s)))
+
+
+def way_s(ping_s: float, measured: Iterable[float | None]) -> float:
+    """Return how far a peer is, for how many lanes it is worth: 0 until one of them is open.
+
+    A ping of a process that is busy takes long. What the kernel `measured` on open lanes does not
+    (0.0 where it does not know; None where a lane is not open yet).
+    """
+    known = [one for one in measured if one is not None]
+    return min(ping_s, *filter(None, known), math.inf) if known else 0.0
 
 
 def batch_bytes(score: Score, latency_s: float) -> int:

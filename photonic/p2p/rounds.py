@@ -31,9 +31,10 @@ class Rounds:
         self._pause_s = 0.0
 
     def anew(self) -> None:
-        """All is to be looked at from the beginning: in another order, or others can be asked."""
+        """All is to be looked at from the beginning, and at once: somebody wants it otherwise, or
+        others can be asked."""
         self.news()
-        self._next = None
+        self._next, self._free_s = None, -math.inf
 
     def came(self) -> None:
         """Something that was wanted came."""

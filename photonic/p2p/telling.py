@@ -2,8 +2,8 @@
 
 A blob that came alone is told at once. While many come, the next batch gathers for a while after
 each: what is said of a few hundred blobs costs the catalog, the journal and every peer that hears
-of it about what it costs to say it of one. Whatever is not told when the node ends is found in the
-store by the next start.
+of it about what it costs to say it of one. When nothing more is on its way nobody waits. Whatever
+is not told when the node ends is found in the store by the next start.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ class Telling:
         self._tell = tell
         self._untold: dict[BlobId, BlobRef] = {}
         self._has_some = anyio.Event()
+        self._is_last = anyio.Event()  # there is no company to wait for
 
     def __contains__(self, blob: BlobId) -> bool:
         return blob in self._untold
@@ -40,14 +41,19 @@ class Telling:
         if self._untold:
             self._has_some.set()
 
+    def hurry(self) -> None:
+        """Have told at once what is here: nothing more is on its way. Never waits."""
+        self._is_last.set()
+
     async def run(self) -> None:
         """Tell until cancelled."""
         while True:
             await self._has_some.wait()
-            self._has_some = anyio.Event()
+            self._has_some, self._is_last = anyio.Event(), anyio.Event()
             began_s, some = anyio.current_time(), tuple(self._untold.values())
             await self._tell(some)
             for ref in some:
                 del self._untold[ref.blob]
-            took_s = anyio.current_time() - began_s
-            await anyio.sleep(min(limits.TELL_PAUSE_MAX_S, limits.TELL_PAUSE_FACTOR * took_s))
+            pause_s = limits.TELL_PAUSE_FACTOR * (anyio.current_time() - began_s)
+            with anyio.move_on_after(min(limits.TELL_PAUSE_MAX_S, pause_s)):
+                await self._is_last.wait()

@@ -111,6 +111,8 @@ class Throttle:
         is_over: Callable[[], bool] = lambda: False,
     ) -> int:
         """Block until some bytes may pass, and return how many these are; 0 if it is over."""
+        if self._is_open(peer, direction):
+            return size_bytes
         bell = threading.Event()
         wanted = self._ask(peer, direction, size_bytes, bell.set)
         try:
@@ -124,6 +126,12 @@ class Throttle:
         return wanted.size_bytes
 
     # --- turns -------------------------------------------------------------------------------
+
+    def _is_open(self, peer: NodeId, direction: Direction) -> bool:
+        """Whether there is no limit, and so no turn to wait for."""
+        with self._lock:
+            self._look_if_due(self._clock.monotonic_s())
+            return self._gates[direction].slice_bytes(peer) is None
 
     def _ask(
         self, peer: NodeId, direction: Direction, size_bytes: int, wake: Callable[[], object]

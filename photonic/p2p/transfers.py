@@ -24,12 +24,12 @@ from anyio.abc import TaskStatus
 from photonic import limits
 from photonic.blobs.store import BlobStore, Held, Partial
 from photonic.errors import BlobCorrupt, PhotonicError, StreamBroken
-from photonic.events import Event, TransferProgress
+from photonic.events import Event
 from photonic.ids import BlobId, NodeId
 from photonic.p2p import lane_messages as said
 from photonic.p2p.exchange import Answered, Refused, Wanted, cost_bytes
-from photonic.p2p.fetching import Began, FetchStream, Outcome, Stored, Unstored
-from photonic.p2p.holders import Counters, Fetching, Holders, Width
+from photonic.p2p.fetching import Arrived, Began, FetchStream, Outcome, Stored, Unstored
+from photonic.p2p.holders import LANES_WIDE, Counters, Fetching, Holders, Width
 from photonic.p2p.jobs import Job, Jobs, TransferView
 from photonic.p2p.landing import Landing, Outcomes
 from photonic.p2p.lane_streams import CarriedPartial, LaneStream, problem_of
@@ -45,8 +45,6 @@ from photonic.p2p.wanting import Wanting, Wants
 from photonic.world import World
 
 log = logging.getLogger(__name__)
-
-LANES_WIDE = Width(limits.LANES_PER_PEER_MAX, limits.LANE_WINDOW_BYTES, limits.LANES_FAR_MAX)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +117,8 @@ class Transfers:
                 await self._look_at_disk()
                 self._holders.leave_slow_streams(self._jobs)
                 self._note_carried()
+                if self._jobs.is_idle:
+                    self._wanting.telling.hurry()
                 self._look_at_link()
                 if self._may_ask():
                     await self._hand_out()
@@ -155,6 +155,11 @@ class Transfers:
         self._wanting.rounds.news()
         self._news.set()
 
+    def begin_anew(self) -> None:
+        """Look at everything anew, and at once: something else is wanted now. Never waits."""
+        self._wanting.begin_anew()
+        self._news.set()
+
     def hear_of(self, node: NodeId, *, gives_originals: bool) -> None:
         """Hear how a peer is now, and look again; never waits."""
         if self._jobs.refusals.note_giver(node, gives_originals=gives_originals):
@@ -167,8 +172,7 @@ class Transfers:
         What was asked before still comes. All wants are looked at anew.
         """
         self._is_paused, self._holders.left_alone = everything, peers
-        self._wanting.begin_anew()
-        self._news.set()
+        self.begin_anew()
 
     def move(self, node: NodeId) -> None:
         """Fetch over new streams from a peer: there is a better way to it. Never waits."""
@@ -250,22 +254,14 @@ class Transfers:
     def _note_carried(self) -> None:
         """Take in which blobs the carrier landed, and which it could not."""
         events, self._carried = self._carried, []
-        jobs = {event.blob: self._jobs.get(BlobId(event.blob)) for event in events}
-        landed = [
-            job.want.ref
-            for event in events
-            if isinstance(event, said.Landed) and (job := jobs[event.blob]) is not None
-        ]
+        looked_up = [(self._jobs.get(BlobId(event.blob)), event) for event in events]
+        wanted = [(job, event) for job, event in looked_up if job is not None]
+        landed = [job.want.ref for job, event in wanted if isinstance(event, said.Landed)]
         self.counters.blobs_received += len(landed)
         self._wanting.telling.add(landed)
-        for event in events:
-            job = jobs[event.blob]
-            if job is None:
-                continue
+        for job, event in wanted:
             if isinstance(event, said.Landed):
-                if job.progress_s:  # somebody watches it; thousands of small ones nobody does
-                    self._announce(_progress_of(job, anyio.current_time()))
-                self._jobs.forget(job.want.ref)
+                self._end(job)
             elif isinstance(event, said.Unstored):
                 self._not_landed(job, problem_of(event.fault))
             else:
@@ -289,11 +285,13 @@ class Transfers:
                     job = self._jobs.began(ref, partial, now_s)
                     if job is not None and job.is_complete:
                         self._land(job)
-                case Stored(ref, index, size_bytes):
-                    self.counters.chunks_received += 1
-                    self.counters.bytes_in += size_bytes
-                    self._meter.add(size_bytes, now_s)
-                    self._progress(self._jobs.stored(ref, index, now_s), now_s)
+                case Stored(ref, indices, size_bytes):
+                    self._count_in(len(indices), size_bytes, now_s)
+                    self._progress(self._jobs.stored(ref, indices, now_s), now_s)
+                case Arrived(wanted, partial):
+                    brought_bytes += wanted.ref.size_bytes
+                    self._count_in(1, wanted.ref.size_bytes, now_s)
+                    self._jobs.arrived(fetch.node, wanted, partial, now_s)
                 case Unstored(ref, problem):
                     self._block(self._jobs.get(ref.blob), problem, now_s)
                 case Answered(wanted):
@@ -304,6 +302,11 @@ class Transfers:
         if brought_bytes:
             self._holders.brought(fetch.node, brought_bytes, elapsed_s)
         self._news.set()
+
+    def _count_in(self, chunks: int, size_bytes: int, now_s: float) -> None:
+        self.counters.chunks_received += chunks
+        self.counters.bytes_in += size_bytes
+        self._meter.add(size_bytes, now_s)
 
     def _refused(self, node: NodeId, wanted: Wanted, is_busy: bool, now_s: float) -> None:
         self._jobs.ended(node, wanted, now_s)
@@ -322,14 +325,14 @@ class Transfers:
             self._land(job)
         elif now_s - job.progress_s >= limits.TRANSFER_PROGRESS_INTERVAL_S:
             job.progress_s = now_s
-            self._announce(_progress_of(job, now_s))
+            self._announce(job.progress(now_s))
 
     def _land(self, job: Job) -> None:
         if not job.is_landing:
             now_s = anyio.current_time()
             self._jobs.landing(job, now_s)
             if job.progress_s:
-                self._announce(_progress_of(job, now_s))
+                self._announce(job.progress(now_s))
             if not isinstance(job.partial, CarriedPartial):  # else it lands where it is
                 self._landing.add(cast(Partial, job.partial))
 
@@ -343,13 +346,17 @@ class Transfers:
             if job is None:
                 continue
             if isinstance(result, Held):
-                if job.progress_s:  # somebody watches it; thousands of small ones nobody does
-                    self._announce(_progress_of(job, anyio.current_time()))
-                self._jobs.forget(partial.ref)
+                self._end(job)
             else:
                 self._not_landed(job, result)
         self._settle_problem()
         self._news.set()
+
+    def _end(self, job: Job) -> None:
+        """Its blob is held."""
+        if job.progress_s:  # somebody watches it; thousands of small ones nobody does
+            self._announce(job.progress(anyio.current_time()))
+        self._jobs.forget(job.want.ref)
 
     def _not_landed(self, job: Job, problem: PhotonicError) -> None:
         now_s = anyio.current_time()
@@ -389,11 +396,3 @@ class Transfers:
 
     def _settle_problem(self) -> None:
         self._trouble.settle(job.problem for job in self._jobs if job.problem is not None)
-
-
-def _progress_of(job: Job, now_s: float) -> TransferProgress:
-    view = job.view(now_s)
-    return TransferProgress(
-        view.blob, view.name, view.done_bytes, view.total_bytes, len(view.peers),
-        view.state.value, view.rate_bytes_s, view.eta_s, view.kind,
-    )  # fmt: skip

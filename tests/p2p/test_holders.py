@@ -25,6 +25,7 @@ class Stream:
     node = NodeId(bytes(32))
     rate_bytes_s = 0.0
     is_leaving = False
+    round_trip_s: float | None = None
 
     def __init__(self, blobs: Sequence[int] = ()) -> None:
         self.in_flight_bytes = 0

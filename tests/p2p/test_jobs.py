@@ -136,7 +136,7 @@ def test_what_was_not_answered_is_asked_again_and_nothing_else() -> None:
     jobs = jobs_of([want(0, frozenset(NODES), big=True)])
     first, second, third = begun(jobs)
     assert not jobs.has_askable
-    jobs.stored(first.ref, 0, 0.0)
+    jobs.stored(first.ref, (0,), 0.0)
     jobs.ended(NODES[0], first, 0.0)
     assert unasked(jobs) == (1,)
     jobs.ended(NODES[0], third, 0.0)
@@ -172,8 +172,7 @@ def test_a_chunk_that_comes_twice_counts_once() -> None:
     first, *_ = begun(jobs)
     jobs.asked(NODES[1], first, 0.0, is_second=True)
     for node in NODES[:2]:
-        jobs.stored(first.ref, 0, 0.0)
-        jobs.stored(first.ref, 1, 0.0)
+        jobs.stored(first.ref, (0, 1), 0.0)
         jobs.ended(node, first, 0.0)
     job = jobs.get(first.ref.blob)
     assert job is not None and job.done_bytes == 2 * limits.MIB

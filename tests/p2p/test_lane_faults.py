@@ -39,6 +39,7 @@ from photonic.p2p.exchange import (
     WholeWanted,
 )
 from photonic.p2p.lane_fetching import LaneFetch
+from photonic.p2p.lane_keeping import LaneKeeping
 from photonic.p2p.lane_messages import Fate
 from photonic.p2p.lane_serving import Rules, serve
 from photonic.p2p.turnstile import Allowance
@@ -60,17 +61,15 @@ class Fetcher:
         self.fates: list[Fate] = []
         self.told: list[object] = []
         self.arrivals = Arrivals(self.store, self.fates.extend)
-        self.fetch = LaneFetch(
-            lane,
-            self.keep,
-            FREELY,
-        )
+        self.keeping = LaneKeeping(self.arrivals, lambda wanted: 1, self.hear, SystemClock())
+        self.fetch = LaneFetch(lane, self, FREELY)
+        self.wait_s, self.tell = self.keeping.wait_s, self.keeping.tell
 
-    def keep(self, effects: Sequence[Effect], _size_bytes: int) -> None:
-        events, lie = self.arrivals.keep(effects, lambda wanted: 1)
+    def hear(self, events: Sequence[object], _size_bytes: int) -> None:
         self.told += events
-        if lie is not None:
-            raise lie
+
+    def keep(self, effects: Sequence[Effect], size_bytes: int) -> None:
+        self.keeping.keep(effects, size_bytes)
 
     def run(self, *wanted: Wanted) -> None:
         """Ask and fetch until the lane ends. Raises what ended it."""
@@ -256,7 +255,7 @@ def test_what_was_stored_before_a_lie_is_told_with_it() -> None:
     ]
     effects[1] = ChunkCame(found.ref, found.chunks, 1, bytes(len(effects[1].data)))
     events, lie = Arrivals(store, lambda fates: None).keep(effects, lambda wanted: 1)
-    assert events == [said.Stored(found.ref.blob, 0)]
+    assert events == [said.Stored(found.ref.blob, (0,))]
     assert isinstance(lie, BlobCorrupt)
     assert 2 in store.begin(found.ref, found.chunks).missing()
 

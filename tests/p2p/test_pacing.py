@@ -9,16 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from photonic import limits
+from photonic.p2p.holders import LANES_WIDE
 from photonic.p2p.pacing import (
     LinkPace,
     Meter,
     Outlook,
     batch_bytes,
     eta_s,
+    way_s,
     window_bytes,
 )
 from photonic.p2p.standing import Score
-from photonic.p2p.transfers import LANES_WIDE
 
 rates = st.floats(1.0, 1e10)
 latencies = st.floats(0.0, 2.0)
@@ -184,3 +185,11 @@ def test_over_a_long_way_more_lanes_share_what_the_kernel_keeps_for_each() -> No
     kept_bytes = 2_900_000  # of ours, in the 4 MiB that Linux keeps for a socket by default
     assert far.streams * kept_bytes / 0.1 > 125_000_000, "a gigabit over 100 ms is full"
     assert near.window_bytes == far.window_bytes
+
+
+def test_a_busy_process_does_not_make_a_peer_far() -> None:
+    ping_s = 0.05
+    assert way_s(ping_s, []) == way_s(ping_s, [None]) == 0.0, "a few lanes are enough to begin"
+    assert way_s(ping_s, [0.0002, None]) == 0.0002
+    assert way_s(ping_s, [0.0]) == ping_s, "nobody measured it: a ping is all there is"
+    assert way_s(0.1, [0.1, 0.12]) == 0.1

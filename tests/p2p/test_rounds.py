@@ -125,3 +125,14 @@ def test_after_a_failure_it_is_tried_again_in_a_while() -> None:
     rounds.failed(10.0, 3.0)
     assert rounds.due(12.9, 0) is None
     assert rounds.due(13.0, 0) == BEGINNING
+
+
+def test_what_somebody_wants_otherwise_is_looked_at_at_once() -> None:
+    """However long the last look took: whoever changed a limit or a pause waits for it."""
+    rounds = Rounds()
+    rounds.begin(BEGINNING)
+    rounds.looked(BEGINNING, None, 0.0, 5.0)
+    rounds.news()
+    assert rounds.due(1.0, 0) is None
+    rounds.anew()
+    assert rounds.due(1.0, 0) == BEGINNING

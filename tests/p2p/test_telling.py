@@ -99,3 +99,19 @@ def test_no_more_is_fetched_than_can_be_told(monkeypatch: pytest.MonkeyPatch) ->
         assert [*seen, telling.is_full] == [False, True, False]
 
     run(catalog, story)
+
+
+def test_when_nothing_more_is_on_its_way_nobody_waits() -> None:
+    catalog = Catalog(takes_s=0.1)
+
+    async def story(telling: Telling) -> None:
+        telling.add([ref(1)])
+        await anyio.sleep(0.15)
+        telling.add([ref(2)])
+        await anyio.sleep(0.1)
+        assert len(catalog.heard) == 1, "it waits for company"
+        telling.hurry()
+        await anyio.sleep(0.15)
+        assert [refs for _, refs in catalog.heard] == [(ref(1),), (ref(2),)]
+
+    run(catalog, story)
