@@ -61,6 +61,7 @@ class LaneStream:
         self._to_ask: list[tuple[int, Wanted]] = []
         self._asked: dict[int, Wanted] = {}
         self._listed: set[bytes] = set()  # blobs whose chunk list the carrier has from here
+        self._unstored: set[bytes] = set()  # came, and there was no room for it
         self._numbers = 0
         self._has_questions, self._is_open, self._has_ended = (trio.Event() for _ in range(3))
         self._error: PhotonicError | None = None
@@ -192,7 +193,9 @@ class LaneStream:
         match event:
             case said.Answered(number) if number in self._asked:
                 wanted = self._take_off(number)
-                if isinstance(wanted, WholeWanted):
+                is_lost = wanted.ref.blob in self._unstored
+                self._unstored.discard(wanted.ref.blob)
+                if isinstance(wanted, WholeWanted) and not is_lost:
                     yield Arrived(wanted, CarriedPartial(wanted.ref, ChunkList(()), ()))
                 else:
                     yield Answered(wanted)
@@ -210,6 +213,7 @@ class LaneStream:
                         return
             case said.Unstored(blob, fault):
                 for ref in self._refs(blob):
+                    self._unstored.add(blob)
                     yield Unstored(ref, problem_of(fault))
 
     def _refs(self, blob: bytes) -> list[BlobRef]:

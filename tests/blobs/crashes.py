@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from photonic import world
 from photonic.blobs.ledger import Ledger
 
 Choose = Callable[[], bool]
@@ -83,6 +84,8 @@ class FailingDisk:
         self._spares = Path(tempfile.mkdtemp(dir=root.resolve().parent))
         self._numbers = itertools.count()
         self._replace, self._link = os.replace, os.link
+        # One after another: the same step is to be the same one each time.
+        monkeypatch.setattr(world, "_SYNCS_AT_ONCE", 1)
         for name in ("pwrite", "copy_file_range", "fsync", "replace", "unlink", "truncate"):
             monkeypatch.setattr(os, name, self._wrap(name, getattr(os, name)))
 

@@ -139,10 +139,10 @@ def test_a_full_disk_is_told_nothing_is_lost_and_it_goes_on_when_there_is_room(
         )
 
 
+@pytest.mark.parametrize(("count", "size_bytes"), [(8, 10_000_000), (400, 200_000)])
 def test_a_transfer_pauses_while_the_disk_is_full_and_goes_on_when_there_is_room(
-    tmp_path: Path, small_disk: Path
+    tmp_path: Path, small_disk: Path, count: int, size_bytes: int
 ) -> None:
-    count, size_bytes = 8, 10_000_000
     folder = tmp_path / "card"
     folder.mkdir()
     for number in range(count):
