@@ -19,7 +19,9 @@ from photonic.crdt.index import PhotoIndex
 from photonic.crdt.keys import ROOT, SHARD_COUNT, shard_of, shard_of_key
 from photonic.crdt.loader import discard
 from photonic.crdt.query import PhotoQuery
+from photonic.crdt.root import verdict
 from photonic.crdt.standpoint import Known, Standpoint, by_subject, in_pieces
+from photonic.crdt.tables import VERDICT
 from photonic.ids import BlobId, NodeId, Subject
 from photonic.index_builders import Builder, BuilderApart, BuilderFailed, BuilderHere, Keys, Sources
 from photonic.journal.journal import Journal
@@ -91,9 +93,12 @@ class Projector:
             self._index.clear()  # the journal is an older copy than the index
             number = 0
         self._note_root()
+        if not self._judges_as_before():
+            number = 0  # all that is there was judged otherwise, or before a crash
         self._judging.judge_all()
         lagging = {*self._journal.shards_since(number), *self._journal.suspect} - {ROOT}
         self._mark(lagging)
+        self._note_verdict()
         if len(lagging) <= limits.STALE_SHARDS_AT_ONCE and (
             self._catalog.digests.change_count() <= limits.STALE_CHANGES_AT_ONCE
         ):
@@ -110,6 +115,25 @@ class Projector:
         numbers = [(NodeId(one.change.author), one.change.seq, one.id) for one in said]
         self._index.apply(Batch(seqs=numbers))
 
+    def _judges_as_before(self) -> bool:
+        """Whether the index was made with the rights, the policy and the keys that there are.
+
+        A node may have died between a revocation and what it brings. An index that does not say is
+        new, or of a version that counted every member's copies.
+        """
+        noted = self._index.number(VERDICT)
+        if noted == 0:
+            return not self._catalog.roster.uncounted
+        return noted == self._verdict()
+
+    def _verdict(self) -> int:
+        catalog = self._catalog
+        return verdict(catalog.roster, catalog.display, catalog.keys.here)
+
+    def _note_verdict(self) -> None:
+        """Remember how the index judges, when all that it judged otherwise is marked."""
+        self._index.note_number(VERDICT, self._verdict())
+
     def _mark(self, shards: Iterable[int]) -> None:
         self._pieces = None
         self._index.mark_stale(sorted(shards), self._journal.last_number)
@@ -119,6 +143,8 @@ class Projector:
         if committed.refold or committed.display_changed or self._opens_more(committed):
             self.close()
             self._mark(number for number in range(SHARD_COUNT) if number != ROOT)
+        if committed.roster_changed or committed.display_changed or committed.keys_changed:
+            self._note_verdict()
         shards = {shard_of(subject) for subject in committed.subjects}
         shards |= {shard_of_key(blob) for blob in committed.blobs}
         if self._rebuild is not None:
@@ -128,6 +154,7 @@ class Projector:
             return
         batch = self._standpoint().batch(self._changes(committed.subjects), committed.fresh)
         batch.holders = {blob: self._catalog.holders(blob) for blob in committed.blobs}
+        batch.uncounted = self._catalog.roster.uncounted
         self._index.apply(batch, self._journal.last_number)
         self._judging.follow(batch.rows, committed.subjects)
 
@@ -189,7 +216,7 @@ class Projector:
         if self._pieces is None:
             self._pieces = in_pieces(by_subject(self._catalog.shard(number)))
             said = self._catalog.directory.holdings(number)
-            self._index.apply(Batch(holders=self._standpoint().holders(said)))
+            self._index.apply(self._standpoint().holders(said))
         piece = next(self._pieces, None)
         if piece is None:
             self._pieces = None
@@ -243,6 +270,7 @@ class Projector:
             if not rebuild.step():
                 return None if rebuild.is_busy else []
             rebuild.finish(self._journal.last_number)
+            self._note_verdict()
             self._note_root()
         except Exception as error:  # noqa: BLE001 - it is logged
             return self._give_up(error)
@@ -267,7 +295,7 @@ class Projector:
     def _project_shard(self, number: int) -> Iterator[Batch]:
         """Yield what a shard comes to, in pieces."""
         standpoint = self._standpoint()
-        yield Batch(holders=standpoint.holders(self._catalog.directory.holdings(number)))
+        yield standpoint.holders(self._catalog.directory.holdings(number))
         for piece in in_pieces(by_subject(self._catalog.shard(number))):
             yield standpoint.batch(piece)
         self._catalog.trim()
