@@ -9,7 +9,7 @@ change offline.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -76,13 +76,18 @@ class _Court:
 
     def __init__(self, authority: NodeId, said: Iterable[SignedChange]) -> None:
         self._authority = authority
-        self._by_subject: dict[Subject, list[SignedChange]] = {}
+        by_author: dict[bytes, list[SignedChange]] = {}
+        by_subject: dict[Subject, list[SignedChange]] = {}
         for signed in said:
-            self._by_subject.setdefault(signed.change.subject, []).append(signed)
+            by_author.setdefault(signed.change.author, []).append(signed)
+            by_subject.setdefault(signed.change.subject, []).append(signed)
+        self._ranks = self._seniority(by_author)
+        found = ((subject, _weighty(some, self._ranks)) for subject, some in by_subject.items())
+        self._by_subject = {subject: some for subject, some in found if some}
 
     def cuts(self) -> Cuts:
         """Return what of each revoked member counts."""
-        seniority = self._seniority()
+        seniority = self._ranks
         believed: frozenset[NodeId] = frozenset()
         while True:
             cuts, circle = self._settle(self._every_cut(frozenset(seniority)), believed)
@@ -129,7 +134,7 @@ class _Court:
                 found[node] = strictest
         return found
 
-    def _seniority(self) -> dict[NodeId, _Rank]:
+    def _seniority(self, said: Mapping[bytes, list[SignedChange]]) -> dict[NodeId, _Rank]:
         """Return everybody who was ever made an admin, and how early, by the numbers of those who
         admitted it: what comes first is believed first. The authority is before all."""
         found: dict[NodeId, _Rank] = {self._authority: (0, (), self._authority)}
@@ -137,15 +142,14 @@ class _Court:
         while waiting:
             author = waiting.pop()
             depth, path, _ = found[author]
-            for some in self._by_subject.values():
-                for signed in some:
-                    change, node = signed.change, NodeId(signed.change.key)
-                    if change.author != author or not _makes_admin(signed):
-                        continue
-                    rank = (depth + 1, (*path, change.seq), node)
-                    if node not in found or rank < found[node]:
-                        found[node] = rank
-                        waiting.append(node)
+            for signed in said.get(author, ()):
+                change, node = signed.change, NodeId(signed.change.key)
+                if not _makes_admin(signed):
+                    continue
+                rank = (depth + 1, (*path, change.seq), node)
+                if node not in found or rank < found[node]:
+                    found[node] = rank
+                    waiting.append(node)
         return found
 
     def members(self, cuts: Cuts) -> dict[NodeId, Member]:
@@ -189,6 +193,21 @@ class _Admins:
         if certificate is None or MEMBERS_ADMIN not in certificate.scopes_at(signed.change.seq):
             return False
         return author not in self.cuts or self.cuts[author].spares(signed)
+
+
+def _weighty(some: list[SignedChange], ever: Collection[bytes]) -> list[SignedChange]:
+    """Leave out what can never count, of one subject: `ever` are all who were ever made admins.
+
+    Everybody may say anything about members, and it is kept. What others said stays where an
+    admin's word stands on it, for it links that one to what was before.
+    """
+    kept = [signed for signed in some if signed.change.author in ever]
+    if not kept or len(kept) == len(some):
+        return kept
+    others: dict[bytes, SignedChange] = {s.id: s for s in some if s.change.author not in ever}
+    for signed in kept:  # which grows meanwhile
+        kept += (others.pop(one) for one in signed.change.parents if one in others)
+    return kept
 
 
 def _admin_count(members: Mapping[NodeId, Member]) -> int:
