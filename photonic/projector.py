@@ -9,7 +9,7 @@ Blocking: the catalog's thread owns it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from photonic import limits
 from photonic.crdt.batches import Batch
@@ -26,6 +26,7 @@ from photonic.ids import BlobId, NodeId, Subject
 from photonic.index_builders import Builder, BuilderApart, BuilderFailed, BuilderHere, Keys, Sources
 from photonic.journal.journal import Journal
 from photonic.judging import Judging
+from photonic.laggards import Laggard, Laggards, is_heavy
 from photonic.rebuild import Rebuild
 from photonic.world import Clock
 
@@ -55,6 +56,7 @@ class Projector:
         self._pieces: Iterator[list[Known]] | None = None  # of the shard that is being projected
         self._stale_most = 0
         self._rebuild: Rebuild | None = None
+        self._laggards = Laggards()
         self._can_rebuild = True  # until it was tried in vain
         self._sources = sources  # until it was tried in vain
         self._flood = 0  # subjects that came in large commits, one soon after another
@@ -71,7 +73,7 @@ class Projector:
     @property
     def is_waiting(self) -> bool:
         """Whether `step` has nothing to do just now, but will have soon."""
-        return self._rebuild is not None or bool(self._index.stale())
+        return self._rebuild is not None or bool(self._index.stale()) or bool(self._laggards)
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -88,6 +90,7 @@ class Projector:
     def catch_up(self) -> None:
         """Note what the journal has and the index has not; do it at once if it is little."""
         self.close()  # it would not hear of what is found here
+        self._laggards.clear()  # they are found, too
         number = self._index.journal_number
         if number > self._journal.last_number:
             self._index.clear()  # the journal is an older copy than the index
@@ -136,7 +139,12 @@ class Projector:
 
     def _mark(self, shards: Iterable[int]) -> None:
         self._pieces = None
-        self._index.mark_stale(sorted(shards), self._journal.last_number)
+        self._index.mark_stale(sorted(shards), self._truth)
+
+    @property
+    def _truth(self) -> int:
+        """Up to which entry the index is true when the newest has its effect, but for `stale`."""
+        return self._laggards.truth(self._journal.last_number)
 
     def follow(self, committed: Committed) -> None:
         """Project what a commit changed, or note its shards where many such commits come."""
@@ -152,11 +160,39 @@ class Projector:
         if self._is_flood(committed):
             self._mark(shards - {ROOT})
             return
-        batch = self._standpoint().batch(self._changes(committed.subjects), committed.fresh)
+        batch = self._standpoint().batch(self._prompt(committed.subjects), committed.fresh)
         batch.holders = {blob: self._catalog.holders(blob) for blob in committed.blobs}
         batch.uncounted = self._catalog.roster.uncounted
-        self._index.apply(batch, self._journal.last_number)
+        self._index.apply(batch, self._truth)
         self._judging.follow(batch.rows, committed.subjects)
+        late = self._project_late()  # under load nobody is ever idle
+        if late is not None:
+            committed.subjects.setdefault(late.subject, late.origin)
+
+    def _prompt(self, subjects: Mapping[Subject, NodeId | None]) -> Iterator[Known]:
+        """Return what is to be shown at once; the others wait (`laggards.py`)."""
+        number = self._index.journal_number
+        for subject, origin in subjects.items():
+            if origin is not None and subject in self._laggards:
+                continue
+            changes = self._catalog.changes(subject)
+            is_late = origin is not None and is_heavy(changes)
+            if not (origin and is_late and self._laggards.put(Laggard(subject, origin, number))):
+                self._laggards.drop(subject)
+                yield subject, changes
+
+    def _project_late(self) -> Laggard | None:
+        """Project one of those that waited, if it may be."""
+        began_s = self._clock.monotonic_s()
+        late = self._laggards.take(began_s)
+        if late is None:
+            return None
+        batch = self._standpoint().batch([(late.subject, self._catalog.changes(late.subject))], [])
+        self._index.apply(batch, self._truth)
+        self._judging.follow(batch.rows, [late.subject])
+        now_s = self._clock.monotonic_s()
+        self._laggards.rest(now_s - began_s, now_s)
+        return late
 
     def _opens_more(self, committed: Committed) -> bool:
         """Whether keys came that may open what the index shows as sealed."""
@@ -207,7 +243,8 @@ class Projector:
             return self._go_on(self._rebuild)
         stale = self._index.stale()
         if not stale:
-            return None
+            late = self._project_late()
+            return None if late is None else [late.subject]
         if self._pieces is None and self._pays_to_rebuild(stale):
             return self._begin_rebuild(stale)
         if self._is_flooded:
@@ -299,10 +336,6 @@ class Projector:
         for piece in in_pieces(by_subject(self._catalog.shard(number))):
             yield standpoint.batch(piece)
         self._catalog.trim()
-
-    def _changes(self, subjects: Iterable[Subject]) -> Iterator[Known]:
-        for subject in subjects:
-            yield subject, self._catalog.changes(subject)
 
     def _standpoint(self) -> Standpoint:
         roster, display = self._catalog.roster, self._catalog.display

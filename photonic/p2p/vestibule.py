@@ -65,7 +65,9 @@ class Vestibule:
                 nursery.start_soon(self._listen, listener)
 
     async def _listen(self, listener: trio.SocketListener) -> None:
-        with sockets.socket(fileno=os.dup(listener.socket.fileno())) as raw:
+        known = listener.socket
+        with sockets.fromfd(known.fileno(), known.family, known.type) as raw:
+            raw.setblocking(False)
             while True:
                 await trio.lowlevel.wait_readable(raw.fileno())
                 refused = self._let_in(raw)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -95,25 +96,28 @@ def flood_of(malice: Malice, photo: Subject) -> Iterator[SignedChange]:
 
 
 def main(home: str, address: str, photo: str, least: str) -> None:
-    culprit, is_over = Culprit(Path(home), address), threading.Event()
+    malice, is_over, sent = Culprit(Path(home), address).malice, threading.Event(), 0
 
     def wait_over() -> None:
         sys.stdin.read()
         is_over.set()
 
-    threading.Thread(target=wait_over, daemon=True).start()
-
     def some() -> Iterator[SignedChange]:
-        subject = photo_subject(BlobId(bytes.fromhex(photo)))
-        for number, signed in enumerate(flood_of(culprit.malice, subject)):
-            if is_over.is_set() and number >= int(least):
+        nonlocal sent
+        for signed in flood_of(malice, photo_subject(BlobId(bytes.fromhex(photo)))):
+            if is_over.is_set() and sent >= int(least):
                 return
             yield signed
-            if number == 0:
+            sent += 1
+            if sent == 1:
                 print("flooding", flush=True)
 
-    culprit.run(lambda stream: culprit.flood(stream, some()))
-    print(culprit.sent, flush=True)
+    threading.Thread(target=wait_over, daemon=True).start()
+    while not (is_over.is_set() and sent >= int(least)):
+        culprit = Culprit(Path(home), address)
+        with suppress(BaseExceptionGroup, PhotonicError):  # it was held up for long: once more
+            culprit.run(partial(culprit.flood, some=some()))
+    print(sent, flush=True)
 
 
 if __name__ == "__main__":

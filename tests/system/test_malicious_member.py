@@ -29,6 +29,9 @@ from tests.system.test_strangers import (
 )
 
 MANY = 3_000  # changes, at least
+# Every one of its changes is judged, kept and passed on: what is said meanwhile waits for some.
+SLOWER_MS = 150.0
+WORST_MS = 5_000.0
 DESCRIPTORS_MAX = 20
 
 
@@ -101,7 +104,8 @@ def test_members_go_on_while_one_of_them_floods_and_lies(tmp_path: Path) -> None
             most.look()
         print(f"\nan edit is visible: {paces}; {sent} changes were pushed; {most}")
         assert sent >= MANY
-        assert paces.ratio <= SLOWER_MAX, str(paces)
+        assert paces.flooded_ms <= SLOWER_MAX * paces.calm_ms + SLOWER_MS, str(paces)
+        assert paces.worst_ms < WORST_MS, str(paces)
         assert most.grown_mb < GROWN_MB_MAX
         assert most.grown_files < DESCRIPTORS_MAX
 
