@@ -38,6 +38,7 @@ class Round:
 class Paces:
     """What was measured; `ratio` is what the flood cost."""
 
+    attempts_max: int = ATTEMPTS_MAX
     rounds: list[Round] = field(default_factory=list)
 
     @property
@@ -64,7 +65,7 @@ class Paces:
     @property
     def is_enough(self) -> bool:
         quiet = sum(not one.is_noisy for one in self.rounds)
-        return quiet >= ROUNDS or len(self.rounds) >= ATTEMPTS_MAX
+        return quiet >= ROUNDS or len(self.rounds) >= self.attempts_max
 
     def __str__(self) -> str:
         return (
@@ -73,9 +74,11 @@ class Paces:
         )
 
 
-def measure(calm: Callable[[], Lasts], flooded: Callable[[], Lasts]) -> Paces:
+def measure(
+    calm: Callable[[], Lasts], flooded: Callable[[], Lasts], attempts_max: int = ATTEMPTS_MAX
+) -> Paces:
     """Take rounds in turn until enough of them say something."""
-    paces, before = Paces(), calm()
+    paces, before = Paces(attempts_max), calm()
     while not paces.is_enough:
         during, after = flooded(), calm()
         paces.rounds.append(Round(before, during, after))

@@ -97,7 +97,7 @@ def test_members_go_on_while_one_of_them_floods_and_lies(tmp_path: Path) -> None
                     most.look()
                     return found
 
-                paces = measure(calm, flooded)
+                paces = measure(calm, flooded, attempts_max=4)
                 sent = flooder.finish()
             finally:
                 flooder.end()

@@ -177,7 +177,7 @@ class Scene:
         photonic(first.home, "import", str(place / "card"), check=False)
         join(first, second)
         first.stop()
-        (first.home / "invitations").unlink()  # after it was used, strangers may ask for an hour
+        (first.home / "invitations").unlink()  # after it was used, strangers may ask for a while
         first.start()
         second.start("--peer", first.listen[0])
         self.count = len(first.photos())
