@@ -132,6 +132,10 @@ class Admissions:
         now_ms = self._world.clock.now_ms()
         return [node for node in self._roster.members if self._roster.admits(node, now_ms)]
 
+    def keepers(self) -> Collection[NodeId]:
+        """Return the members whose copies count."""
+        return [node for node in self.members() if self._roster.keeps(node)]
+
     def member(self, node: NodeId) -> Member | None:
         return self._roster.members.get(node)
 

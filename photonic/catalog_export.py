@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -63,7 +63,7 @@ class _Held(NamedTuple):
     subject: Subject
     changes: tuple[tuple[SignedChange, bool], ...]  # and whether each has an effect
     state: SubjectState
-    holders: frozenset[NodeId]
+    holders: Mapping[NodeId, bool]  # and whether what each holds is a copy
 
 
 def export_catalog(
@@ -125,13 +125,14 @@ def _facts(catalog: Catalog, place: Place) -> tuple[Header, Roster, Readings]:
 
 
 def _held(catalog: Catalog, subject: Subject) -> _Held:
-    changes = catalog.changes(subject)
+    changes, roster = catalog.changes(subject), catalog.roster
     is_photo = subject.kind == PHOTO and len(subject.key) == 32
+    holders = catalog.holders(BlobId(subject.key)) if is_photo else ()
     return _Held(
         subject,
         tuple((signed, catalog.is_effective(signed)) for signed in in_causal_order(changes)),
         catalog.state(subject),
-        catalog.holders(BlobId(subject.key)) if is_photo else frozenset(),
+        {node: roster.keeps(node) for node in holders},
     )
 
 

@@ -522,6 +522,17 @@ class ClockAway(PhotonicError):
     )
 
 
+class StampsAhead(PhotonicError):
+    """A member stamps what it says with times that are still to come."""
+
+    code, exit_status, http_status = "members.stamps-ahead", 54, 409
+    fix = (
+        "Nothing is lost: where it contradicts others, both stand under conflicts, and its word is"
+        " shown until somebody settles that. Set its clock if it is wrong; if it is not, `photonic"
+        " revoke` it with a cut before what it said."
+    )
+
+
 class CertificateEnds(PhotonicError):
     """The certificate of this node ends soon, and no admin has renewed it."""
 

@@ -126,8 +126,10 @@ class Gallery:
             row = project(state, catalog.display)
             if row is None:
                 raise PhotoUnknown(photo)
-            members = [n for n, m in catalog.roster.members.items() if m.ends is None]
-            return Shown(state, row, catalog.display, members, catalog.holders(row.original.blob))
+            roster = catalog.roster
+            members = [node for node in roster.members if roster.holds(node)]
+            holders = catalog.holders(row.original.blob)
+            return Shown(state, row, catalog.display, members, holders, roster.uncounted)
 
         shown = await self._thread.call(run)
         held = await trio.to_thread.run_sync(self._store.held, shown.row.original.blob)

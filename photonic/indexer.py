@@ -22,7 +22,6 @@ from typing import BinaryIO
 
 from photonic import limits, wire
 from photonic.blobs.view import StoreView
-from photonic.crdt.batches import Batch
 from photonic.crdt.directory_view import DirectoryView
 from photonic.crdt.keys import ROOT
 from photonic.crdt.loader import Loader
@@ -60,7 +59,7 @@ class Indexer:
         """Take in a shard as it is now."""
         standpoint = self._look()
         self._loader.begin(number)
-        self._loader.add(Batch(holders=standpoint.holders(self._directory.holdings(number))))
+        self._loader.add(standpoint.holders(self._directory.holdings(number)))
         for piece in in_pieces(
             by_subject(map(self._sealing.opened, self._directory.changes(number)))
         ):

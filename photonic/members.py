@@ -31,15 +31,18 @@ from photonic.certificates import (
 )
 from photonic.crdt.catalog import Catalog
 from photonic.crdt.changes import Draft
+from photonic.crdt.clock import first_stamp, stamp_ms
 from photonic.crdt.keys import SHARD_COUNT
 from photonic.crdt.query import PhotoQuery
 from photonic.crdt.roster import Member, Roster
 from photonic.errors import (
     CertificateEnds,
     ClockAway,
+    IndexUnreadable,
     MemberUnchangeable,
     MemberUnknown,
     NotAllowed,
+    StampsAhead,
 )
 from photonic.events import Audited
 from photonic.identity import Identity
@@ -239,6 +242,7 @@ class Members:
             told = roster
             await self._renew()
             self._look_at_own_end()
+            await self._look_at_stamps()
             pause_s = limits.RENEWALS_LOOK_S * self._world.entropy.uniform(0.5, 1.0)
             with trio.move_on_after(pause_s) as pause:
                 await self._admissions.wait_roster(told)
@@ -282,6 +286,23 @@ class Members:
             self._problems.add(CertificateEnds(f"this node is a member until {when}"), "membership")
         else:
             self._problems.clear("membership")
+
+    async def _look_at_stamps(self) -> None:
+        """Tell of members that stamp edits with times to come, beyond what is let pass."""
+        until_ms = self._world.clock.now_ms() + limits.CLOCK_TOLERANCE_MS
+        try:
+            ahead = await trio.to_thread.run_sync(self._query.stamped_after, first_stamp(until_ms))
+        except IndexUnreadable:  # it is made again; then they are found
+            return
+        for node, member in self._admissions.roster.members.items():
+            if node not in ahead or member.ends is not None:
+                self._problems.clear(peer_id(node), StampsAhead.code)
+                continue
+            count, stamp = ahead[node]
+            edits = "an edit" if count == 1 else f"{count:,} edits"
+            when = iso_utc(stamp_ms(stamp))
+            words = f"{self._name(node)} stamped {edits} with times to come, up to {when}"
+            self._problems.add(StampsAhead(words), peer_id(node))
 
     def note_clock(self, node: NodeId) -> None:
         """A peer said what time it is there. Neither blocks nor raises."""

@@ -66,14 +66,16 @@ class FieldView:
 class HolderView:
     """A member, and whether it says to hold the original.
 
-    `verified_at`: when this node last read all of its own copy and found it right. What others
-    verified is theirs to say, so it is None for them.
+    `counts`: whether what it holds is a copy, for it has the scope `blobs.hold`. `verified_at`:
+    when this node last read all of its own copy and found it right. What others verified is theirs
+    to say, so it is None for them.
     """
 
     node: str
     name: str | None
     held: bool
     verified_at: str | None = None
+    counts: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ Blocking: the catalog's thread owns it.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 from photonic import limits
 from photonic.crdt.batches import Batch
@@ -19,11 +19,14 @@ from photonic.crdt.index import PhotoIndex
 from photonic.crdt.keys import ROOT, SHARD_COUNT, shard_of, shard_of_key
 from photonic.crdt.loader import discard
 from photonic.crdt.query import PhotoQuery
+from photonic.crdt.root import verdict
 from photonic.crdt.standpoint import Known, Standpoint, by_subject, in_pieces
+from photonic.crdt.tables import VERDICT
 from photonic.ids import BlobId, NodeId, Subject
 from photonic.index_builders import Builder, BuilderApart, BuilderFailed, BuilderHere, Keys, Sources
 from photonic.journal.journal import Journal
 from photonic.judging import Judging
+from photonic.laggards import Laggard, Laggards, is_heavy
 from photonic.rebuild import Rebuild
 from photonic.world import Clock
 
@@ -53,6 +56,7 @@ class Projector:
         self._pieces: Iterator[list[Known]] | None = None  # of the shard that is being projected
         self._stale_most = 0
         self._rebuild: Rebuild | None = None
+        self._laggards = Laggards()
         self._can_rebuild = True  # until it was tried in vain
         self._sources = sources  # until it was tried in vain
         self._flood = 0  # subjects that came in large commits, one soon after another
@@ -69,7 +73,7 @@ class Projector:
     @property
     def is_waiting(self) -> bool:
         """Whether `step` has nothing to do just now, but will have soon."""
-        return self._rebuild is not None or bool(self._index.stale())
+        return self._rebuild is not None or bool(self._index.stale()) or bool(self._laggards)
 
     @property
     def progress(self) -> tuple[int, int]:
@@ -86,14 +90,18 @@ class Projector:
     def catch_up(self) -> None:
         """Note what the journal has and the index has not; do it at once if it is little."""
         self.close()  # it would not hear of what is found here
+        self._laggards.clear()  # they are found, too
         number = self._index.journal_number
         if number > self._journal.last_number:
             self._index.clear()  # the journal is an older copy than the index
             number = 0
         self._note_root()
+        if not self._judges_as_before():
+            number = 0  # all that is there was judged otherwise, or before a crash
         self._judging.judge_all()
         lagging = {*self._journal.shards_since(number), *self._journal.suspect} - {ROOT}
         self._mark(lagging)
+        self._note_verdict()
         if len(lagging) <= limits.STALE_SHARDS_AT_ONCE and (
             self._catalog.digests.change_count() <= limits.STALE_CHANGES_AT_ONCE
         ):
@@ -110,15 +118,41 @@ class Projector:
         numbers = [(NodeId(one.change.author), one.change.seq, one.id) for one in said]
         self._index.apply(Batch(seqs=numbers))
 
+    def _judges_as_before(self) -> bool:
+        """Whether the index was made with the rights, the policy and the keys that there are.
+
+        A node may have died between a revocation and what it brings. An index that does not say is
+        new, or of a version that counted every member's copies.
+        """
+        noted = self._index.number(VERDICT)
+        if noted == 0:
+            return not self._catalog.roster.uncounted
+        return noted == self._verdict()
+
+    def _verdict(self) -> int:
+        catalog = self._catalog
+        return verdict(catalog.roster, catalog.display, catalog.keys.here)
+
+    def _note_verdict(self) -> None:
+        """Remember how the index judges, when all that it judged otherwise is marked."""
+        self._index.note_number(VERDICT, self._verdict())
+
     def _mark(self, shards: Iterable[int]) -> None:
         self._pieces = None
-        self._index.mark_stale(sorted(shards), self._journal.last_number)
+        self._index.mark_stale(sorted(shards), self._truth)
+
+    @property
+    def _truth(self) -> int:
+        """Up to which entry the index is true when the newest has its effect, but for `stale`."""
+        return self._laggards.truth(self._journal.last_number)
 
     def follow(self, committed: Committed) -> None:
         """Project what a commit changed, or note its shards where many such commits come."""
         if committed.refold or committed.display_changed or self._opens_more(committed):
             self.close()
             self._mark(number for number in range(SHARD_COUNT) if number != ROOT)
+        if committed.roster_changed or committed.display_changed or committed.keys_changed:
+            self._note_verdict()
         shards = {shard_of(subject) for subject in committed.subjects}
         shards |= {shard_of_key(blob) for blob in committed.blobs}
         if self._rebuild is not None:
@@ -126,10 +160,39 @@ class Projector:
         if self._is_flood(committed):
             self._mark(shards - {ROOT})
             return
-        batch = self._standpoint().batch(self._changes(committed.subjects), committed.fresh)
+        batch = self._standpoint().batch(self._prompt(committed.subjects), committed.fresh)
         batch.holders = {blob: self._catalog.holders(blob) for blob in committed.blobs}
-        self._index.apply(batch, self._journal.last_number)
+        batch.uncounted = self._catalog.roster.uncounted
+        self._index.apply(batch, self._truth)
         self._judging.follow(batch.rows, committed.subjects)
+        late = self._project_late()  # under load nobody is ever idle
+        if late is not None:
+            committed.subjects.setdefault(late.subject, late.origin)
+
+    def _prompt(self, subjects: Mapping[Subject, NodeId | None]) -> Iterator[Known]:
+        """Return what is to be shown at once; the others wait (`laggards.py`)."""
+        number = self._index.journal_number
+        for subject, origin in subjects.items():
+            if origin is not None and subject in self._laggards:
+                continue
+            changes = self._catalog.changes(subject)
+            is_late = origin is not None and is_heavy(changes)
+            if not (origin and is_late and self._laggards.put(Laggard(subject, origin, number))):
+                self._laggards.drop(subject)
+                yield subject, changes
+
+    def _project_late(self) -> Laggard | None:
+        """Project one of those that waited, if it may be."""
+        began_s = self._clock.monotonic_s()
+        late = self._laggards.take(began_s)
+        if late is None:
+            return None
+        batch = self._standpoint().batch([(late.subject, self._catalog.changes(late.subject))], [])
+        self._index.apply(batch, self._truth)
+        self._judging.follow(batch.rows, [late.subject])
+        now_s = self._clock.monotonic_s()
+        self._laggards.rest(now_s - began_s, now_s)
+        return late
 
     def _opens_more(self, committed: Committed) -> bool:
         """Whether keys came that may open what the index shows as sealed."""
@@ -180,7 +243,8 @@ class Projector:
             return self._go_on(self._rebuild)
         stale = self._index.stale()
         if not stale:
-            return None
+            late = self._project_late()
+            return None if late is None else [late.subject]
         if self._pieces is None and self._pays_to_rebuild(stale):
             return self._begin_rebuild(stale)
         if self._is_flooded:
@@ -189,7 +253,7 @@ class Projector:
         if self._pieces is None:
             self._pieces = in_pieces(by_subject(self._catalog.shard(number)))
             said = self._catalog.directory.holdings(number)
-            self._index.apply(Batch(holders=self._standpoint().holders(said)))
+            self._index.apply(self._standpoint().holders(said))
         piece = next(self._pieces, None)
         if piece is None:
             self._pieces = None
@@ -243,6 +307,7 @@ class Projector:
             if not rebuild.step():
                 return None if rebuild.is_busy else []
             rebuild.finish(self._journal.last_number)
+            self._note_verdict()
             self._note_root()
         except Exception as error:  # noqa: BLE001 - it is logged
             return self._give_up(error)
@@ -267,14 +332,10 @@ class Projector:
     def _project_shard(self, number: int) -> Iterator[Batch]:
         """Yield what a shard comes to, in pieces."""
         standpoint = self._standpoint()
-        yield Batch(holders=standpoint.holders(self._catalog.directory.holdings(number)))
+        yield standpoint.holders(self._catalog.directory.holdings(number))
         for piece in in_pieces(by_subject(self._catalog.shard(number))):
             yield standpoint.batch(piece)
         self._catalog.trim()
-
-    def _changes(self, subjects: Iterable[Subject]) -> Iterator[Known]:
-        for subject in subjects:
-            yield subject, self._catalog.changes(subject)
 
     def _standpoint(self) -> Standpoint:
         roster, display = self._catalog.roster, self._catalog.display

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from base64 import b64encode
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -132,10 +132,13 @@ def photo_record(
     row: PhotoRow,
     state: SubjectState,
     readings: Readings,
-    holders: Iterable[NodeId],
+    holders: Mapping[NodeId, bool],
     sidecar: str | None,
 ) -> dict[str, Any]:
-    """Return what is said of a photo; `sidecar` is the path of its XMP in the export, if any."""
+    """Return what is said of a photo; `sidecar` is the path of its XMP in the export, if any.
+
+    `holders`: who says to hold its original, and whether that counts as a copy.
+    """
     facts = row.facts
     return {
         "id": row.photo.hex(),
@@ -173,8 +176,8 @@ def photo_record(
             _blob(blob.ref) for blob in row.blobs if blob.kind not in (ORIGINAL_KIND, PREVIEW_KIND)
         ],
         "holders": [
-            {"node": _shown_node(node), "name": readings.names.get(node)}
-            for node in sorted(holders)
+            {"node": _shown_node(node), "name": readings.names.get(node), "counts": counts}
+            for node, counts in sorted(holders.items())
         ],
         "sidecar": sidecar,
         "fields": readings.fields(state),

@@ -1,6 +1,7 @@
 """Time to safe: how many photos are on fewer nodes than they should be, and when that is over.
 
 A photo is safe when as many members say they hold its original as the setting `min_copies` wants.
+Only members with the scope `blobs.hold` count; from the others one fetches.
 What is left counts what is here already of a file that is still on its way. The speed is how fast
 that grows less, whoever moves the bytes; where this node moves most of them, how fast it does, for
 what others have of a file is only heard of when they have all of it. While nothing moves nobody can
@@ -9,7 +10,7 @@ say when, and it is said so.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,6 +21,7 @@ from photonic.crdt.answers import AtRisk
 from photonic.crdt.query import PhotoQuery
 from photonic.errors import IndexUnreadable
 from photonic.events import Event, SafetyChanged
+from photonic.ids import NodeId
 from photonic.p2p.pacing import Meter, Outlook
 from photonic.world import Clock
 
@@ -36,9 +38,10 @@ class SafetyView:
     """How many photos have fewer than `min_copies` copies, and when all have them.
 
     `state`: safe, moving, still (nothing moves), paused (on this node), too-few-nodes (fewer
-    members than copies), unknown (not counted yet). `bytes_left` are those of the copies that are
-    lacking, `rate_bytes_s` how fast they grow less; `eta_s` is null where nobody can say. Of
-    `only_here` photos this node has the only copy, of `nowhere` ones nobody has the original.
+    members whose copies count than copies), unknown (not counted yet). `bytes_left` are those of
+    the copies that are lacking, `rate_bytes_s` how fast they grow less; `eta_s` is null where
+    nobody can say. Of `only_here` photos this node has the only copy, of `nowhere` ones there is
+    none that counts.
     """
 
     min_copies: int
@@ -106,18 +109,20 @@ class Safety:
         query: PhotoQuery,
         clock: Clock,
         min_copies: int,
-        members: Callable[[], int],
+        members: Callable[[], Collection[NodeId]],
+        me: NodeId,
         moved_bytes: Callable[[], int],
         underway_bytes: Callable[[int], int],
         is_paused: Callable[[], bool],
         announce: Callable[[Event], object],
     ) -> None:
-        """`members` counts this node, too; `moved_bytes` only grows.
+        """`members`: those whose copies count, `me` mostly among them; `moved_bytes` only grows.
 
         `underway_bytes`: what is here of originals on their way that have fewer copies than this.
         """
         self._query, self._clock, self._copies = query, clock, min_copies
-        self._members, self._moved, self._is_paused = members, moved_bytes, is_paused
+        self._members, self._me = members, me
+        self._moved, self._is_paused = moved_bytes, is_paused
         self._underway = underway_bytes
         self._announce = announce
         self._at_risk: AtRisk | None = None
@@ -131,7 +136,7 @@ class Safety:
         while True:
             began_s = trio.current_time()
             try:
-                found = await trio.to_thread.run_sync(self._query.at_risk, self._copies)
+                found = await trio.to_thread.run_sync(self._look)
             except IndexUnreadable:  # it is being made again
                 await trio.sleep(limits.SAFETY_LOOK_S)
                 continue
@@ -139,11 +144,20 @@ class Safety:
             took_s = trio.current_time() - began_s
             await trio.sleep(max(limits.SAFETY_LOOK_S, limits.SAFETY_PAUSE_FACTOR * took_s))
 
+    def _look(self) -> AtRisk:
+        return self._query.at_risk(self._copies, counts_here=self._counts_here)
+
+    @property
+    def _counts_here(self) -> bool:
+        """Whether what this node holds is a copy."""
+        return self._me in self._members()
+
     def note(self, found: AtRisk) -> None:
         """Take in a look at the index, and tell if something is another than before."""
         now_s = self._clock.monotonic_s()
         self._at_risk = found
-        self._left = max(0, found.lacking_bytes - self._underway(self._copies))
+        underway = self._underway(self._copies) if self._counts_here else 0
+        self._left = max(0, found.lacking_bytes - underway)
         self._progress.looked(found.lacking_bytes, self._left, self._moved(), now_s)
         # The last file is here and nobody is told yet: nothing is left to move, and it is not safe.
         left = max(self._left, 1) if found.photos else 0
@@ -159,7 +173,7 @@ class Safety:
         if found is None:
             return SafetyView(self._copies, UNKNOWN, 0, 0, 0.0, None)
         state = state_of(
-            found, self._outlook, self._copies, self._members(), paused=self._is_paused()
+            found, self._outlook, self._copies, len(self._members()), paused=self._is_paused()
         )
         eta_s = self._outlook.eta_s(now_s) if state in (SAFE, MOVING) else None
         rate = self._progress.rate(now_s) if state == MOVING else 0.0

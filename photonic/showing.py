@@ -39,7 +39,8 @@ class Shown:
     row: PhotoRow
     display: Display
     members: Sequence[NodeId]
-    holders: frozenset[NodeId]
+    holders: frozenset[NodeId]  # to fetch from
+    uncounted: frozenset[NodeId]  # members whose copies do not count
 
 
 def detail(
@@ -79,6 +80,7 @@ def detail(
                 name_of(node),
                 node in shown.holders,
                 verified_at if node == me else None,
+                node not in shown.uncounted,
             )
             for node in sorted(shown.members)
         ],

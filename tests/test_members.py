@@ -12,16 +12,23 @@ import trio.testing
 from photonic import limits
 from photonic.certificates import certificate_draft, certificate_for, is_due
 from photonic.crdt.catalog import Catalog
+from photonic.crdt.changes import SignedChange
+from photonic.crdt.clock import first_stamp, stamp_ms
+from photonic.crdt.fields import RATING
 from photonic.crdt.keys import ROOT
 from photonic.crdt.roster import ADMIN_SCOPES, MEMBER_SCOPES, MEMBERS_ADMIN, Certificate
 from photonic.errors import (
     MemberUnchangeable,
     MemberUnknown,
     NotAllowed,
+    StampsAhead,
 )
 from photonic.ids import peer_id
 from photonic.p2p.messages import Hello
 from photonic.p2p.transport import Admission, PeerDown
+from photonic.showing import iso_utc
+from tests.crdt.replicas import photo
+from tests.hostile.kit import Malice
 from tests.office import LIFE_S, Office, run, stranger
 
 DAY_MS = 24 * 3600 * 1000
@@ -194,3 +201,39 @@ def test_where_the_authority_key_is_it_signs(tmp_path: Path) -> None:
         assert await office.keeper.call(author) == office.admissions.roster.authority
 
     run(tmp_path, work, forgets_key=False)
+
+
+# --- stamps --------------------------------------------------------------------------------------
+
+
+def test_a_member_that_stamps_edits_with_times_to_come_is_told_of_by_name(
+    tmp_path: Path,
+) -> None:
+    async def work(office: Office) -> None:
+        who = stranger()
+        await office.admit(who.node)
+        malice = Malice(who, await office.keeper.call(lambda c: c.library))
+        soon = first_stamp(office.now_ms() + DAY_MS // 2)
+        late = first_stamp(office.now_ms() + 900 * DAY_MS)
+        await _adopt(office, malice.change(photo(0), {RATING: 4}, at=soon))
+        await office.members._look_at_stamps()
+        assert _stamps_told(office) == [], "a clock may be a day ahead"
+        await _adopt(office, malice.change(photo(0), {RATING: 1}, at=late))
+        await office.members._look_at_stamps()
+        when = iso_utc(stamp_ms(late))
+        assert _stamps_told(office) == [f"laptop stamped an edit with times to come, up to {when}"]
+        await office.members.revoke(who.node, 0)
+        await office.admissions.follow()
+        await office.members._look_at_stamps()
+        assert _stamps_told(office) == [], "what is revoked counts no more"
+
+    run(tmp_path, work)
+
+
+async def _adopt(office: Office, signed: SignedChange) -> None:
+    await office.keeper.call(lambda c: c.adopt([signed.data], signed.change.author))
+
+
+def _stamps_told(office: Office) -> list[str]:
+    told = office.problems.list()
+    return [one.message for one in told if one.code == StampsAhead.code]

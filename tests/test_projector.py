@@ -135,6 +135,7 @@ def assert_is_whole(desk: Desk) -> None:
     made = Projector(desk.catalog, desk.journal, other, node, desk._stored, desk.clock)
     made._mark(range(256))
     made._note_root()
+    made._note_verdict()
     while made.step() is not None:
         pass
     expected, found = content(other), content(desk.index)

@@ -69,7 +69,7 @@ def test_whatever_a_peer_wrote_the_photo_is_told(name: str, value: Any) -> None:
     row = project(known)
     assert row is not None
     told = json.loads(
-        msgspec.json.encode(photo_record(row, known, READINGS, [AUTHOR.node], "a.xmp"))
+        msgspec.json.encode(photo_record(row, known, READINGS, {AUTHOR.node: True}, "a.xmp"))
     )
     assert told["fields"][name]["versions"][0]["value"] == json.loads(
         msgspec.json.encode(plain(value))

@@ -10,6 +10,7 @@ from photonic.crdt.index import PhotoIndex
 from photonic.crdt.query import PhotoQuery
 from photonic.events import Event, SafetyChanged
 from photonic.safety import Safety
+from tests.crdt.photo_rows import NODES
 
 MB = 1_000_000
 
@@ -34,7 +35,7 @@ class Watch:
         self.clock, self.moved, self.underway, self.paused = Clock(), 0, 0, False
         self.events: list[Event] = []
         self.safety = Safety(
-            PhotoQuery(PhotoIndex(None).engine), self.clock, 2, lambda: members,
+            PhotoQuery(PhotoIndex(None).engine), self.clock, 2, lambda: NODES[:members], NODES[0],
             lambda: self.moved, lambda _: self.underway, lambda: self.paused, self.events.append,
         )  # fmt: skip
 

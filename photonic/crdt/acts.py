@@ -6,7 +6,7 @@ from photonic import limits
 from photonic.crdt.answers import ActPage, ActRow, EditItem
 from photonic.crdt.cursors import read_cursor, written_cursor
 from photonic.crdt.reading import IndexReading
-from photonic.ids import BlobId
+from photonic.ids import BlobId, NodeId
 
 _BEHIND_ALL = 1 << 62
 
@@ -30,6 +30,14 @@ class ActsQuery(IndexReading):
         if len(rows) <= limit:
             return ActPage(items, None)
         return ActPage(items, written_cursor(None, items[-1].at, items[-1].change))
+
+    def stamped_after(self, stamp: int) -> dict[NodeId, tuple[int, int]]:
+        """Return who stamped edits later than that: how many, and the latest stamp. Reads all."""
+        with self._reading() as read:
+            rows = read(
+                "SELECT author, count(*), max(at) FROM edit WHERE at > ? GROUP BY author", (stamp,)
+            )
+        return {NodeId(author): (count, at) for author, count, at in rows}
 
     def acts_like(self, prefix: str, limit: int) -> list[bytes]:
         """Return acts whose ids begin with these hex digits."""

@@ -80,7 +80,8 @@ class ActPage:
 class AtRisk:
     """Photos with too few copies, and the bytes of the copies that they lack.
 
-    `only_here`: of how many this node has the only copy; `nowhere`: of how many nobody has one.
+    `only_here`: of how many this node has the only one; `nowhere`: of how many there is none. What
+    a member holds that may not keep copies is none.
     """
 
     photos: int
@@ -91,7 +92,7 @@ class AtRisk:
 
 @dataclass(frozen=True, slots=True)
 class HeldBy:
-    """Originals that one node says to hold; `only_there`: of how many nobody else says so."""
+    """Originals that one node says to hold; `only_there`: of how many no other copy counts."""
 
     originals: int
     bytes: int

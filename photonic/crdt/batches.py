@@ -39,7 +39,8 @@ class Batch:
     rows: Sequence[PhotoRow] = ()
     gone: Sequence[BlobId] = ()  # photos that cannot be shown (any more)
     held: Collection[bytes] = frozenset()  # of the rows' blobs, those in this node's store
-    holders: Mapping[BlobId, Collection[NodeId]] = field(default_factory=dict)
+    holders: Mapping[BlobId, Collection[NodeId]] = field(default_factory=dict)  # to fetch from
+    uncounted: Collection[NodeId] = frozenset()  # of the holders: their copies do not count
     albums: Sequence[AlbumRow] = ()
     edits: Sequence[EditRow] = ()
     seqs: Sequence[tuple[NodeId, int, bytes]] = ()  # author, number and id of changes

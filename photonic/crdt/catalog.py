@@ -116,12 +116,9 @@ class Catalog:
         return self.directory.subjects(number)
 
     def holders(self, blob: BlobId) -> frozenset[NodeId]:
-        """Return the members that say they hold an original: a hint, never proof."""
-        return frozenset(
-            node
-            for node, is_held in self.directory.holders(blob).items()
-            if is_held and node in self.roster.members and self.roster.members[node].cut is None
-        )
+        """Return the members that say they hold an original: to fetch from, never proof."""
+        said = self.directory.holders(blob).items()
+        return frozenset(node for node, is_held in said if is_held and self.roster.holds(node))
 
     def held_blobs(self, number: int) -> list[BlobId]:
         """Return the originals of a shard of which some node said something."""

@@ -29,6 +29,11 @@ class HybridClock:
             self._last = max(self._last, stamp)
 
 
+def first_stamp(moment_ms: int) -> int:
+    """Return the first stamp of a moment."""
+    return moment_ms << _COUNTER_BITS
+
+
 def stamp_ms(stamp: int) -> int:
     """Return the wall time of a stamp, in milliseconds since the Unix epoch."""
     return stamp >> _COUNTER_BITS

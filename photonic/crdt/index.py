@@ -190,7 +190,7 @@ class PhotoIndex:
         """Replace what changed, in one transaction. May be repeated."""
         with self._transaction() as shelf:
             if batch.holders:
-                shelf.put_holders(batch.holders)
+                shelf.put_holders(batch.holders, batch.uncounted)
             shelf.put(batch.rows, batch.held, batch.now_ms)
             shelf.remove(batch.gone)
             write_albums(self._db, batch.albums)

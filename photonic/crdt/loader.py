@@ -38,7 +38,7 @@ _LAST: Final = ("CREATE INDEX photo_", "CREATE INDEX file_")  # are made when al
 _CACHE_KIB = 65_536
 _STAGE = """
 CREATE TABLE stage.photo (id INTEGER PRIMARY KEY, n INTEGER NOT NULL, data BLOB NOT NULL);
-CREATE TABLE stage.holder (key BLOB NOT NULL, nodes BLOB NOT NULL);
+CREATE TABLE stage.holder (key BLOB NOT NULL, nodes BLOB NOT NULL, hints BLOB NOT NULL);
 CREATE TABLE stage.seq (author INTEGER NOT NULL, seq INTEGER NOT NULL, change BLOB NOT NULL);
 CREATE TABLE stage.blob_key (key BLOB NOT NULL, n INTEGER NOT NULL);
 """
@@ -87,7 +87,7 @@ class Loader:
         self._staged += len(batch.rows)
         if self._run_bytes >= limits.INDEX_RUN_BYTES:
             self._end_run()
-        self._shelf.put_holders(batch.holders)
+        self._shelf.put_holders(batch.holders, batch.uncounted)
         seqs = self._shelf.holders.seq_rows(batch.seqs)
         self._db.executemany("INSERT INTO stage.seq VALUES (?, ?, ?)", seqs)
         write_albums(self._db, batch.albums)
@@ -133,7 +133,8 @@ class Loader:
         self._end_run()
         # Of a shard that was staged again, what came last counts.
         db.execute(
-            "INSERT OR REPLACE INTO holder SELECT key, nodes FROM stage.holder ORDER BY key, rowid"
+            "INSERT OR REPLACE INTO holder (key, nodes, hints)"
+            " SELECT key, nodes, hints FROM stage.holder ORDER BY key, rowid"
         )
         db.execute("DELETE FROM holder WHERE nodes = x''")
         db.execute("COMMIT")

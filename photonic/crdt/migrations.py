@@ -22,6 +22,8 @@ MIGRATIONS: Final[Sequence[tuple[str, ...]]] = (
         "CREATE INDEX file_pixels ON file (pixels) WHERE pixels IS NOT NULL",
     ),
     (REBUILD,),  # 2 -> 3: places were there in the clear; `index.py` removes the file itself
+    # 3 -> 4: every member's copies counted; `projector.py` goes over it where they do not
+    ("ALTER TABLE holder ADD COLUMN hints BLOB DEFAULT (x'') NOT NULL",),
 )
 """The step at position N leads from version N to N + 1."""
 

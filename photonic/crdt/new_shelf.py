@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from photonic.crdt.holders import Packed
 from photonic.crdt.places import free_among
 from photonic.crdt.projection import PhotoRow
 from photonic.crdt.rows import (
@@ -62,10 +63,12 @@ class NewShelf(Shelf):
         super().__init__(*args)
         self._shared: dict[tuple[Any, ...], _Whereabouts] = {}
 
-    def put_holders(self, holders: Mapping[BlobId, Collection[NodeId]]) -> None:
+    def put_holders(
+        self, holders: Mapping[BlobId, Collection[NodeId]], uncounted: Collection[NodeId]
+    ) -> None:
         """Stage who holds these blobs: of what is staged twice the last counts."""
-        rows = self.holders.rows(holders)
-        self._db.executemany("INSERT INTO stage.holder VALUES (?, ?)", rows)
+        rows = self.holders.rows(holders, uncounted)
+        self._db.executemany("INSERT INTO stage.holder VALUES (?, ?, ?)", rows)
 
     def ready(self, row: PhotoRow, stored: Collection[bytes], stamp: int) -> ReadyPhoto:
         """Return what can be said of a photo by now; its terms and words get into the index."""
@@ -110,7 +113,7 @@ class NewShelf(Shelf):
         write("INSERT INTO removal VALUES (?, ?, ?, ?, 0)", removals)
 
     def _shared_whereabouts(
-        self, blobs: Blobs, holders: Mapping[bytes, bytes], state: int
+        self, blobs: Blobs, holders: Mapping[bytes, Packed], state: int
     ) -> _Whereabouts:
         """Return what `_whereabouts` says: most photos share it with those beside them."""
         kinds = tuple(row[0] for row in blobs.rows)

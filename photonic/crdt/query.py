@@ -139,7 +139,7 @@ class PhotoQuery(ActsQuery):
             return same_pixels(read, photo)
 
     def holders(self, blob: BlobId) -> frozenset[NodeId]:
-        """Return the members that say they hold an original."""
+        """Return the members that say they hold an original: to fetch from."""
         with self._reading() as read:
             return Wants(read).holders([blob]).get(blob, frozenset())
 
@@ -183,10 +183,12 @@ class PhotoQuery(ActsQuery):
             held_bytes=sum(sums.get(f"held-bytes {kind}", 0) for kind in kinds),
         )
 
-    def at_risk(self, copies: int) -> AtRisk:
-        """Count the photos that fewer than so many members say they hold, without the trash.
+    def at_risk(self, copies: int, *, counts_here: bool = True) -> AtRisk:
+        """Count the photos with fewer copies than so many, without the trash.
 
-        Costs what there are of them as long as at most two copies are wanted, else all photos.
+        A copy is what a member says to hold that may keep some. `counts_here`: whether this node
+        is one. Costs what there are of them as long as at most two copies are wanted, else all
+        photos.
         """
         known = [str(few) for few in FEW_COPIES if few < copies]
         source, values = "photo p", list[object]()
@@ -200,9 +202,9 @@ class PhotoQuery(ActsQuery):
                 values += terms
             rows = read(
                 "SELECT count(*), total(p.size_bytes * (? - p.copies)),"  # noqa: S608 - ours
-                " total(p.held AND p.copies < 2), total(p.copies = 0 AND NOT p.held)"
+                " total(p.held AND p.copies < ?), total(p.copies = 0 AND NOT p.held)"
                 f" FROM {source} WHERE p.copies < ? AND p.trashed <> 1",
-                (copies, *values, copies),
+                (copies, 1 + counts_here, *values, copies),
             )
         return AtRisk(*map(int, rows[0]))
 
@@ -287,22 +289,25 @@ class PhotoQuery(ActsQuery):
     # --- completeness ------------------------------------------------------------------------
 
     def held_by(self, node: NodeId) -> HeldBy:
-        """Count the originals that a node says to hold. Reads what everybody holds, once."""
+        """Count the originals that a node says to hold. Reads what everybody holds, once.
+
+        `only_there`: those of which no other copy counts.
+        """
         with self._reading() as read:
             numbers = read("SELECT id FROM node WHERE node = ?", (bytes(node),))
             if not numbers:
                 return HeldBy(0, 0, 0)
             number = int(numbers[0][0])
             rows = read(
-                "SELECT h.nodes, p.size_bytes FROM holder h JOIN blob_key k ON k.key = h.key"
+                "SELECT h.nodes, h.hints, p.size_bytes FROM holder h"
+                " JOIN blob_key k ON k.key = h.key"
                 " JOIN photo p ON p.n = k.n",
                 (),
             )
-        mine = [(numbers_in(nodes), size) for nodes, size in rows]
-        mine = [(nodes, size) for nodes, size in mine if number in nodes]
-        return HeldBy(
-            len(mine), sum(size for _, size in mine), sum(len(nodes) == 1 for nodes, _ in mine)
-        )
+        said = ((set(numbers_in(nodes)), numbers_in(hints), size) for nodes, hints, size in rows)
+        mine = [(nodes, hints, size) for nodes, hints, size in said if number in nodes]
+        only_there = sum(nodes.difference(hints, [number]) == set() for nodes, hints, _ in mine)
+        return HeldBy(len(mine), sum(size for _, _, size in mine), only_there)
 
     def authors(self) -> dict[NodeId, tuple[int, int]]:
         """Return for each author how many numbers of changes are here, and the largest of them.

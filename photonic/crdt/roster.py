@@ -9,17 +9,17 @@ change offline.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
 
-from photonic import limits
 from photonic.crdt.changes import SignedChange
 from photonic.crdt.fields import CERTIFICATE, REVOKED
 from photonic.crdt.fold import SubjectState, fold
-from photonic.ids import LIBRARY, MEMBER, POLICY, LibraryId, NodeId, Subject, library_id
+from photonic.crdt.rights import VOUCHED_BYTES, Certificate, Cut, Member, Rights, Roster
+from photonic.ids import MEMBER, LibraryId, NodeId, Subject, library_id
 from photonic.scopes import ADMIN_SCOPES, CATALOG_WRITE, MEMBER_SCOPES, MEMBERS_ADMIN
 
 __all__ = [
@@ -27,111 +27,14 @@ __all__ = [
     "CATALOG_WRITE",
     "MEMBERS_ADMIN",
     "MEMBER_SCOPES",
+    "VOUCHED_BYTES",
     "Certificate",
+    "Cut",
     "Member",
+    "Rights",
     "Roster",
     "build_roster",
 ]
-
-
-VOUCHED_BYTES = 16  # of the id of a change that a revocation vouches for
-
-
-class Certificate(msgspec.Struct, frozen=True):
-    """What the value of a member's `certificate` field says.
-
-    `past`: up to which number other scopes held, oldest first. So rights can be narrowed without
-    taking away what was done while they were wider.
-    """
-
-    name: str
-    role: str
-    scopes: tuple[str, ...]
-    expires_ms: int | None = None
-    life_ms: int | None = None  # for how long it was given; a renewal gives as much again
-    past: tuple[tuple[int, tuple[str, ...]], ...] = ()
-
-    def scopes_at(self, seq: int) -> tuple[str, ...]:
-        """Return the scopes that hold for the member's change with this number."""
-        return next((scopes for last, scopes in self.past if seq <= last), self.scopes)
-
-
-@dataclass(frozen=True, slots=True)
-class Cut:
-    """What of a revoked member still counts: its changes up to `seq`.
-
-    Of those in the root (certificates, revocations, policies) only the `vouched` ones: whoever has
-    the key can sign new changes under old numbers, and must not admit anybody so. None: all.
-    """
-
-    seq: int
-    vouched: frozenset[bytes] | None = None
-
-    def spares(self, signed: SignedChange) -> bool:
-        is_root = signed.change.kind in _ROOT_KINDS
-        if is_root and self.vouched is not None and signed.id[:VOUCHED_BYTES] not in self.vouched:
-            return False
-        return signed.change.seq <= self.seq
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A node that was admitted to the library."""
-
-    node: NodeId
-    certificate: Certificate
-    ends: Cut | None = None  # None: not revoked
-
-    @property
-    def cut(self) -> int | None:
-        """The last change that counts, of a revoked member."""
-        return self.ends.seq if self.ends is not None else None
-
-    def may(self, scope: str) -> bool:
-        return scope in self.certificate.scopes
-
-    def allows(self, signed: SignedChange) -> bool:
-        """Whether a change by this member counts."""
-        if self.ends is not None and not self.ends.spares(signed):
-            return False
-        return _scope_for(signed.change.kind) in self.certificate.scopes_at(signed.change.seq)
-
-
-@dataclass(frozen=True, slots=True)
-class Roster:
-    """All members of a library, as this node knows them."""
-
-    authority: NodeId | None = None
-    members: Mapping[NodeId, Member] = field(default_factory=dict)
-
-    def admits(self, node: NodeId, now_ms: int) -> bool:
-        """Whether `node` is to be spoken with as a member, now."""
-        member = self.members.get(node)
-        if member is None or member.ends is not None:
-            return False
-        expires_ms = member.certificate.expires_ms
-        return expires_ms is None or now_ms < expires_ms + limits.CLOCK_TOLERANCE_MS
-
-    def rights(self, node: NodeId) -> object:
-        """Return what decides whether a node's changes count: equal if the same ones do."""
-        member = self.members.get(node)
-        if member is None:
-            return None
-        return frozenset(member.certificate.scopes), member.certificate.past, member.ends
-
-    def allows(self, signed: SignedChange) -> bool:
-        """Whether the author of a change had the right to make it: asked in `fold`."""
-        if signed.change.author == self.authority:
-            return True
-        member = self.members.get(NodeId(signed.change.author))
-        return member is not None and member.allows(signed)
-
-
-_ROOT_KINDS = frozenset((MEMBER, LIBRARY, POLICY))
-
-
-def _scope_for(kind: str) -> str:
-    return MEMBERS_ADMIN if kind in _ROOT_KINDS else CATALOG_WRITE
 
 
 def find_authority(library: LibraryId, changes: Iterable[SignedChange]) -> NodeId | None:
@@ -173,13 +76,18 @@ class _Court:
 
     def __init__(self, authority: NodeId, said: Iterable[SignedChange]) -> None:
         self._authority = authority
-        self._by_subject: dict[Subject, list[SignedChange]] = {}
+        by_author: dict[bytes, list[SignedChange]] = {}
+        by_subject: dict[Subject, list[SignedChange]] = {}
         for signed in said:
-            self._by_subject.setdefault(signed.change.subject, []).append(signed)
+            by_author.setdefault(signed.change.author, []).append(signed)
+            by_subject.setdefault(signed.change.subject, []).append(signed)
+        self._ranks = self._seniority(by_author)
+        found = ((subject, _weighty(some, self._ranks)) for subject, some in by_subject.items())
+        self._by_subject = {subject: some for subject, some in found if some}
 
     def cuts(self) -> Cuts:
         """Return what of each revoked member counts."""
-        seniority = self._seniority()
+        seniority = self._ranks
         believed: frozenset[NodeId] = frozenset()
         while True:
             cuts, circle = self._settle(self._every_cut(frozenset(seniority)), believed)
@@ -226,7 +134,7 @@ class _Court:
                 found[node] = strictest
         return found
 
-    def _seniority(self) -> dict[NodeId, _Rank]:
+    def _seniority(self, said: Mapping[bytes, list[SignedChange]]) -> dict[NodeId, _Rank]:
         """Return everybody who was ever made an admin, and how early, by the numbers of those who
         admitted it: what comes first is believed first. The authority is before all."""
         found: dict[NodeId, _Rank] = {self._authority: (0, (), self._authority)}
@@ -234,15 +142,14 @@ class _Court:
         while waiting:
             author = waiting.pop()
             depth, path, _ = found[author]
-            for some in self._by_subject.values():
-                for signed in some:
-                    change, node = signed.change, NodeId(signed.change.key)
-                    if change.author != author or not _makes_admin(signed):
-                        continue
-                    rank = (depth + 1, (*path, change.seq), node)
-                    if node not in found or rank < found[node]:
-                        found[node] = rank
-                        waiting.append(node)
+            for signed in said.get(author, ()):
+                change, node = signed.change, NodeId(signed.change.key)
+                if not _makes_admin(signed):
+                    continue
+                rank = (depth + 1, (*path, change.seq), node)
+                if node not in found or rank < found[node]:
+                    found[node] = rank
+                    waiting.append(node)
         return found
 
     def members(self, cuts: Cuts) -> dict[NodeId, Member]:
@@ -286,6 +193,21 @@ class _Admins:
         if certificate is None or MEMBERS_ADMIN not in certificate.scopes_at(signed.change.seq):
             return False
         return author not in self.cuts or self.cuts[author].spares(signed)
+
+
+def _weighty(some: list[SignedChange], ever: Collection[bytes]) -> list[SignedChange]:
+    """Leave out what can never count, of one subject: `ever` are all who were ever made admins.
+
+    Everybody may say anything about members, and it is kept. What others said stays where an
+    admin's word stands on it, for it links that one to what was before.
+    """
+    kept = [signed for signed in some if signed.change.author in ever]
+    if not kept or len(kept) == len(some):
+        return kept
+    others: dict[bytes, SignedChange] = {s.id: s for s in some if s.change.author not in ever}
+    for signed in kept:  # which grows meanwhile
+        kept += (others.pop(one) for one in signed.change.parents if one in others)
+    return kept
 
 
 def _admin_count(members: Mapping[NodeId, Member]) -> int:

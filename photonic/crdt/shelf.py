@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from photonic.crdt.holders import Holders
+from photonic.crdt.holders import NOBODY, Holders, Numbers
 from photonic.crdt.place_seal import PlaceSeal
 from photonic.crdt.places import free_places
 from photonic.crdt.positions import Degrees
@@ -116,9 +116,11 @@ class Shelf:
 
     # --- holders -----------------------------------------------------------------------------
 
-    def put_holders(self, holders: Mapping[BlobId, Collection[NodeId]]) -> None:
-        """Replace what is known of who holds these blobs."""
-        self.holders.put(holders)
+    def put_holders(
+        self, holders: Mapping[BlobId, Collection[NodeId]], uncounted: Collection[NodeId]
+    ) -> None:
+        """Replace what is known of who holds these blobs, and whose copies do not count."""
+        self.holders.put(holders, uncounted)
         self._refresh({}, self._naming(holders))
         self._postings.write()  # the photos of the same batch may have postings again
 
@@ -222,17 +224,20 @@ class Shelf:
         return places | free_places(self._db, moving)
 
     def _whereabouts(
-        self, blobs: Blobs, holders: Mapping[bytes, Sequence[int]], state: int
+        self, blobs: Blobs, holders: Mapping[bytes, Numbers], state: int
     ) -> tuple[int, bool, list[Cause]]:
-        """Return how many copies there are, whether this node has one, and what follows."""
+        """Return how many copies count, whether this node has one, and what follows.
+
+        Within reach is what anybody holds, whether or not that counts.
+        """
         originals = blobs.originals
-        copies = min(len(holders.get(blob[:KEY_BYTES], ())) for blob in originals)
+        copies = min(holders.get(blob[:KEY_BYTES], NOBODY).copies for blob in originals)
         missing = blobs.missing()
         is_held = not missing.get(blobs.rows[0][0], ())
         if state == IN_TRASH:  # nobody fetches what is to be dropped
             missing = {}
         elsewhere = missing.get(blobs.rows[0][0], ())
-        nodes = {node for blob in elsewhere for node in holders.get(blob[:KEY_BYTES], ())}
+        nodes = {n for blob in elsewhere for n in holders.get(blob[:KEY_BYTES], NOBODY).nodes}
         reach = [self.holders.node(number).hex() for number in nodes]
         return copies, is_held, local_causes(copies, is_held, missing, reach)
 

@@ -58,17 +58,18 @@ class Standpoint:
         edits, seqs = self._listed(said if fresh is None else fresh)
         return Batch(rows, gone, there, albums=albums, edits=edits, seqs=seqs, now_ms=self.now_ms)
 
-    def holders(
-        self, said: Iterable[tuple[BlobId, NodeId, bool]]
-    ) -> dict[BlobId, Collection[NodeId]]:
-        """Return, for each blob of which a node said something, the members that hold it."""
-        live = {node for node, member in self.roster.members.items() if member.cut is None}
+    def holders(self, said: Iterable[tuple[BlobId, NodeId, bool]]) -> Batch:
+        """Return, for each blob of which a node said something, the members that hold it.
+
+        All of them, to fetch from; and whose copies do not count.
+        """
+        live = {node for node in self.roster.members if self.roster.holds(node)}
         found: dict[BlobId, list[NodeId]] = {}
         for blob, node, is_held in said:
             nodes = found.setdefault(blob, [])
             if is_held and node in live:
                 nodes.append(node)
-        return {**found}
+        return Batch(holders={**found}, uncounted=self.roster.uncounted)
 
     def _row(self, subject: Subject, changes: Sequence[SignedChange]) -> PhotoRow | None:
         is_effective = self.roster.allows

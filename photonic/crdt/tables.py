@@ -16,6 +16,7 @@ from sqlmodel import Field, SQLModel
 # A removal that is held is one that the deletion brake does not follow yet.
 LIVE, IN_TRASH, REMOVAL_HELD = 0, 1, 2
 JOURNAL = "journal"  # the tally of the journal's entry up to which an index is true
+VERDICT = "verdict"  # the tally of the verdict (root.py) by which an index judges
 
 _WITHOUT_ROWID = {"sqlite_with_rowid": False}
 
@@ -53,7 +54,7 @@ class PhotoTable(SQLModel, table=True):
     shoot: str | None
     stack: str | None
     tags: str  # a JSON list
-    copies: int  # live members that say they hold it
+    copies: int  # members that say they hold it, and whose copies count
     held: bool  # its original is in this node's store
     trashed: int  # LIVE, IN_TRASH or REMOVAL_HELD
     terms: bytes  # their ids, 4 bytes each in the machine's order, ascending
@@ -103,12 +104,16 @@ class PostingTable(SQLModel, table=True):
 
 
 class HolderTable(SQLModel, table=True):
-    """The members that say they hold a blob: their numbers, 2 bytes each."""
+    """The members that say they hold a blob: their numbers, 2 bytes each.
+
+    `hints`: those of them whose copies do not count. One fetches from all.
+    """
 
     __tablename__ = "holder"
     __table_args__ = _WITHOUT_ROWID
     key: bytes = Field(primary_key=True)
     nodes: bytes
+    hints: bytes = Field(sa_column_kwargs={"server_default": text("x''")})
 
 
 class NodeTable(SQLModel, table=True):

@@ -3,8 +3,9 @@
 A code is one line: who invites (peer ID and addresses), into which library (its id, which is the
 hash of the authority's key: the joiner checks the founding by it), and a token that works once.
 The book keeps only the token's hash, so that a stolen book opens nothing. A stranger is heard at
-all only while an invitation is open, and for an hour after it was used or came to its end: so long
-whoever comes too late is told why.
+all only while an invitation is open, and for ten minutes after it was used or came to its end: so
+long whoever comes too late is told why. Nobody can be told without being heard, for the handshake
+comes before the code is shown; who has one tries it soon.
 """
 
 from __future__ import annotations

@@ -15,7 +15,6 @@ handshake is the same, and so is everything above it.
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import Any
@@ -42,7 +41,7 @@ from photonic import limits
 from photonic.errors import PeerUnreachable, StreamBroken
 from photonic.identity import Identity
 from photonic.ids import NodeId, parse_peer_id, peer_id
-from photonic.p2p.addresses import Endpoint, advertised, endpoint_of, source_of
+from photonic.p2p.addresses import Endpoint, advertised, endpoint_of
 from photonic.p2p.heartbeat import beat
 from photonic.p2p.libp2p_muxer import LinkMuxer, Talk, communicator
 from photonic.p2p.links import Link, Links
@@ -55,6 +54,7 @@ from photonic.p2p.sockets import (
 )
 from photonic.p2p.streams import MuxedStream
 from photonic.p2p.transport import Admission, Gate, PeerListener, Stream, StreamHandler
+from photonic.p2p.vestibule import Place, Vestibule
 from photonic.p2p.ways import Footing, Way, own_networks, way_to
 from photonic.world import World
 
@@ -71,7 +71,6 @@ class Libp2pTransport:
         key = Ed25519PrivateKey.new(identity.seed)
         noise = Noise(KeyPair(key, key.get_public_key()), new_x25519_pair().private_key)
         self._security = SecurityMultistream({NOISE: noise})
-        self._pending: Counter[str] = Counter()  # inbound handshakes by source
         self._dialling: dict[NodeId, trio.Lock] = {}
         self._muxers: dict[Link, LinkMuxer] = {}
         self._bound: tuple[Endpoint, ...] = ()
@@ -104,7 +103,8 @@ class Libp2pTransport:
             self._bound = tuple(endpoint_of(host, port) for host, port, *_ in names)
             async with trio.open_nursery() as self._nursery:
                 if listeners:  # a node that only dials has none
-                    self._nursery.start_soon(trio.serve_listeners, self._accept, listeners)
+                    vestibule = Vestibule(self._nursery, self._accept)
+                    self._nursery.start_soon(vestibule.run, listeners)
                 task_status.started()
                 try:
                     await trio.sleep_forever()
@@ -126,28 +126,20 @@ class Libp2pTransport:
     def drop(self, node: NodeId) -> None:
         self._links.drop(node)
 
-    async def _accept(self, stream: trio.SocketStream) -> None:
+    async def _accept(self, stream: trio.SocketStream, place: Place) -> None:
         """Serve one inbound connection to its end. Never raises: that would end the listener."""
-        try:
-            socket = TcpSocket(stream)
-        except OSError:  # gone before we looked
-            stream.socket.close()
-            return
-        source = source_of(socket.get_remote_address()[0])
-        is_crowded = self._pending[source] >= limits.HANDSHAKES_PENDING_PER_IP_MAX
-        if is_crowded or self._pending.total() >= limits.HANDSHAKES_PENDING_MAX:
-            socket.abort()
-            return
-        self._pending[source] += 1
-        try:
-            with trio.fail_after(limits.HANDSHAKE_TIMEOUT_S):
-                link, muxer = await self._upgrade(socket, None)
-        except Exception as error:  # noqa: BLE001  # whatever a stranger provokes
-            log.debug("no connection with %s: %r", socket.address, error)
-            return
-        finally:
-            self._pending[source] -= 1
-            self._pending += Counter()  # forget sources that have none
+        with place.taken():
+            try:
+                socket = TcpSocket(stream)
+            except OSError:  # gone before we looked
+                stream.socket.close()
+                return
+            try:
+                with trio.fail_after(limits.HANDSHAKE_TIMEOUT_S):
+                    link, muxer = await self._upgrade(socket, None)
+            except Exception as error:  # noqa: BLE001  # whatever a stranger provokes
+                log.debug("no connection with %s: %r", socket.address, error)
+                return
         await self._keep(link, muxer)
 
     async def _upgrade(

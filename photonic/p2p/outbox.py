@@ -17,11 +17,15 @@ from photonic.p2p.messages import Message
 
 
 class Outbox:
-    """Messages for one peer, answers before pushes. For one event loop."""
+    """Messages for one peer: answers, then what this node says, then what it passes on.
+
+    So nobody who floods it delays what is said here. For one event loop.
+    """
 
     def __init__(self) -> None:
         self._answers: deque[Message] = deque()
-        self._pushes: deque[Message] = deque()
+        self._own: deque[Message] = deque()
+        self._passed_on: deque[Message] = deque()
         self._has_some = trio.Event()
         self._bytes = 0
         self._has_dropped = trio.Event()
@@ -42,12 +46,13 @@ class Outbox:
         self._answers.append(message)
         self._has_some.set()
 
-    def push(self, message: Message) -> None:
-        """Put in what the peer does not know of yet."""
-        if len(self._pushes) >= limits.OUTBOX_PUSHES_MAX:
+    def push(self, message: Message, *, is_own: bool = True) -> None:
+        """Put in what the peer does not know of yet; `is_own`: it was said on this node."""
+        pushes = self._own if is_own else self._passed_on
+        if len(pushes) >= limits.OUTBOX_PUSHES_MAX:
             self.note_dropped()
             return
-        self._pushes.append(message)
+        pushes.append(message)
         self._has_some.set()
 
     def note_dropped(self) -> None:
@@ -61,11 +66,11 @@ class Outbox:
 
     async def next(self) -> Message:
         """Take out the next message, waiting for one. For one task at a time."""
-        while not (self._answers or self._pushes):
+        while not (self._answers or self._own or self._passed_on):
             self._has_some = trio.Event()
             await self._has_some.wait()
         if not self._answers:
-            return self._pushes.popleft()
+            return (self._own or self._passed_on).popleft()
         message = self._answers.popleft()
         self._bytes -= _size(message)
         return message
@@ -73,7 +78,8 @@ class Outbox:
     def clear(self) -> None:
         """Forget everything: the stream it was for is gone."""
         self._answers.clear()
-        self._pushes.clear()
+        self._own.clear()
+        self._passed_on.clear()
         self._bytes = 0
 
 

@@ -128,7 +128,7 @@ class Sessions:
             push = Push(item.shard, item.document, item.data)
             for session in self._sessions.values():
                 if session.node != item.origin:
-                    session.outbox.push(push)
+                    session.outbox.push(push, is_own=item.origin is None)
 
     def say_hello(self, hello: Hello) -> None:
         """Tell every peer how this node is now. Never blocks."""
@@ -258,7 +258,9 @@ def _handle(
     A small question may cost much. So whoever sends thousands of them at once has the catalog's
     thread for a moment only, before others have their turn.
     """
-    until_s = clock.monotonic_s() + limits.SYNC_TAKE_S
+    is_round = any(not isinstance(message, Push) for message in batch)
+    take_s = limits.SYNC_TAKE_S if is_round else limits.PUSHES_TAKE_S
+    until_s = clock.monotonic_s() + take_s
     answers: list[SyncMessage] = []
     for count, message in enumerate(batch, 1):
         answers += reconciler.handle(message)

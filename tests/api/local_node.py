@@ -106,7 +106,7 @@ class MemoryNode(MemoryPhotos):
             self.events.announce, lambda library, peers: self.paused.append((library, peers)),
         )  # fmt: skip
         safety = Safety(
-            self.query, SystemClock(), 2, lambda: 2, lambda: 0, lambda _: 0,
+            self.query, SystemClock(), 2, lambda: (HERE, THERE), HERE, lambda: 0, lambda _: 0,
             lambda: pauses.paused.library, self.events.announce,
         )  # fmt: skip
         self.moving = Moving(lambda: None, pauses, safety)

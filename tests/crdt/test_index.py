@@ -57,8 +57,8 @@ def content(index: PhotoIndex) -> dict[str, object]:
         },
         "counts": set(db.execute("SELECT kind, key, count FROM term WHERE count != 0")),
         "holders": {
-            (key, *sorted(nodes[one] for one in numbers_in(packed)))
-            for key, packed in db.execute("SELECT * FROM holder")
+            (key, *(tuple(sorted(nodes[one] for one in numbers_in(some))) for some in packed))
+            for key, *packed in db.execute("SELECT key, nodes, hints FROM holder")
         },
         "months": set(db.execute("SELECT * FROM month WHERE count != 0")),
         "tallies": set(db.execute("SELECT * FROM tally WHERE value != 0")),

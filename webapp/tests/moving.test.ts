@@ -48,7 +48,7 @@ describe("safety", () => {
     );
     const lost = said({ only_here: 5, nowhere: 2 })?.headline;
     expect(lost).toContain("fewer than 2 machines");
-    expect(lost).toContain("Of 2, no machine that is known has the original.");
+    expect(lost).toContain("Of 2, no machine that is known has a copy that counts.");
     expect(said({ only_here: 0, nowhere: 312 })?.headline).toContain("no known machine");
   });
 

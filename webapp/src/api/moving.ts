@@ -28,7 +28,7 @@ export interface Safety {
   eta_s: number | null;
   /** This node has the only copy. */
   only_here?: number;
-  /** Nobody has the original. */
+  /** There is no copy that counts. */
   nowhere?: number;
 }
 

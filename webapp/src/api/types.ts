@@ -57,6 +57,8 @@ export interface Holder {
   held: boolean;
   /** When this node last read all of its own copy and found it right; null for the others. */
   verified_at?: string | null;
+  /** Whether what it holds counts as a copy. */
+  counts?: boolean;
 }
 
 export interface Facts {

@@ -59,11 +59,11 @@ function riskWords(safety: Safety, machines: string): string {
   const { photos_at_risk: photos, only_here = 0, nowhere = 0 } = safety;
   const are = counted(photos, "photo is", "photos are");
   const lost =
-    nowhere > 0 ? ` Of ${count(nowhere)}, no machine that is known has the original.` : "";
+    nowhere > 0 ? ` Of ${count(nowhere)}, no machine that is known has a copy that counts.` : "";
   if (only_here === photos) return `${are} on this machine only.`;
   const here = only_here > 0 ? `, ${count(only_here)} of them on this one only` : "";
   if (nowhere === photos)
-    return `Of ${counted(photos, "photo")} no known machine has the original.`;
+    return `Of ${counted(photos, "photo")} no known machine has a copy that counts.`;
   if (safety.min_copies === 2 && nowhere === 0) {
     return only_here > 0
       ? `${are} on one machine only${here}.`
