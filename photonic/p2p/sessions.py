@@ -86,12 +86,14 @@ class Sessions:
 
     async def run(self) -> None:
         """Keep a conversation with every peer that is up, until cancelled. May be run again."""
-        begun: set[Session] = set()
+        begun: list[Session] = []
         async with trio.open_nursery() as nursery:
             while True:
-                begun &= set(self._sessions.values())
-                for session in set(self._sessions.values()) - begun:
-                    begun.add(session)
+                begun = [session for session in self._sessions.values() if session in begun]
+                for session in self._sessions.values():
+                    if session in begun:
+                        continue
+                    begun.append(session)
                     nursery.start_soon(self._converse, session)
                 await self._arrived.wait()
                 self._arrived = trio.Event()
