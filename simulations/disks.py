@@ -155,6 +155,7 @@ class Disk:
 def _copy_tree(source: Path, target: Path) -> None:
     """Copy a folder; what is removed meanwhile is left out."""
     target.mkdir(parents=True, exist_ok=True)
+    shutil.copymode(source, target)
     for entry in sorted(os.scandir(source), key=lambda each: each.name):
         if entry.is_dir(follow_symlinks=False):
             _copy_tree(Path(entry.path), target / entry.name)

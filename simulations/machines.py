@@ -7,15 +7,14 @@ and the parts of a simulated machine.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import trio
 from anyio.abc import TaskStatus
 
 from photonic.config import Settings
-from photonic.errors import PhotonicError
 from photonic.node import Node
 from photonic.startup import run_node
 from photonic.views import StatusView
@@ -27,6 +26,7 @@ from simulations.transport import Ether
 from simulations.units import seconds
 from simulations.world import MachineClock, SeededEntropy
 
+T = TypeVar("T")
 Tell = Callable[[str, str, dict[str, Any]], None]  # node, kind, facts
 
 
@@ -45,6 +45,8 @@ class Machine:
         self.card = folder / name / "card"  # what the camera wrote
         self.card.mkdir()
         self.node: Node | None = None
+        self.on_serving: Callable[[Machine, Node], None] = lambda _, __: None
+        self.saved_s: float | None = None  # when somebody copied its data folder
         self.is_member = plan.joins  # as the scenario has it
         self.error: Exception | None = None  # why it could not start, or ended
         self._life: _Life | None = None
@@ -57,6 +59,31 @@ class Machine:
     def is_busy(self) -> bool:
         """Whether it runs, or is about to."""
         return self._life is not None
+
+    @property
+    def has_home(self) -> bool:
+        """Whether there is a library on its disk."""
+        return (self.disk.root / "home" / "library.json").exists()
+
+    async def ask(self, work: Callable[[Node], Awaitable[T]]) -> T | None:
+        """Have the node do something; None if it does not run, or dies meanwhile."""
+        return (await self.ask_surely(work))[1]
+
+    async def ask_surely(self, work: Callable[[Node], Awaitable[T]]) -> tuple[bool, T | None]:
+        """Have the node do something; whether it said so, and what.
+
+        A node that was stopped or died leaves it open whether it was done. Raises what `work` does.
+        """
+        life, node = self._life, self.node
+        if life is None or node is None:
+            return False, None
+        with trio.CancelScope() as scope:
+            life.asked[scope] = None
+            try:
+                return True, await work(node)
+            finally:
+                life.asked.pop(scope, None)
+        return False, None
 
     def start(self, join: str | None = None) -> trio.Event:
         """Start the daemon; the event says that it serves, or failed."""
@@ -105,6 +132,7 @@ class Machine:
         if life is self._life:
             self.node, self.error = node, None
             self._tell(self.name, "started", {})
+            self.on_serving(self, node)
 
     def note_over(self, life: _Life, error: Exception | None) -> None:
         if life is self._life:
@@ -126,6 +154,7 @@ class _Life:
         self._parts = SimulatedParts(machine._ether, machine.name)
         self._world = machine.world()
         self._scope = trio.CancelScope()
+        self.asked: dict[trio.CancelScope, None] = {}  # what is being asked of it
         self.stop, self.is_settled, self.is_over = trio.Event(), trio.Event(), trio.Event()
 
     async def run(self) -> None:
@@ -138,6 +167,7 @@ class _Life:
                 )  # fmt: skip
         except* Exception as group:
             error = group.exceptions[0] if len(group.exceptions) == 1 else group
+        self._forsake()
         self._machine.note_over(self, error)
         self.is_settled.set()
         self.is_over.set()
@@ -164,7 +194,10 @@ class _Life:
         for transport in self._parts.transports:
             transport.die()
         self._scope.cancel()
+        self._forsake()
         self.is_settled.set()
 
+    def _forsake(self) -> None:
+        for scope in list(self.asked):
+            scope.cancel()
 
-__all__ = ["Machine", "PhotonicError", "Tell"]

@@ -161,6 +161,9 @@ class Network:
             self._release(a, b)
         self._changed()
 
+    def pairs(self) -> list[tuple[str, str]]:
+        return list(self._wires)
+
     def blocks(self, why: str) -> list[tuple[str, str]]:
         return [pair for pair, wire in self._wires.items() if why in wire.blocks]
 

@@ -42,6 +42,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     known: dict[str, int] = msgspec.field(default_factory=dict)  # by author: its last change here
     revoked: tuple[str, ...] = ()
     connected: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()  # authors of which two changes have one number
     problems: tuple[str, ...] = ()  # their codes
     wrong: tuple[str, ...] = ()  # originals that were given, and whose bytes are not theirs
     stored: frozenset[str] | None = None  # originals that were read back whole and are right

@@ -23,7 +23,8 @@ from photonic.p2p.links import Link, Links
 from photonic.p2p.messages import BLOB_PROTOCOL
 from photonic.p2p.sockets import TcpSocket
 from photonic.p2p.transport import Admission, Gate, PeerListener, Stream, StreamHandler
-from photonic.p2p.ways import Footing, Network as IpNetwork, Way
+from photonic.p2p.ways import Footing, Way
+from photonic.p2p.ways import Network as IpNetwork
 from simulations.network import Flow, Network, Segment
 
 log = logging.getLogger(__name__)

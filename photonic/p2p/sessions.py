@@ -84,6 +84,10 @@ class Sessions:
         found = {s.node: s.reconciler.progress for s in self._sessions.values() if s.reconciler}
         return {node: progress for node, progress in found.items() if progress.left}
 
+    def waiting(self) -> list[tuple[int, int]]:
+        """How many pushes and answers wait for each peer."""
+        return [session.outbox.waiting for session in self._sessions.values()]
+
     async def run(self) -> None:
         """Keep a conversation with every peer that is up, until cancelled. May be run again."""
         begun: list[Session] = []
