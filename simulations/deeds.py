@@ -369,6 +369,7 @@ async def _stop(cluster: Cluster, act: Act) -> str | None:
 
 async def _start(cluster: Cluster, act: Act) -> str | None:
     machine = cluster.machines[act.node]
+    await machine.wait_dead()
     if machine.is_busy or not machine.has_home:
         return "it cannot be started"
     await machine.start().wait()

@@ -49,10 +49,13 @@ def draw(scenario: Scenario, seed: int) -> History:
     until_s = seconds(work.until) if work.until else scenario.lasts_s
     count = work.acts if work.weights else 0
     acts = list(scenario.timeline)
-    for _ in range(count):
+    moments = sorted(round(dice.uniform(since_s, until_s), 3) for _ in range(count))
+    for at_s in moments:
         verb = dice.choices(list(work.weights), list(work.weights.values()))[0]
+        if not any(act.do == "shoot" for act in acts):
+            verb = "shoot"  # without a photo there is little to do
         act = Act(
-            at_s=round(dice.uniform(since_s, until_s), 3),
+            at_s=at_s,
             do=cast("Verb", verb),
             node=dice.choice(list(scenario.nodes)),
             photo=dice.randrange(_PHOTOS_DRAWN),

@@ -5,7 +5,8 @@ All of it is asked of the product: the catalog on its own thread, the index, the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 import trio
@@ -13,10 +14,11 @@ import trio
 from photonic import limits
 from photonic.blobs.verify import hash_file
 from photonic.crdt.catalog import Catalog
+from photonic.crdt.changes import SignedChange
 from photonic.crdt.fields import TAGS, TRASHED
 from photonic.crdt.keys import SHARD_COUNT
 from photonic.errors import PhotonicError
-from photonic.ids import PHOTO, BlobId, NodeId, Subject
+from photonic.ids import PHOTO, BlobId, ChangeId, NodeId, Subject
 from photonic.node import Node
 from photonic.photo_views import PhotoFilter
 from simulations.observations import Observation, PhotoSeen, VersionSeen
@@ -67,7 +69,34 @@ def show(catalog: Catalog, subject: Subject, node: Node, names: Names) -> PhotoS
         tags=tuple(sorted(state.tags.get(TAGS, {}))),
         holders=tuple(sorted(names.get(n, "?") for n in catalog.holders(blob))),
         changes=frozenset(short(signed.id) for signed in changes),
+        answered=_answered(changes, catalog.is_effective),
     )
+
+
+def _answered(
+    changes: Iterable[SignedChange], counts: Callable[[SignedChange], bool]
+) -> dict[str, frozenset[str]]:
+    """Return by field which changes others descend from that say it anew. Not asked of `fold`."""
+    known = {signed.id: signed for signed in changes}
+    found: dict[str, set[str]] = defaultdict(set)
+    for signed in known.values():
+        if not counts(signed):
+            continue
+        seen = {short(name) for name in ancestors(signed.id, known)}
+        for field in (*signed.change.sets, *signed.change.adds, *signed.change.removes):
+            found[field] |= seen
+    return {field: frozenset(names) for field, names in sorted(found.items())}
+
+
+def ancestors(name: ChangeId, known: Mapping[ChangeId, SignedChange]) -> set[ChangeId]:
+    """Return all changes that one descends from."""
+    seen, open_ = set[ChangeId](), list(known[name].change.parents)
+    while open_:
+        parent = open_.pop()
+        if parent not in seen:
+            seen.add(parent)
+            open_ += known[parent].change.parents if parent in known else ()
+    return seen
 
 
 async def look(
@@ -158,22 +187,17 @@ async def said_last(
     """
 
     def work(catalog: Catalog) -> tuple[str, list[str], list[str]] | None:
-        changes = {signed.id: signed.change for signed in catalog.changes(subject)}
+        changes = {signed.id: signed for signed in catalog.changes(subject)}
         mine = [
             (change.seq, name)
-            for name, change in changes.items()
+            for name, change in ((name, signed.change) for name, signed in changes.items())
             if change.author == node.identity.node
             and (field in change.sets or field in change.adds or field in change.removes)
         ]
         if not mine:
             return None
         _, last = max(mine)
-        seen, open_ = set(), list(changes[last].parents)
-        while open_:
-            parent = open_.pop()
-            if parent not in seen:
-                seen.add(parent)
-                open_ += changes[parent].parents if parent in changes else ()
+        seen = ancestors(last, changes)
         entry = catalog.state(subject).fields.get(field)
         values = [] if entry is None else [_value(v.value) for v in entry.versions]
         return short(last), sorted(short(name) for name in seen), values

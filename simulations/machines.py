@@ -26,6 +26,8 @@ from simulations.transport import Ether
 from simulations.units import seconds
 from simulations.world import MachineClock, SeededEntropy
 
+_SYNCS_WITHIN_S = 60.0  # a node that does nothing syncs nothing, and keeps its power
+
 T = TypeVar("T")
 Tell = Callable[[str, str, dict[str, Any]], None]  # node, kind, facts
 
@@ -59,6 +61,13 @@ class Machine:
     def is_busy(self) -> bool:
         """Whether it runs, or is about to."""
         return self._life is not None
+
+    async def wait_dead(self) -> None:
+        """Wait until the power goes, if it is about to."""
+        if self._life is not None and self.disk.cut_at_sync is not None:
+            with trio.move_on_after(_SYNCS_WITHIN_S):
+                await self._life.is_dead.wait()
+            self.disk.cut_at_sync = None
 
     @property
     def has_home(self) -> bool:
@@ -155,6 +164,7 @@ class _Life:
         self._world = machine.world()
         self._scope = trio.CancelScope()
         self.asked: dict[trio.CancelScope, None] = {}  # what is being asked of it
+        self.is_dead = trio.Event()
         self.stop, self.is_settled, self.is_over = trio.Event(), trio.Event(), trio.Event()
 
     async def run(self) -> None:
@@ -195,6 +205,7 @@ class _Life:
             transport.die()
         self._scope.cancel()
         self._forsake()
+        self.is_dead.set()
         self.is_settled.set()
 
     def _forsake(self) -> None:

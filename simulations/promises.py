@@ -135,7 +135,10 @@ class NoLostEdit(Promise):
             if here is not None and change not in here:
                 yield f"{seen.node} has lost {facts['act']} of {photo} by {self._at[change][0]}"
                 continue
-            after = [f for c, f in said.items() if change in f["saw"] and (not here or c in here)]
+            if shown.answered is not None:
+                after = change in shown.answered.get(field, ())
+            else:
+                after = any(change in later["saw"] for later in said.values())
             if not after and not _shows(shown, field, facts):
                 yield f"{seen.node} does not show {facts['act']} of {photo}: {field} {change}"
 
@@ -149,7 +152,7 @@ def _shows(shown: PhotoSeen, field: str, facts: Mapping[str, Any]) -> bool:
 
 
 class NoContradiction(Promise):
-    """What a node told its peers it still says after a power cut: no two changes with one number."""
+    """What a node told its peers it still says after a power cut: no number is used twice."""
 
     name = "I3 persist, then send"
 
@@ -257,9 +260,9 @@ class NoLostPhoto(Promise):
                 if shown is None or not shown.held:
                     yield f"{name} wants {photo} and does not hold it"
             for name, one in members.items():
-                if one.stored is not None and photo in one.photos and one.photos[photo].held:
-                    if photo not in one.stored:
-                        yield f"{name} says to hold {photo}, and its bytes are not right"
+                is_held = photo in one.photos and one.photos[photo].held
+                if one.stored is not None and is_held and photo not in one.stored:
+                    yield f"{name} says to hold {photo}, and its bytes are not right"
 
 
 class MembersOnly(Promise):
