@@ -45,6 +45,7 @@ class Watched:
         self.photos: dict[str, PhotoSeen] = {}
         self.known: dict[Subject, None] = {}  # photos that it has heard of
         self.dirty: dict[Subject, None] | None = None  # to look at again; None: everything
+        self.lock = trio.Lock()  # one look at a time
         self.imports: dict[str, trio.Event] = {}  # by folder, set when it is finished
 
 
@@ -143,7 +144,12 @@ class Cluster:
 
     async def look(self, name: str, *, whole: bool = False) -> Observation | None:
         """Look at a node as it is now, and have the checkers judge it; None if it does not run."""
-        machine, watched = self.machines[name], self.watched[name]
+        watched = self.watched[name]
+        async with watched.lock:
+            return await self._look(name, watched, whole)
+
+    async def _look(self, name: str, watched: Watched, whole: bool) -> Observation | None:
+        machine = self.machines[name]
         some = None if whole else watched.dirty
         if some is not None and not some:
             return None
