@@ -154,9 +154,7 @@ class Cluster:
         if some is not None and not some:
             return None
         watched.dirty = {}
-        seen = await machine.ask(
-            lambda node: look(node, name, self.names, some, watched.photos)
-        )
+        seen = await machine.ask(lambda node: look(node, name, self.names, some, watched.photos))
         if seen is None:
             watched.dirty = None
             return None

@@ -442,11 +442,43 @@ async def _skew(cluster: Cluster, act: Act) -> str | None:
 
 
 _NEED_NODE = frozenset(
-    "shoot import rate title tag untag sidecar delete undelete resolve revoke knock".split()
+    [
+        "shoot",
+        "import",
+        "rate",
+        "title",
+        "tag",
+        "untag",
+        "sidecar",
+        "delete",
+        "undelete",
+        "resolve",
+        "revoke",
+        "knock",
+    ]
 )
 _NEED_MACHINE = frozenset(
-    "join leave arrive carry address cut mend clog kill kill_syncing stop start save roll_back"
-    " fill empty rot slow skew".split()
+    [
+        "join",
+        "leave",
+        "arrive",
+        "carry",
+        "address",
+        "cut",
+        "mend",
+        "clog",
+        "kill",
+        "kill_syncing",
+        "stop",
+        "start",
+        "save",
+        "roll_back",
+        "fill",
+        "empty",
+        "rot",
+        "slow",
+        "skew",
+    ]
 )
 _DEEDS: dict[str, Deed] = {
     "shoot": _shoot,

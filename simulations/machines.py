@@ -211,4 +211,3 @@ class _Life:
     def _forsake(self) -> None:
         for scope in list(self.asked):
             scope.cancel()
-

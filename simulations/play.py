@@ -56,9 +56,7 @@ def play(
     stage = _Stage(scenario, history, trace, panel)
     with _memory_folder() as folder, _one_thread(history), fibers():
         try:
-            trio.run(
-                stage.run, folder, clock=trio.testing.MockClock(autojump_threshold=0)
-            )
+            trio.run(stage.run, folder, clock=trio.testing.MockClock(autojump_threshold=0))
         except Exception:  # noqa: BLE001 - whatever it is, it is this history's outcome
             error = traceback.format_exc()
     outcome = Outcome(
@@ -111,9 +109,7 @@ def _one_thread(history: History) -> Iterator[None]:
 class _Stage:
     """One history while it is played."""
 
-    def __init__(
-        self, scenario: Scenario, history: History, trace: Trace, panel: Panel
-    ) -> None:
+    def __init__(self, scenario: Scenario, history: History, trace: Trace, panel: Panel) -> None:
         self._scenario, self._history, self._trace, self._panel = scenario, history, trace, panel
         self.passed_over, self.ended_s, self.error = 0, 0.0, ""
         self.faults: dict[str, int] = {}
