@@ -1,4 +1,4 @@
-"""Simulated machines, what joins them, and who watches: everything that one history is played with."""
+"""Simulated machines, what joins them, and who watches: all that a history is played with."""
 
 from __future__ import annotations
 
@@ -92,6 +92,11 @@ class Cluster:
 
     def tell(self, node: str, kind: str, facts: dict[str, Any]) -> None:
         self.trace.add(Event(round(trio.current_time(), 4), node, kind, facts))
+
+    async def accept(self, node: str, facts: dict[str, Any]) -> None:
+        """Tell that a node took something from a person; not while it is looked at as it was."""
+        async with self.watched[node].lock:
+            self.tell(node, "accepted", facts)
 
     def message(
         self, source: str, target: str, protocol: str, size_bytes: int, arrives_s: float | None

@@ -19,7 +19,7 @@ from photonic.edits import Chosen, Said
 from photonic.errors import PhotonicError
 from photonic.ids import BlobId, digest, photo_subject
 from photonic.node import Node
-from simulations.acts import Act
+from simulations.acts import FAULTS, NETS, WORKS, Act
 from simulations.cluster import Cluster, Shot
 from simulations.looking import said_last, short
 from simulations.machines import Machine
@@ -121,7 +121,7 @@ async def _import(
     for shot in taken or ():
         if machine.node is not None and machine.node.store.has(BlobId(shot.photo.key)):
             facts = {"act": "shoot" if act.do == "shoot" else "import", "photo": shot.name}
-            cluster.tell(act.node, "accepted", facts)
+            await cluster.accept(act.node, facts)
     return None
 
 
@@ -144,7 +144,7 @@ async def _edit(
         "act": act.do, "photo": shot.name, "field": field, "value": act.value,
         "change": change, "saw": saw,
     }  # fmt: skip
-    cluster.tell(act.node, "accepted", facts)
+    await cluster.accept(act.node, facts)
     return None
 
 
@@ -441,45 +441,8 @@ async def _skew(cluster: Cluster, act: Act) -> str | None:
     return None
 
 
-_NEED_NODE = frozenset(
-    [
-        "shoot",
-        "import",
-        "rate",
-        "title",
-        "tag",
-        "untag",
-        "sidecar",
-        "delete",
-        "undelete",
-        "resolve",
-        "revoke",
-        "knock",
-    ]
-)
-_NEED_MACHINE = frozenset(
-    [
-        "join",
-        "leave",
-        "arrive",
-        "carry",
-        "address",
-        "cut",
-        "mend",
-        "clog",
-        "kill",
-        "kill_syncing",
-        "stop",
-        "start",
-        "save",
-        "roll_back",
-        "fill",
-        "empty",
-        "rot",
-        "slow",
-        "skew",
-    ]
-)
+_NEED_NODE = WORKS - {"join"}
+_NEED_MACHINE = (FAULTS | NETS | {"join"}) - {"partition", "heal"}
 _DEEDS: dict[str, Deed] = {
     "shoot": _shoot,
     "import": _import_again,

@@ -237,7 +237,7 @@ class SimulatedFiles(SystemFiles):
         super().write_at(path, offset_bytes, data)
 
     def sync(self, path: Path) -> None:
-        os.stat(path)
+        path.stat()
         self._settle(path)
 
     def cut(self, path: Path, size_bytes: int) -> None:

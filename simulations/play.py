@@ -194,7 +194,7 @@ class _Stage:
         for name, machine in cluster.machines.items():
             machine.disk.left_bytes, machine.disk.cut_at_sync = None, None
             machine.disk.sync_s = 0.004
-            if cluster.network.place[name] is None:
+            if cluster.network.place[name] != self._scenario.nodes[name].place:
                 cluster.network.move(name, self._scenario.nodes[name].place)
             if not machine.is_busy and machine.has_home:
                 await machine.start().wait()
