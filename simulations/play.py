@@ -46,6 +46,7 @@ _PRODUCT = app  # all modules are loaded, so that all can be given fibers
 _IN_MEMORY = Path("/dev/shm")
 _LOOK_AGAIN_S = (1.0, 2.0, 3.0, 5.0)  # while nodes come to agree; the last one over and over
 _WHOLE_LOOK_EACH = 8  # acts
+_COLLECT_EACH = 30  # acts: only a long history has garbage worth collecting
 
 
 def play(
@@ -126,7 +127,8 @@ class _Stage:
                 nursery.start_soon(cluster.network.run)
                 roles = {name: plan.role for name, plan in self._scenario.nodes.items()}
                 facts = {
-                    "scenario": self._scenario.name, "seed": self._history.seed, "nodes": roles
+                    "scenario": self._scenario.name, "seed": self._history.seed, "nodes": roles,
+                    "hurry": self._scenario.hurry, "scale": self._scenario.scale,
                 }  # fmt: skip
                 cluster.tell("", "began", facts)
                 await self._begin()
@@ -182,6 +184,8 @@ class _Stage:
             cluster.tell(act.node, "passed over", {"do": act.do, "why": why})
             return
         self._done += 1
+        if self._done % _COLLECT_EACH == 0:
+            gc.collect()
         for name in cluster.running():
             await cluster.look(name, whole=self._done % _WHOLE_LOOK_EACH == 0)
 
