@@ -42,7 +42,7 @@ class Machine:
         dice = random.Random(f"{seed} disk {name}")
         self.clock = MachineClock(seconds(plan.clock), plan.drift)
         self._entropy = SeededEntropy(f"{seed} entropy {name}")
-        self.disk = Disk(folder / name, dice, plan.disk_bytes // ether.scale)
+        self.disk = Disk(folder / name, dice, plan.disk_bytes, ether.scale)
         self.disk.on_cut = lambda: self.kill("fsync")
         self.card = folder / name / "card"  # what the camera wrote
         self.card.mkdir()
