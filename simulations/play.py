@@ -46,7 +46,8 @@ _PRODUCT = app  # all modules are loaded, so that all can be given fibers
 _IN_MEMORY = Path("/dev/shm")
 _LOOK_AGAIN_S = (1.0, 2.0, 3.0, 5.0)  # while nodes come to agree; the last one over and over
 _WHOLE_LOOK_EACH = 8  # acts
-_COLLECT_EACH = 30  # acts: only a long history has garbage worth collecting
+_INDEX_ANEW = 0.25  # the share of histories at whose end an index is thrown away
+_COLLECT_EACH = 100  # acts: only a long history has garbage worth collecting
 
 
 def play(
@@ -229,7 +230,8 @@ class _Stage:
         self.figures["converged_s"] = round(trio.current_time() - healed_s, 3)
         self.figures["moved_bytes"] = cluster.network.bytes_moved
         self.figures["photos"] = len(cluster.shots)
-        await self._index_anew()
+        if cluster.dice.random() < _INDEX_ANEW:
+            await self._index_anew()
 
     async def _agree(self) -> bool:
         """Whether all members that run have the same changes."""
