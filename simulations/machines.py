@@ -19,7 +19,7 @@ from photonic.node import Node
 from photonic.startup import run_node
 from photonic.views import StatusView
 from photonic.world import World
-from simulations.disks import Disk
+from simulations.disks import Disk, copy_tree
 from simulations.parts import SimulatedParts
 from simulations.scenario import NodePlan
 from simulations.transport import Ether
@@ -93,6 +93,11 @@ class Machine:
             finally:
                 life.asked.pop(scope, None)
         return (False, None) if scope.cancelled_caught else answer
+
+    def begin(self, home: Path) -> trio.Event:
+        """Start the daemon with a copy of this home, which it had before the history."""
+        copy_tree(home, self.disk.root / "home")
+        return self.start()
 
     def start(self, join: str | None = None) -> trio.Event:
         """Start the daemon; the event says that it serves, or failed."""
