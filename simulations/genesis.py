@@ -15,7 +15,6 @@ import msgspec
 import trio
 import trio.testing
 
-from simulations import deeds
 from simulations.checkers import Panel
 from simulations.cluster import Cluster
 from simulations.disks import copy_tree
@@ -23,6 +22,7 @@ from simulations.sandbox import make_memory_folder, sandbox
 from simulations.scenario import Scenario
 from simulations.threads import threads_in
 from simulations.trace import Trace
+from simulations.works import invite, join
 
 _FOUNDED: dict[bytes, Path] = {}  # by what the scenario's nodes are
 
@@ -55,9 +55,9 @@ async def _found(scenario: Scenario, folder: Path, kept: Path) -> None:
             if not first.is_running:
                 raise RuntimeError(f"{first.name} did not start: {first.error!r}")
             for name in members[1:]:
-                code = await deeds.invite(cluster, first.name, scenario.nodes[name].role)
+                code = await invite(cluster, first.name, scenario.nodes[name].role)
                 assert code is not None, "the founder may invite"
-                why = await deeds.join(cluster.machines[name], code)
+                why = await join(cluster.machines[name], code)
                 if why is not None:
                     raise RuntimeError(f"{name}: {why}")
             await trio.sleep(1)

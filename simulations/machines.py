@@ -19,10 +19,10 @@ from photonic.node import Node
 from photonic.startup import run_node
 from photonic.views import StatusView
 from photonic.world import World
+from simulations.connections import Ether
 from simulations.disks import Disk, copy_tree
 from simulations.parts import SimulatedParts
 from simulations.scenario import NodePlan
-from simulations.transport import Ether
 from simulations.units import seconds
 from simulations.world import MachineClock, SeededEntropy
 
