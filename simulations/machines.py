@@ -26,7 +26,7 @@ from simulations.scenario import NodePlan
 from simulations.units import seconds
 from simulations.world import MachineClock, SeededEntropy
 
-_SYNCS_WITHIN_S = 60.0  # a node that does nothing syncs nothing, and keeps its power
+_SYNCS_WITHIN_S = 15.0  # a node that does nothing syncs nothing, and keeps its power
 
 T = TypeVar("T")
 Tell = Callable[[str, str, dict[str, Any]], None]  # node, kind, facts

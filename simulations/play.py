@@ -22,6 +22,7 @@ from simulations import deeds
 from simulations.acts import Act
 from simulations.checkers import Panel, Violation
 from simulations.cluster import Cluster
+from simulations.figures import Figures
 from simulations.genesis import founded
 from simulations.histories import History
 from simulations.looking import listed, verify_originals
@@ -76,6 +77,8 @@ class _Stage:
         self.passed_over, self.ended_s, self.error = 0, 0.0, ""
         self.faults: dict[str, int] = {}
         self.figures: dict[str, float] = {}
+        self._figures = Figures(scenario.photo_bytes * scenario.scale)
+        trace.listen(self._figures.note)
         self._cluster: Cluster
         self._founded: Path  # the homes of members as they were founded
         self._done = 0
@@ -192,8 +195,7 @@ class _Stage:
         else:
             cluster.tell("", "converged", {})
         self.figures["converged_s"] = round(trio.current_time() - healed_s, 3)
-        self.figures["moved_bytes"] = cluster.network.bytes_moved
-        self.figures["photos"] = len(cluster.shots)
+        self.figures |= self._figures.result(cluster.network.bytes_moved)
         if cluster.dice.random() < _INDEX_ANEW:
             await self._index_anew()
 
