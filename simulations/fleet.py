@@ -16,7 +16,7 @@ from simulations.play import play
 from simulations.scenario import Scenario, load
 
 # Scenarios of chance, and how many turns each has.
-MIX = {"everyday": 6, "members": 2, "rollbacks": 2}
+MIX = {"everyday": 6, "members": 2, "rollbacks": 2, "crowd": 1, "carried": 1}
 _HISTORIES_PER_PROCESS = 200  # then it ends, and gives back what libraries kept
 
 
