@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import Any, TypeVar
 
@@ -84,14 +85,20 @@ class Sessions:
         found = {s.node: s.reconciler.progress for s in self._sessions.values() if s.reconciler}
         return {node: progress for node, progress in found.items() if progress.left}
 
+    def waiting(self) -> list[tuple[int, int]]:
+        """How many pushes and answers wait for each peer."""
+        return [session.outbox.waiting for session in self._sessions.values()]
+
     async def run(self) -> None:
         """Keep a conversation with every peer that is up, until cancelled. May be run again."""
-        begun: set[Session] = set()
+        begun: list[Session] = []
         async with trio.open_nursery() as nursery:
             while True:
-                begun &= set(self._sessions.values())
-                for session in set(self._sessions.values()) - begun:
-                    begun.add(session)
+                begun = [session for session in self._sessions.values() if session in begun]
+                for session in self._sessions.values():
+                    if session in begun:
+                        continue
+                    begun.append(session)
                     nursery.start_soon(self._converse, session)
                 await self._arrived.wait()
                 self._arrived = trio.Event()
@@ -206,8 +213,9 @@ class Sessions:
     async def serve(self, stream: Stream) -> None:
         """Read what one peer says until it ends. Registered for CATALOG_PROTOCOL."""
         try:
-            async for batch in message_batches(stream, Message):
-                await self._take(stream.peer, batch)
+            async with aclosing(message_batches(stream, Message)) as batches:
+                async for batch in batches:
+                    await self._take(stream.peer, batch)
         except FrameInvalid:
             log.warning("%s sent what is no message", peer_id(stream.peer))
             self._refuse(stream.peer, 1)
