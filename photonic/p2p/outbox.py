@@ -39,7 +39,7 @@ class Outbox:
     @property
     def waiting(self) -> tuple[int, int]:
         """How many pushes and answers wait."""
-        return len(self._pushes), len(self._answers)
+        return len(self._own) + len(self._passed_on), len(self._answers)
 
     def answer(self, message: Message) -> None:
         """Put in what the peer waits for."""
