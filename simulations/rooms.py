@@ -1,7 +1,7 @@
 """Network namespaces as the ends of a transfer, and links between them as bad as one asks for.
 
 The namespaces hang on child processes that end when this one does, so nothing is left behind by
-whatever kills it. Traffic stays inside. A link has a rate (tbf), a delay (`benchmarks.delay`, a
+whatever kills it. Traffic stays inside. A link has a rate (tbf), a delay (`simulations.delay`, a
 pair of TUN devices, for this kernel need not have netem), loss (nftables), and times when it is
 down. Needs root.
 """
@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from benchmarks.ends import End, LeftOut
+from simulations.ends import End, LeftOut
 
 _PROGRAMS = ("unshare", "nsenter", "ip", "tc", "nft")
 _NET = "10.99.0"
@@ -231,7 +231,7 @@ def joined(link: Link) -> Iterator[Joined]:
     """Give two rooms with a link between them."""
     with Room(f"{_NET}.1") as giver, Room(f"{_NET}.2") as taker:
         # Where packets are lost each counts; elsewhere they may come in large pieces.
-        command = [sys.executable, "-m", "benchmarks.delay", str(giver.pid), str(taker.pid)]
+        command = [sys.executable, "-m", "simulations.delay", str(giver.pid), str(taker.pid)]
         command += [str(link.rtt_ms / 2000), str(link.down_s), str(link.every_s)]
         command += [] if link.loss_percent else ["--large"]
         delay = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -1,10 +1,10 @@
-"""`python -m benchmarks.delay PID PID DELAY_S DOWN_S EVERY_S [--large]`: a link in user space.
+"""`python -m simulations.delay PID PID DELAY_S DOWN_S EVERY_S [--large]`: a link in user space.
 
 Two TUN devices called link0, in the networks of the two processes, and each packet of one comes out
 of the other after the delay. SIGUSR1 begins the times of up and down: the link is up first, and
 down for the last DOWN_S of every EVERY_S; then every packet is lost, those on their way as well.
 With `--large` packets may be as large as TCP's segmentation offload makes them, as in front of a
-network card. Rates and loss are the kernel's: see `benchmarks.rooms`. Ends when its input does.
+network card. Rates and loss are the kernel's: see `simulations.rooms`. Ends when its input does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import sys
 import time
 from collections import deque
 
-from benchmarks.rooms import enter
+from simulations.rooms import enter
 
 _SET_NAME, _SET_OFFLOADS = 0x400454CA, 0x400454D0  # TUNSETIFF, TUNSETOFFLOAD of if_tun.h
 _TUN, _NO_PI, _VNET_HDR = 0x0001, 0x1000, 0x4000
