@@ -6,7 +6,7 @@ import argparse
 import sys
 import time
 
-from simulations.checkers import Violation
+from simulations.catalog_checkers import Violation
 from simulations.run import simulate
 
 

@@ -1,46 +1,71 @@
-"""What must hold: safety at every step, agreement after healing. Each raises Violation."""
+"""What must hold. The same checkers look at simulated nodes and at real daemons.
+
+A checker hears of every event of the trace (`note`), sees nodes as they are from time to time
+(`see`: safety, at every step), and sees all running members once after all faults were undone
+(`settle`: liveness). It answers with texts, one for each thing that does not hold; `Panel` asks
+them all. A checker knows no node, no clock and no disk; what an observation does not have, it
+passes over.
+"""
 
 from __future__ import annotations
 
-from photonic.ids import ChangeId, Subject
-from simulations.cluster import Cluster
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from simulations.observations import Observation
+from simulations.trace import Event
 
 
-class Violation(AssertionError):
-    """An invariant that does not hold."""
+class Violation(msgspec.Struct, frozen=True):
+    """Something that must hold and does not."""
+
+    at_s: float
+    checker: str
+    text: str
 
 
-class Ledger:
-    """Every change that some node made durable: none may ever be missing there again."""
+class Checker(Protocol):
+    """One promise. Every method may be called at any time; a promise may be broken many times."""
 
-    def __init__(self) -> None:
-        self._durable: dict[str, dict[ChangeId, Subject]] = {}
+    name: str
 
-    def check_nothing_forgotten(self, cluster: Cluster, subjects: list[Subject]) -> None:
-        """I3, I4: what a node once had durable, it still has, and its state shows it (I2)."""
-        for name, node in cluster.nodes.items():
-            known = self._durable.setdefault(name, {})
-            here: set[ChangeId] = set()
-            for subject in subjects:
-                changes = {signed.id for signed in node.catalog.changes(subject)}
-                here |= changes
-                known.update(dict.fromkeys(changes, subject))
-                heads = node.catalog.state(subject).heads
-                if changes and not heads:
-                    raise Violation(f"{name} has changes of {subject}, and none of them counts")
-            forgotten = known.keys() - here
-            if forgotten:
-                raise Violation(f"{name} forgot {len(forgotten)} changes")
+    def note(self, event: Event) -> None:
+        """Hear what happened."""
+        ...
+
+    def see(self, seen: Observation) -> Iterable[str]:
+        """Look at a running node: what must hold always."""
+        ...
+
+    def settle(self, seen: Mapping[str, Observation]) -> Iterable[str]:
+        """Look at all running members after healing: what must hold in the end."""
+        ...
 
 
-def check_agreement(cluster: Cluster, subjects: list[Subject]) -> None:
-    """I1: after healing all nodes show the same."""
-    names = list(cluster.nodes)
-    first = cluster.nodes[names[0]].catalog
-    for name in names[1:]:
-        catalog = cluster.nodes[name].catalog
-        if catalog.root_digest() != first.root_digest():
-            raise Violation(f"{names[0]} and {name} hold different changes")
-        for subject in subjects:
-            if catalog.state(subject) != first.state(subject):
-                raise Violation(f"{names[0]} and {name} show {subject} differently")
+class Panel:
+    """All checkers, as one."""
+
+    def __init__(self, checkers: Sequence[Checker]) -> None:
+        self._checkers = checkers
+        self.violations: list[Violation] = []
+
+    def note(self, event: Event) -> None:
+        for checker in self._checkers:
+            checker.note(event)
+
+    def see(self, seen: Observation) -> list[Violation]:
+        """Look at one node; return what is wrong, and remember it."""
+        return self._keep(
+            seen.at_s, ((c.name, text) for c in self._checkers for text in c.see(seen))
+        )
+
+    def settle(self, at_s: float, seen: Mapping[str, Observation]) -> list[Violation]:
+        """Look at all members after healing; return what is wrong, and remember it."""
+        return self._keep(at_s, ((c.name, text) for c in self._checkers for text in c.settle(seen)))
+
+    def _keep(self, at_s: float, found: Iterable[tuple[str, str]]) -> list[Violation]:
+        fresh = [Violation(at_s, name, text) for name, text in found]
+        self.violations += fresh
+        return fresh

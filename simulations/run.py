@@ -8,7 +8,7 @@ from itertools import combinations
 from photonic.crdt.changes import Draft
 from photonic.crdt.fields import RATING, TAGS, TITLE
 from photonic.ids import Subject, digest
-from simulations.checkers import Ledger, Violation, check_agreement
+from simulations.catalog_checkers import Ledger, Violation, check_agreement
 from simulations.cluster import Cluster
 
 NAMES = ("yoda", "luke", "vault")

@@ -8,7 +8,7 @@ import pytest
 
 from photonic.crdt.keys import ROOT
 from photonic.journal.journal import Entry, Journal, ShardDigest
-from simulations.checkers import Violation
+from simulations.catalog_checkers import Violation
 from simulations.run import simulate
 
 

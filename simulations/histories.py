@@ -1,0 +1,96 @@
+"""From a scenario and a seed to a history: the list of acts that are played. Pure.
+
+The list is data. `shrink` takes acts out of it, a file keeps it, and what is left is played in the
+same way; chance in the *playing* (latency, scheduling, what a power cut loses) comes from the seed
+again and is not in the list.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any, cast
+
+import msgspec
+
+from simulations.acts import Act, Verb
+from simulations.scenario import Scenario
+from simulations.units import seconds
+
+_TITLES = ("dawn", "dusk", "Tegernsee", "the ferry")
+_TAGS = ("bird", "sea", "print", "family")
+_LEFT_BYTES = (0, 4_096, 2_000_000)  # of a full disk
+_JUMPS_S = (-86_400, -3_600, -5, 5, 3_600, 86_400)  # of a wall clock
+_PHOTOS_DRAWN = 1 << 16
+
+
+class History(msgspec.Struct, frozen=True):
+    """What is played: who and where (the scenario), which chance (the seed), and the acts."""
+
+    scenario: str
+    seed: int
+    acts: tuple[Act, ...]
+
+
+def draw(scenario: Scenario, seed: int) -> History:
+    """Return the history of a seed. The same scenario and seed: the same history."""
+    dice, work = random.Random(f"{scenario.name} {seed}"), scenario.workload
+    since_s = seconds(work.since)
+    until_s = seconds(work.until) if work.until else scenario.lasts_s
+    count = work.acts if work.weights else 0
+    acts = list(scenario.timeline)
+    for _ in range(count):
+        verb = dice.choices(list(work.weights), list(work.weights.values()))[0]
+        act = Act(
+            at_s=round(dice.uniform(since_s, until_s), 3),
+            do=cast("Verb", verb),
+            node=dice.choice(list(scenario.nodes)),
+            photo=dice.randrange(_PHOTOS_DRAWN),
+        )
+        drawn = _DRAWERS[verb](dice, scenario, act) if verb in _DRAWERS else {}
+        acts.append(msgspec.structs.replace(act, **drawn))
+    return History(scenario.name, seed, tuple(sorted(acts, key=lambda act: act.at_s)))
+
+
+def _other(dice: random.Random, scenario: Scenario, act: Act) -> str:
+    return dice.choice([name for name in scenario.nodes if name != act.node] or [act.node])
+
+
+def _some(dice: random.Random, scenario: Scenario, _: Act) -> dict[str, Any]:
+    """Draw one side of a partition."""
+    names = list(scenario.nodes)
+    side = dice.sample(names, dice.randint(1, max(1, len(names) - 1)))
+    return {"nodes": tuple(sorted(side)), "one_way": dice.random() < 0.3}
+
+
+# What an act needs beside its node and its photo. Whether it can be done is found out later.
+_Drawer = Callable[[random.Random, Scenario, Act], dict[str, Any]]
+_DRAWERS: dict[str, _Drawer] = {
+    "shoot": lambda dice, plan, _: {"count": dice.randint(1, plan.workload.photos_at_once)},
+    "import": lambda dice, plan, _: {"count": dice.randint(1, plan.workload.photos_at_once)},
+    "rate": lambda dice, _, __: {"value": dice.randint(-1, 5)},
+    "sidecar": lambda dice, _, __: {"value": dice.randint(0, 5)},
+    "title": lambda dice, _, __: {"value": dice.choice(_TITLES)},
+    "tag": lambda dice, _, __: {"value": dice.choice(_TAGS)},
+    "untag": lambda dice, _, __: {"value": dice.choice(_TAGS)},
+    "resolve": lambda dice, _, __: {"value": dice.randrange(4)},
+    "join": lambda dice, plan, act: {"other": _other(dice, plan, act)},
+    "revoke": lambda dice, plan, act: {"other": _other(dice, plan, act)},
+    "mend": lambda dice, plan, act: {"other": _other(dice, plan, act)},
+    "carry": lambda dice, plan, act: {
+        "other": _other(dice, plan, act),
+        "for_s": round(dice.uniform(60, 1_200), 1),
+    },
+    "cut": lambda dice, plan, act: {
+        "other": _other(dice, plan, act),
+        "one_way": dice.random() < 0.5,
+    },
+    "arrive": lambda dice, plan, _: {"place": dice.choice(list(plan.places))},
+    "partition": _some,
+    "clog": lambda dice, _, __: {"order": dice.randrange(_PHOTOS_DRAWN)},
+    "unclog": lambda dice, _, __: {"order": dice.randrange(_PHOTOS_DRAWN)},
+    "kill_syncing": lambda dice, _, __: {"count": dice.randint(1, 40)},
+    "fill": lambda dice, _, __: {"count": dice.choice(_LEFT_BYTES)},
+    "slow": lambda dice, _, __: {"value": round(dice.expovariate(10), 3)},
+    "skew": lambda dice, _, __: {"value": dice.choice(_JUMPS_S)},
+}

@@ -1,0 +1,85 @@
+"""What happened in a history, as a list of events, and the hash that two equal histories share.
+
+On the disk a trace is JSON lines, one event a line, the first one `began` and the last one `ended`;
+the report and `shrink` read it. The hash is BLAKE3 over those lines, running, so that it is known
+whether or not the lines are kept.
+
+| kind | facts |
+|---|---|
+| `began` | `scenario`, `seed`, `nodes` (name: role); nothing of the machine |
+| `act` | the act (`acts.Act`); `passed over` is one that could not be done, with `why` |
+| `accepted` | what a node took from a person and made durable: `act`, `photo`; of an edit `field`,
+`value`, `change`, `saw` (the ids of all changes of that photo which the node knew) |
+| `refused` | what a node refused a person: `act`, `code` |
+| `started`, `stopped`, `killed` | a node; `killed` has `lost` (bytes that were not fsynced) |
+| `rolled back` | `since_s`: all that the node learned after that is gone from it |
+| `joined`, `revoked` | `other` (who invited or revoked) |
+| `link` | `other`, `is_open`: what the network between two nodes does now |
+| `connected`, `disconnected` | `other` |
+| `message` | `to`, `protocol`, `bytes`, `arrives_s` (null: it was lost with its connection) |
+| `event` | what the node's own event log announced: `event` (its type) and its fields in short |
+| `copies` | `photo`, `holders` (names), when they changed |
+| `conflict` | `photo`, `field`, `values` (how many), when it changed; 1 is settled |
+| `healed` | all faults are undone |
+| `converged` | every member shows the same |
+| `violation` | `checker`, `text` |
+| `ended` | `figures` (name: number) |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+from blake3 import blake3
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One thing that happened, at a virtual moment, on a node ("": on none)."""
+
+    at_s: float
+    node: str
+    kind: str
+    facts: dict[str, Any]
+
+
+_ENCODER = msgspec.json.Encoder(order="deterministic")
+_DECODER = msgspec.json.Decoder(Event)
+
+
+class Trace:
+    """The events of one history. `keep`: they are in `events`; `file`: they are written there."""
+
+    def __init__(self, *, keep: bool = False, file: BinaryIO | None = None) -> None:
+        self.events: list[Event] = []
+        self.count = 0
+        self._keeps, self._file, self._hash = keep, file, blake3()
+        self._listeners: list[Callable[[Event], None]] = []
+
+    def listen(self, listener: Callable[[Event], None]) -> None:
+        """`listener` hears of every event from now on, at once."""
+        self._listeners.append(listener)
+
+    def add(self, event: Event) -> None:
+        line = _ENCODER.encode(event) + b"\n"
+        self._hash.update(line)
+        self.count += 1
+        if self._keeps:
+            self.events.append(event)
+        if self._file is not None:
+            self._file.write(line)
+        for listener in self._listeners:
+            listener(event)
+
+    def digest(self) -> str:
+        """Return the hash of all events so far: 32 hex digits."""
+        return self._hash.hexdigest(16)
+
+
+def read(path: Path) -> Iterator[Event]:
+    """Yield the events of a trace on the disk."""
+    with path.open("rb") as file:
+        for line in file:
+            yield _DECODER.decode(line)
