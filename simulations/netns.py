@@ -120,6 +120,8 @@ class RealNetwork:
         run("sh", "-c", f"{_QUIET}; {_ROUTES}")
         # Without an asker nobody's membership would last: what is said to a group goes everywhere.
         run("ip", "link", "add", "switch", "type", "bridge", "mcast_snooping", "0")
+        if self._strangers and not site.number:  # it forgets who is where: all hear everything
+            run("ip", "link", "set", "switch", "type", "bridge", "ageing_time", "0")
         run("ip", "address", "add", f"{site.router}/24", "dev", "switch")
         run("ip", "link", "set", "switch", "up")
         return site
