@@ -15,11 +15,11 @@ from photonic.checks import check_readers
 from photonic.edits import Said
 from photonic.entrance import Entrance
 from photonic.gallery import Gallery
-from photonic.ingest.workers import Workers
 from photonic.intake import Intake
 from photonic.limiter import Limiter
 from photonic.moving import Moving
 from photonic.observatory import Observatory
+from photonic.parts import Readers
 from photonic.views import (
     CatalogTaskView,
     ConflictPage,
@@ -43,7 +43,7 @@ class Answers:
     observatory: Observatory
     admissions: Admissions
     intake: Intake
-    workers: Workers
+    workers: Readers
     tasks: CatalogTasks
     limiter: Limiter
     moving: Moving

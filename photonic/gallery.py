@@ -24,7 +24,7 @@ from photonic.edits import Said
 from photonic.errors import BlobMissing, EditInvalid, PhotonicError, PhotoUnknown
 from photonic.finder import Finder
 from photonic.ids import BlobId, NodeId, parse_hash, photo_subject
-from photonic.ingest.examination import Examined
+from photonic.ingest.examination import Examiner
 from photonic.photo_views import (
     ConflictPage,
     ConflictView,
@@ -48,14 +48,6 @@ class Originals(Protocol):
 
     def read(self, blob: BlobId) -> bytes:
         """Raises BlobMissing."""
-        ...
-
-
-class Examiner(Protocol):
-    """What is asked of the workers."""
-
-    async def examine(self, path: Path, name: str, blob: BlobId) -> Examined:
-        """Raises PhotonicError for a file that cannot be shown."""
         ...
 
 

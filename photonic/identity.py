@@ -16,8 +16,15 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.hashes import SHA512
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from nacl.bindings import crypto_sign_open
+from nacl.bindings import (
+    crypto_box,
+    crypto_box_NONCEBYTES,
+    crypto_box_seed_keypair,
+    crypto_sign_open,
+)
+from nacl.encoding import RawEncoder
 from nacl.exceptions import BadSignatureError, CryptoError
+from nacl.hash import blake2b
 from nacl.public import SealedBox
 from nacl.signing import SigningKey, VerifyKey
 
@@ -86,14 +93,20 @@ class Identity:
         return f"Identity({peer_id(self.node)})"  # never the seed
 
 
-def box_for(node: NodeId, data: bytes) -> bytes:
+def box_for(node: NodeId, data: bytes, once: bytes) -> bytes:
     """Close `data` so that only `node` can read it: X25519 and XSalsa20-Poly1305 of libsodium.
 
-    Who closed it is not told by it: that is for the signature of the change that carries it.
-    Raises ValueError for a node that is no proper key.
+    It is libsodium's sealed box, made of its parts because that one asks the machine for the
+    key that is used once, and here it comes from whoever asks (`once`: 32 random bytes, never used
+    for anything else). Who closed it is not told by it: that is for the signature of the change
+    that carries it. Raises ValueError for a node that is no proper key.
     """
     try:
-        return SealedBox(VerifyKey(node).to_curve25519_public_key()).encrypt(data)
+        theirs = bytes(VerifyKey(node).to_curve25519_public_key())
+        public, secret = crypto_box_seed_keypair(once)
+        size = crypto_box_NONCEBYTES
+        nonce = blake2b(public + theirs, digest_size=size, encoder=RawEncoder)
+        return public + crypto_box(data, nonce, theirs, secret)
     except (CryptoError, RuntimeError) as error:
         raise ValueError(f"nothing can be sealed to {node.hex()}") from error
 

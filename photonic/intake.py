@@ -105,7 +105,7 @@ class Intake:
         """Take in what was postponed, as soon as that is possible, until cancelled."""
         while True:
             await trio.sleep(limits.DISK_RECHECK_S)
-            for folder in set(self._postponed.values()):
+            for folder in dict.fromkeys(self._postponed.values()):
                 files = [path for path, root in self._postponed.items() if root == folder]
                 batch = files[: limits.IMPORT_BATCH_MAX]
                 for path in batch:

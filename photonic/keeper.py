@@ -89,6 +89,11 @@ class Keeper:
         self._batches = 0
         self.progress = (0, 0)  # shards that the index lags behind, of how many
 
+    @property
+    def waiting(self) -> int:
+        """How many jobs wait for the thread."""
+        return self._jobs.qsize()
+
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Open the catalog and keep it until cancelled; jobs that were accepted are finished."""
         token = trio.lowlevel.current_trio_token()

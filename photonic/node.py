@@ -33,7 +33,6 @@ from photonic.ids import BlobId, NodeId, peer_id
 from photonic.ingest.importer import Importer
 from photonic.ingest.seen import Seen
 from photonic.ingest.suspects import Suspect, Suspects
-from photonic.ingest.workers import Workers
 from photonic.intake import Intake
 from photonic.key_custody import KeyCustody
 from photonic.layout import Layout, LibraryRecord
@@ -46,11 +45,9 @@ from photonic.moving import Moving
 from photonic.observatory import Observatory
 from photonic.p2p.conduct import Conduct
 from photonic.p2p.connector import Connector
-from photonic.p2p.discovery import Discovery
 from photonic.p2p.doorkeeper import Doorkeeper
 from photonic.p2p.invitations import parse_code
 from photonic.p2p.lanes import Lanes
-from photonic.p2p.libp2p_transport import Libp2pTransport
 from photonic.p2p.messages import CATALOG_PROTOCOL, Hello
 from photonic.p2p.peers import PeerBook
 from photonic.p2p.rates import Bandwidth
@@ -59,6 +56,7 @@ from photonic.p2p.sessions import Sessions
 from photonic.p2p.throttle import Throttle
 from photonic.p2p.transfers import Transfers
 from photonic.p2p.transport import Admission, PeerEvent, PeerUp
+from photonic.parts import MachineParts, Parts
 from photonic.pauses import Pauses
 from photonic.policies import Policies
 from photonic.problems import Problems
@@ -75,9 +73,15 @@ class Node(Running):
     """One running node of one library. Implements `views.LocalNode`."""
 
     def __init__(
-        self, settings: Settings, layout: Layout, record: LibraryRecord, world: World
+        self,
+        settings: Settings,
+        layout: Layout,
+        record: LibraryRecord,
+        world: World,
+        parts: Parts | None = None,
     ) -> None:
         super().__init__(settings, self._on_peer)
+        self.parts = parts or MachineParts()
         self.layout, self.record, self.world = layout, record, world
         self.role = ROLES[settings.role or record.role]
         self.events = EventLog()
@@ -89,7 +93,7 @@ class Node(Running):
         self._check_keys()
         self.store = FileStore.open(layout.blobs, world, settings.quota_bytes)
         self._make_readers()
-        self.transport = Libp2pTransport(self.identity, settings.listen, world)
+        self.transport = self.parts.transport(self.identity, settings.listen, world)
         self.book = PeerBook(self.identity.node)
         self.throttle = Throttle(world.clock)
         self.library = Library(
@@ -110,8 +114,10 @@ class Node(Running):
         self.tasks = self._make_tasks()
         self._make_services()
         self.observatory = self._make_observatory()
-        parts = (self.transfers, self.problems, self.scrubber, self.ways.relay)
-        NodeMeasures(self.metrics, self.library.query, *parts)
+        NodeMeasures(
+            self.metrics, self.library.query, self.transfers, self.problems, self.scrubber,
+            self.ways.relay,
+        )  # fmt: skip
         self.next_record: LibraryRecord | None = None  # set when the node goes on as another member
 
     def _make_ways(self) -> None:
@@ -132,6 +138,7 @@ class Node(Running):
             lambda report: self.transfers.hear(report),  # noqa: PLW0108
             lambda node: self.transfers.move(node),  # noqa: PLW0108
             lambda: self.observatory.note_change(),  # noqa: PLW0108
+            self.parts.networks,
         )  # fmt: skip
         self.transfers = Transfers(
             self.transport,
@@ -139,7 +146,7 @@ class Node(Running):
             self.library,
             world,
             self.events.announce,
-            lanes=self.lanes,
+            lanes=self.lanes if self.parts.has_carrier else None,
             throttle=self.throttle,
         )
         self._make_doors()
@@ -152,7 +159,7 @@ class Node(Running):
             self.transport, self.book, self.admissions.members, world,
             self.ways.attempts, self.ways.networks, self.ways.circuits.relays,
         )  # fmt: skip
-        self.discovery = Discovery(
+        self.discovery = self.parts.neighbourhood(
             self.identity.node, self.transport.addresses, self.acquaintances.found
         )
 
@@ -164,9 +171,8 @@ class Node(Running):
 
     def _make_readers(self) -> None:
         """Make what reads foreign files: it may read what is stored, and nothing else."""
-        stored = self.layout.blobs.absolute()
         self.suspects = Suspects(self.layout.suspects, self.world, self._on_suspect)
-        self.workers = Workers(self.settings.workers, readable=[stored], suspects=self.suspects)
+        self.workers = self.parts.readers(self.settings, self.layout.blobs, self.suspects)
 
     def _make_observatory(self) -> Observatory:
         return Observatory(

@@ -6,8 +6,6 @@ It gathers facts from everywhere and decides nothing; what follows from them is 
 from __future__ import annotations
 
 import os
-import platform
-import shutil
 from collections.abc import Callable
 
 import trio
@@ -188,19 +186,21 @@ class Observatory:
     async def hello(self) -> Hello:
         """What this node tells its peers of itself."""
         facts = self.facts((await self.totals()).contested)
-        disk = await trio.to_thread.run_sync(shutil.disk_usage, self._settings.home)
+        files, home = self._world.files, self._settings.home
+        total_bytes = await trio.to_thread.run_sync(files.size_bytes, home)
+        free_bytes = await trio.to_thread.run_sync(files.free_bytes, home)
         quota = self._library.store.quota
         left_bytes = await trio.to_thread.run_sync(quota.left_bytes)
         return Hello(
             name=self._settings.name,
-            host=platform.node(),
+            host=self._world.host,
             role=self._role.name,
             state=state(facts).value,
             mode=mode(facts).value,
             version=__version__,
             addresses=self._transport.addresses()[: limits.PEER_ADDRESSES_SAID_MAX],
-            capacity_bytes=min(disk.total, quota.bytes_max or disk.total),
-            free_bytes=disk.free if left_bytes is None else min(disk.free, left_bytes),
+            capacity_bytes=min(total_bytes, quota.bytes_max or total_bytes),
+            free_bytes=free_bytes if left_bytes is None else min(free_bytes, left_bytes),
             capabilities=(*self._role.capabilities, *self._ways.capabilities),
             gives_originals=not self._transfers.throttle.bandwidth.holds_originals,
             now_ms=self._world.clock.now_ms(),

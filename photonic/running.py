@@ -29,23 +29,21 @@ from photonic.identity import Identity
 from photonic.ids import peer_id
 from photonic.ingest.seen import Seen
 from photonic.ingest.suspects import Suspects
-from photonic.ingest.workers import Workers
 from photonic.key_custody import KeyCustody
 from photonic.layout import Layout
 from photonic.library import Library
 from photonic.members import Members
 from photonic.p2p.connector import Connector
-from photonic.p2p.discovery import Discovery
 from photonic.p2p.doorkeeper import Doorkeeper
 from photonic.p2p.lane_messages import LANE_PROTOCOL
 from photonic.p2p.lanes import Lanes
-from photonic.p2p.libp2p_transport import Libp2pTransport
 from photonic.p2p.messages import BLOB_PROTOCOL, CATALOG_PROTOCOL, ENROL_PROTOCOL
 from photonic.p2p.peers import PeerBook
 from photonic.p2p.reaching import Ways
 from photonic.p2p.sessions import Sessions
 from photonic.p2p.transfers import Transfers
-from photonic.p2p.transport import PeerEvent, StreamHandler
+from photonic.p2p.transport import PeerEvent, ReachingTransport, StreamHandler
+from photonic.parts import Neighbourhood, Parts, Readers
 from photonic.problems import Problems
 from photonic.scrubber import Scrubber
 from photonic.supervise import keep_running
@@ -61,6 +59,7 @@ class Running(Answers):
     """What a node does from its start to its end."""
 
     layout: Layout
+    parts: Parts
     world: World
     identity: Identity
     store: FileStore
@@ -68,9 +67,9 @@ class Running(Answers):
     suspects: Suspects
     audit: AuditLog
     gate: Refusals
-    workers: Workers
+    workers: Readers
     problems: Problems
-    transport: Libp2pTransport
+    transport: ReachingTransport
     book: PeerBook
     library: Library
     members: Members
@@ -82,7 +81,7 @@ class Running(Answers):
     doorkeeper: Doorkeeper
     entrance: Entrance
     connector: Connector
-    discovery: Discovery
+    discovery: Neighbourhood
     custody: KeyCustody
     trash: Trash
     scrubber: Scrubber
@@ -99,9 +98,10 @@ class Running(Answers):
         members: dict[str, StreamHandler] = {
             CATALOG_PROTOCOL: self.sessions.serve,
             BLOB_PROTOCOL: self.transfers.serve,
-            LANE_PROTOCOL: self.lanes.serve,
             **self.ways.handlers,
         }
+        if self.parts.has_carrier:
+            members[LANE_PROTOCOL] = self.lanes.serve
         handlers = self.doorkeeper.guarded(members) | guests
         try:
             async with anyio.create_task_group() as tasks:
@@ -146,7 +146,6 @@ class Running(Answers):
             "renewing certificates": self.members.run,
             "keeping library keys": self.custody.run,
             "connecting with peers": self.connector.run,
-            "the process that moves files": self.lanes.run,
             "transfers": partial(self.transfers.run, task_status=anyio.TASK_STATUS_IGNORED),
             "telling peers": partial(self.observatory.keep_telling, self.acquaintances.save),
             "postponed imports": self.intake.keep_retrying,
@@ -154,6 +153,8 @@ class Running(Answers):
             "looking after stored files": self.scrubber.run,
             "counting copies": self.moving.safety.run,
         }
+        if self.parts.has_carrier:
+            services["the process that moves files"] = self.lanes.run
         if self.settings.discovery:
             services["discovery"] = partial(
                 self.discovery.run, task_status=anyio.TASK_STATUS_IGNORED

@@ -20,9 +20,9 @@ from photonic.layout import Layout, LibraryRecord
 from photonic.membership import found_library, join_library
 from photonic.node import Node
 from photonic.p2p.invitations import Code, parse_code
-from photonic.p2p.libp2p_transport import Libp2pTransport
 from photonic.p2p.peers import PeerBook
 from photonic.p2p.transport import Admission
+from photonic.parts import MachineParts, Parts
 from photonic.passphrases import source_of
 from photonic.recovery import Recovered, Recovery, recover_library
 from photonic.recovery_kit import RecoveryKit
@@ -32,9 +32,9 @@ from photonic.views import LibraryView, StatusView
 from photonic.world import World
 
 
-def open_layout(settings: Settings) -> Layout:
+def open_layout(settings: Settings, world: World | None = None) -> Layout:
     """Return the home folder of some settings; its keys open with the passphrase they give."""
-    return Layout(settings.home, World(), source_of(settings))
+    return Layout(settings.home, world or World(), source_of(settings))
 
 
 async def _unlock(layout: Layout) -> None:
@@ -70,18 +70,20 @@ async def enrol(settings: Settings, code: str) -> LibraryView:
     world, layout = World(), open_layout(settings)
     with layout.lock():
         await _unlock(layout)
-        record = await _enrol(settings, layout, parse_code(code), world)
+        record = await _enrol(settings, layout, parse_code(code), world, MachineParts())
     return LibraryView(record.id, record.name)
 
 
-async def _enrol(settings: Settings, layout: Layout, code: Code, world: World) -> LibraryRecord:
+async def _enrol(
+    settings: Settings, layout: Layout, code: Code, world: World, parts: Parts
+) -> LibraryRecord:
     record = layout.read_record()
     if record is not None and record.id == code.library.hex():
         return record
     if record is not None:
         raise LibraryNotEmpty(f"this home keeps the library {record.name}")
     identity = Identity.load_or_create(layout.node_key, world, layout.vault)
-    transport = Libp2pTransport(identity, (), world)
+    transport = parts.transport(identity, (), world)
     inviter = NodeId(code.inviter)
 
     def gate(node: NodeId) -> Admission:
@@ -144,23 +146,26 @@ async def run_node(
     face: Face,
     ready: Callable[[StatusView], None],
     stop: trio.Event,
+    world: World | None = None,
+    parts: Parts | None = None,
 ) -> None:
     """Run the node of a home folder until `stop`. A home without a library gets one.
 
     `ready` is called when everything serves, again if the node went on as a member of another
     library. Raises HomeInUse, HomeUnusable, PortInUse, CodeRefused and what else keeps a node
-    from starting.
+    from starting. `world` and `parts` are this machine's, where none are given.
     """
-    world, layout = World(), open_layout(settings)
+    world, parts = world or World(), parts or MachineParts()
+    layout = open_layout(settings, world)
     with layout.lock():
         await _unlock(layout)
         record = layout.read_record()
         if settings.join is not None:
-            record = await _enrol(settings, layout, parse_code(settings.join), world)
+            record = await _enrol(settings, layout, parse_code(settings.join), world, parts)
         if record is None:
             record = _found(settings, layout, world)
         while record is not None:
-            node = Node(settings, layout, record, world)
+            node = Node(settings, layout, record, world, parts)
             with unwrapped():
                 await node.run(face, ready, stop)
             record = node.next_record

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import platform
 import random
 import secrets
 import shutil
@@ -107,6 +108,10 @@ class Files(Protocol):
 
     def free_bytes(self, path: Path) -> int:
         """Bytes that this process may still write in the file system that holds `path`."""
+        ...
+
+    def size_bytes(self, path: Path) -> int:
+        """How large the file system is that holds `path`."""
         ...
 
     def walk(self, folder: Path) -> Iterator[Path]:
@@ -233,6 +238,10 @@ class SystemFiles:
         status = os.statvfs(path)
         return status.f_bavail * status.f_frsize
 
+    def size_bytes(self, path: Path) -> int:
+        status = os.statvfs(path)
+        return status.f_blocks * status.f_frsize
+
     def walk(self, folder: Path) -> Iterator[Path]:
         for parent, folders, names in os.walk(folder):
             folders.sort()
@@ -293,3 +302,4 @@ class World:
     clock: Clock = field(default_factory=SystemClock)
     entropy: Entropy = field(default_factory=SystemEntropy)
     files: Files = field(default_factory=SystemFiles)
+    host: str = field(default_factory=platform.node)  # what the machine calls itself

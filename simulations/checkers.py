@@ -61,6 +61,10 @@ class Panel:
             seen.at_s, ((c.name, text) for c in self._checkers for text in c.see(seen))
         )
 
+    def judge(self, at_s: float, seen: Mapping[str, Observation]) -> list[Violation]:
+        """Look at all members; return what is wrong now, which may yet become right."""
+        return [Violation(at_s, c.name, text) for c in self._checkers for text in c.settle(seen)]
+
     def settle(self, at_s: float, seen: Mapping[str, Observation]) -> list[Violation]:
         """Look at all members after healing; return what is wrong, and remember it."""
         return self._keep(at_s, ((c.name, text) for c in self._checkers for text in c.settle(seen)))

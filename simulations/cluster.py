@@ -1,150 +1,201 @@
-"""A library's catalogs, who can reach whom, and messages under way between them."""
+"""Simulated machines, what joins them, and who watches: everything that one history is played with."""
 
 from __future__ import annotations
 
 import random
-from collections import deque
-from dataclasses import dataclass, field
-from itertools import count
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
 
 import msgspec
+import trio
 
-from photonic.crdt.catalog import Catalog
-from photonic.crdt.changes import Draft
-from photonic.crdt.commits import Announcement
-from photonic.crdt.fields import CERTIFICATE, LIBRARY_NAME, NAME, ORIGINAL
-from photonic.crdt.keys import ROOT
-from photonic.crdt.replica import CatalogReplica
-from photonic.crdt.roster import ADMIN_SCOPES, Certificate
-from photonic.crdt.sync import Message, Push, Reconciler
-from photonic.identity import Identity
-from photonic.ids import (
-    LIBRARY,
-    BlobId,
-    LibraryId,
-    Subject,
-    digest,
-    library_id,
-    member_subject,
-    photo_subject,
-)
-from photonic.journal.journal import Journal
-from simulations.world import VirtualClock, simulated_world
+from photonic.events import Event as NodeEvent
+from photonic.events import HoldingsChanged, ImportProgress, SubjectsChanged
+from photonic.ids import PHOTO, BlobId, NodeId, Subject
+from photonic.node import Node
+from simulations.checkers import Panel, Violation
+from simulations.disks import Disk, watched_databases
+from simulations.looking import look, short
+from simulations.machines import Machine
+from simulations.network import Network
+from simulations.observations import Observation, PhotoSeen
+from simulations.scenario import Scenario
+from simulations.trace import Event, Trace
+from simulations.transport import Ether
 
 
-@dataclass(slots=True)
-class SimulatedNode:
-    """One node: what is on its disk (the journal), and what is in its memory."""
+class Shot(msgspec.Struct):
+    """A photo that somebody took, in the order of the history."""
 
-    name: str
-    identity: Identity
-    clock: VirtualClock
-    journal: Journal
-    catalog: Catalog
-    reconcilers: dict[str, Reconciler] = field(default_factory=dict)
+    photo: Subject
+    file: Path
+    size_bytes: int
+
+    @property
+    def name(self) -> str:
+        return short(self.photo.key)
+
+
+class Watched:
+    """What is known of one machine's node from outside: since it was last looked at."""
+
+    def __init__(self) -> None:
+        self.photos: dict[str, PhotoSeen] = {}
+        self.known: dict[Subject, None] = {}  # photos that it has heard of
+        self.dirty: dict[Subject, None] | None = None  # to look at again; None: everything
+        self.imports: dict[str, trio.Event] = {}  # by folder, set when it is finished
 
 
 class Cluster:
-    """Nodes that begin together and are then taken apart."""
+    """See the module. Made inside of the history's trio run."""
 
-    def __init__(self, seed: int, names: tuple[str, ...]) -> None:
-        self.dice = random.Random(seed)
-        self.cut: set[frozenset[str]] = set()  # pairs that cannot reach each other
-        self.under_way: deque[tuple[str, str, Message]] = deque()
-        self.delivered = self.lost = 0
-        self._numbers = count()
-        self._worlds = {
-            name: simulated_world(seed * 101 + position, self.dice.randint(-3_600_000, 3_600_000))
-            for position, name in enumerate(names)
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int,
+        folder: Path,
+        trace: Trace,
+        panel: Panel,
+        nursery: trio.Nursery,
+    ) -> None:
+        self.scenario, self.trace, self.panel = scenario, trace, panel
+        self.dice = random.Random(f"{scenario.name} {seed} playing")
+        self.network = Network(scenario, random.Random(f"{scenario.name} {seed} network"))
+        self.ether = Ether(self.network, self, nursery, scenario.scale)
+        self.machines = {
+            name: Machine(name, plan, folder, f"{scenario.name} {seed}", self.ether, self.tell)
+            for name, plan in scenario.nodes.items()
         }
-        world, _ = self._worlds[names[0]]
-        authority = Identity.generate(world)
-        self.library: LibraryId = library_id(authority.node)
-        self.nodes = {name: self._make(name) for name in names}
-        self._found(authority, names)
+        for machine in self.machines.values():
+            machine.on_serving = self._watch
+        self.watched = {name: Watched() for name in self.machines}
+        self.names: dict[NodeId, str] = self.ether.names
+        self.shots: list[Shot] = []
+        self.holders: dict[str, set[str]] = {}
+        self.conflicts: set[tuple[str, str]] = set()
+        self.violations: list[Violation] = []
+        self.faults: dict[str, int] = {}
+        self.clogged: dict[str, list[tuple[str, str]]] = {}
+        self.network.listen(self._look_at_network)
+        trace.listen(panel.note)
 
-    def _make(self, name: str) -> SimulatedNode:
-        world, clock = self._worlds[name]
-        identity, journal = Identity.generate(world), Journal(None)
-        catalog = Catalog(self.library, identity, journal, world)
-        return SimulatedNode(name, identity, clock, journal, catalog)
+    def databases(self) -> AbstractContextManager[None]:
+        return watched_databases(self._disk_of)
 
-    def _found(self, authority: Identity, names: tuple[str, ...]) -> None:
-        founder, numbers = self.nodes[names[0]].catalog, count(1)
-        drafts = [Draft(Subject(LIBRARY, self.library), {LIBRARY_NAME: "Simulated"})]
-        for name in names:
-            certificate = msgspec.to_builtins(Certificate(name, "central", ADMIN_SCOPES))
-            member = member_subject(self.nodes[name].identity.node)
-            drafts.append(Draft(member, {CERTIFICATE: certificate}))
-        founder.write(drafts, identity=authority, seq=lambda: next(numbers))
-        founder.flush()
-        for name in names[1:]:
-            for document, update in founder.founding_updates():
-                self.nodes[name].catalog.receive(ROOT, document, update, b"founder")
-            self.nodes[name].catalog.flush()
+    def _disk_of(self, path: str) -> Disk | None:
+        return next((m.disk for m in self.machines.values() if m.disk.owns(path)), None)
 
-    # --- what happens ------------------------------------------------------------------------
+    # --- telling ------------------------------------------------------------------------------
 
-    def shoot(self, name: str) -> Subject:
-        """A new photo appears on a node."""
-        subject = photo_subject(BlobId(digest(b"photo %d" % next(self._numbers))))
-        draft = Draft(subject, {ORIGINAL: [subject.key, 1, bytes(32)], NAME: f"{subject}.jpg"})
-        self.write(name, draft)
-        return subject
+    def tell(self, node: str, kind: str, facts: dict[str, Any]) -> None:
+        self.trace.add(Event(round(trio.current_time(), 4), node, kind, facts))
 
-    def write(self, name: str, draft: Draft) -> None:
-        """A node says something, and pushes it to whom it reaches once it is durable."""
-        catalog = self.nodes[name].catalog
-        catalog.write([draft])
-        self._push(name, catalog.flush().announcements)
+    def message(
+        self, source: str, target: str, protocol: str, size_bytes: int, arrives_s: float | None
+    ) -> None:
+        """Be told of what goes over the network; implements `transport.Witness`."""
+        facts = {
+            "to": target,
+            "protocol": protocol,
+            "bytes": size_bytes,
+            "arrives_s": None if arrives_s is None else round(arrives_s, 4),
+        }
+        self.tell(source, "message", facts)
 
-    def crash(self, name: str) -> None:
-        """Lose a node's memory in the middle of a write; it starts again from its journal."""
-        node = self.nodes[name]
-        world, _ = self._worlds[name]
-        node.catalog.write([Draft(Subject("album", b"lost"), {NAME: "never durable"})])
-        node.catalog = Catalog(self.library, node.identity, node.journal, world)
-        node.reconcilers.clear()
-        self.under_way = deque(item for item in self.under_way if name not in item[:2])
+    def fault(self, name: str) -> None:
+        self.faults[name] = self.faults.get(name, 0) + 1
 
-    def meet(self, left: str, right: str) -> None:
-        """One of two nodes begins a round of anti-entropy."""
-        for message in self._reconciler(left, right).begin():
-            self._send(left, right, message)
+    def _look_at_network(self) -> None:
+        for machine in self.machines.values():
+            machine.look()
 
-    def advance(self, by_ms: int) -> None:
-        for node in self.nodes.values():
-            node.clock.advance(by_ms)
+    # --- watching -----------------------------------------------------------------------------
 
-    def deliver(self, most: int, loss: float = 0.0) -> None:
-        """Deliver some of the messages under way, in a random order, and lose some."""
-        for _ in range(most):
-            if not self.under_way:
+    def _watch(self, machine: Machine, node: Node) -> None:
+        """Listen to a node that has just begun to serve."""
+        watched = self.watched[machine.name] = Watched()
+        name = machine.name
+
+        def hear(_: int, event: NodeEvent) -> None:
+            if machine.node is not node:
                 return
-            self.under_way.rotate(self.dice.randrange(len(self.under_way)))
-            sender, receiver, message = self.under_way.popleft()
-            if frozenset((sender, receiver)) in self.cut or self.dice.random() < loss:
-                self.lost += 1
-                continue
-            self.delivered += 1
-            answers = self._reconciler(receiver, sender).handle(message)
-            self._push(receiver, self.nodes[receiver].catalog.flush().announcements, sender)
-            for answer in answers:
-                self._send(receiver, sender, answer)
+            if isinstance(event, SubjectsChanged | HoldingsChanged):
+                photos = [subject for subject in event.subjects if subject.kind == PHOTO]
+                if watched.dirty is not None:
+                    watched.dirty |= dict.fromkeys(photos)
+                watched.known |= dict.fromkeys(photos)
+                if isinstance(event, HoldingsChanged):
+                    for photo in photos:
+                        self._note_copies(name, node, photo)
+            elif isinstance(event, ImportProgress) and event.finished:
+                watched.imports.setdefault(event.folder, trio.Event()).set()
 
-    def _reconciler(self, name: str, peer: str) -> Reconciler:
-        node = self.nodes[name]
-        if peer not in node.reconcilers:
-            replica = CatalogReplica(node.catalog)
-            node.reconcilers[peer] = Reconciler(replica, self.nodes[peer].identity.node)
-        return node.reconcilers[peer]
+        node.events.listen(hear)
 
-    def _push(self, name: str, announcements: list[Announcement], origin: str = "") -> None:
-        for item in announcements:
-            for other in self.nodes:
-                if other not in (name, origin):
-                    self._send(name, other, Push(item.shard, item.document, item.data))
+    def _note_copies(self, name: str, node: Node, photo: Subject) -> None:
+        holders = self.holders.setdefault(short(photo.key), set())
+        before = set(holders)
+        (holders.add if node.store.has(BlobId(photo.key)) else holders.discard)(name)
+        if holders != before:
+            self.tell(name, "copies", {"photo": short(photo.key), "holders": sorted(holders)})
 
-    def _send(self, sender: str, receiver: str, message: Message) -> None:
-        if frozenset((sender, receiver)) not in self.cut:
-            self.under_way.append((sender, receiver, message))
+    async def look(self, name: str, *, whole: bool = False) -> Observation | None:
+        """Look at a node as it is now, and have the checkers judge it; None if it does not run."""
+        machine, watched = self.machines[name], self.watched[name]
+        some = None if whole else watched.dirty
+        if some is not None and not some:
+            return None
+        watched.dirty = {}
+        seen = await machine.ask(
+            lambda node: look(node, name, self.names, some, watched.photos)
+        )
+        if seen is None:
+            watched.dirty = None
+            return None
+        seen = msgspec.structs.replace(seen, is_member=machine.is_member)
+        if watched is self.watched[name]:
+            watched.photos = seen.photos
+        self.judge(self.panel.see(seen))
+        self._note_conflicts(seen)
+        return seen
+
+    def judge(self, violations: list[Violation]) -> None:
+        self.violations += violations
+        for one in violations:
+            self.tell("", "violation", {"checker": one.checker, "text": one.text})
+
+    def _note_conflicts(self, seen: Observation) -> None:
+        for photo, shown in seen.photos.items():
+            for field in shown.conflicts:
+                if (photo, field) not in self.conflicts:
+                    self.conflicts.add((photo, field))
+                    values = len(shown.versions[field])
+                    facts = {"photo": photo, "field": field, "values": values}
+                    self.tell(seen.node, "conflict", facts)
+        settled = [
+            (photo, field)
+            for photo, field in self.conflicts
+            if photo in seen.photos and field not in seen.photos[photo].conflicts
+        ]
+        for photo, field in sorted(settled):
+            self.conflicts.discard((photo, field))
+            self.tell(seen.node, "conflict", {"photo": photo, "field": field, "values": 1})
+
+    # --- choosing -----------------------------------------------------------------------------
+
+    def running(self) -> list[str]:
+        return [name for name, machine in self.machines.items() if machine.is_running]
+
+    def members(self) -> list[str]:
+        return [name for name, machine in self.machines.items() if machine.is_member]
+
+    def shot_known_to(self, name: str, number: int) -> Shot | None:
+        """Return a photo that a node has heard of, by any number."""
+        known = self.watched[name].known
+        some = [shot for shot in self.shots if shot.photo in known]
+        return some[number % len(some)] if some else None
+
+
+Deed = Callable[..., Any]

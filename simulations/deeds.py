@@ -1,280 +1,485 @@
-"""Acts of a history, done by real daemons: what a person does is asked over REST, and what becomes
-of networks and machines is done to the network and the machines.
+"""What each act does to a cluster: people's work through the node, the rest by force.
 
-Each deed returns what became of it: taken by a node (`Accepted`), refused by it, done (None), or
-passed over, with the reason, for it cannot be done now or to real machines.
+A deed returns why it could not be done, or nothing. Work is done by the calls that HTTP would make;
+what the node refuses (`PhotonicError`) is a fact, not a failure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import random
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-import httpx
+import trio
 
+from photonic.crdt.fields import TAGS, TRASHED
+from photonic.edits import Chosen, Said
+from photonic.errors import PhotonicError
+from photonic.ids import BlobId, digest, photo_subject
+from photonic.node import Node
 from simulations.acts import Act
-from simulations.cards import Cards
-from simulations.ends import Failed, wait_for
-from simulations.fleet import Fleet
-from simulations.observer import changes
-from simulations.stranger import Stranger
+from simulations.cluster import Cluster, Shot
+from simulations.looking import said_last, short
+from simulations.machines import Machine
+from simulations.parts import photo_bytes
 
-_IMPORTED_WITHIN_S = 60.0
+_IMPORT_WITHIN_S = 120.0
+_INVITATION_S = 3_600
+_MENDED_FIRST = "network"
 
+Deed = Callable[[Cluster, Act], Awaitable[str | None]]
 
-class PassedOver(Exception):
-    """An act that cannot be done; the text says why."""
-
-
-class Refused(Exception):
-    """A node said no; the text is the code of its error."""
-
-
-@dataclass(slots=True)
-class Accepted:
-    """What a node took from a person, as facts for the trace."""
-
-    facts: list[dict[str, Any]] = field(default_factory=list)
+_XMP = (
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
+    '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    '<rdf:Description xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="{rating}"/>'
+    "</rdf:RDF></x:xmpmeta>"
+)
 
 
-class Deeds:
-    """Does acts, one at a time."""
+async def do(cluster: Cluster, act: Act) -> str | None:
+    """Do an act; return why it could not be done, None if it was."""
+    machine = cluster.machines.get(act.node)
+    needs_node = act.do in _NEED_NODE
+    if act.do in _NEED_MACHINE | _NEED_NODE and machine is None:
+        return "there is no such machine"
+    if needs_node and machine is not None and not machine.is_running:
+        return "it does not run"
+    return await _DEEDS[act.do](cluster, act)
 
-    def __init__(self, fleet: Fleet, cards: Cards, stranger: Stranger) -> None:
-        self._fleet, self._cards, self._stranger = fleet, cards, stranger
-        self._net = fleet.network
-        self._home = {n: plan.place for n, plan in fleet.plans.items()}
-        self._said: list[str] = []  # what people wrote
-        self.opened: list[str] = []  # what let the stranger in at the last door
 
-    def do(self, act: Act) -> Accepted | None:
-        """Do one. Raises PassedOver, Refused."""
-        deed = _DEEDS.get(act.do)
-        if deed is None:
-            raise PassedOver("real machines do not do that")
-        try:
-            return deed(self, act)
-        except httpx.HTTPStatusError as error:
-            document = error.response.json()
-            raise Refused(str(document.get("code", error.response.status_code))) from error
-        except Failed as error:
-            raise PassedOver(str(error)) from error
+# --- people ----------------------------------------------------------------------------------
 
-    def heal(self) -> None:
-        """Undo all faults: ways are open, who was somewhere is there, and all members run."""
-        self._net.heal()
-        for name, place in self._home.items():
-            if self._net.machines[name].site is None and place:
-                self._net.arrive(name, place)
-        for name in self._fleet.members:
-            self._fleet.start(name)
 
-    def secrets(self) -> list[bytes]:
-        """Return what no stranger may hear: words, names, ids, and pieces of the photos."""
-        status = next(iter(dict(self._fleet.active()).values())).status()
-        words = [*self._said, *self._cards.names(), *self._fleet.nodes, status["library"]["name"]]
-        ids = [*self._cards.ids, status["library"]["id"]]
-        raw = [bytes.fromhex(one) for one in ids]
-        return [word.encode() for word in (*words, *ids)] + raw + self._cards.pieces()
+async def _ask(
+    cluster: Cluster, act: Act, shot: Shot | None, work: Callable[[Node], Awaitable[Any]]
+) -> tuple[bool, Any]:
+    """Have a node do something; whether it said that it did."""
+    machine = cluster.machines[act.node]
+    try:
+        done, result = await machine.ask_surely(work)
+    except PhotonicError as error:
+        facts = {"act": act.do, "code": error.code}
+        cluster.tell(act.node, "refused", facts | ({"photo": shot.name} if shot else {}))
+        return False, None
+    return done, result
 
-    # --- people ------------------------------------------------------------------------------
 
-    def shoot(self, act: Act) -> Accepted:
-        self._running(act)
-        card, photos = self._cards.shoot(act.count)
-        return self._take_in(act, str(card), photos)
+async def _shoot(cluster: Cluster, act: Act) -> str | None:
+    machine = cluster.machines[act.node]
+    folder = machine.card / f"{act.at_s:012.3f}"
+    folder.mkdir(exist_ok=True)
+    size = cluster.scenario.photo_bytes
+    fresh: list[Shot] = []
+    for position in range(act.count):
+        data = photo_bytes(int(act.at_s * 1_000) * 64 + position, size)
+        file = folder / f"IMG_{position:04}.jpg"
+        file.write_bytes(data)
+        shot = Shot(photo_subject(BlobId(digest(data))), file, size)
+        if all(other.photo != shot.photo for other in cluster.shots):
+            cluster.shots.append(shot)
+            fresh.append(shot)
+    return await _import(cluster, act, machine, folder, fresh)
 
-    def import_again(self, act: Act) -> Accepted:
-        self._running(act)
-        if not self._cards.ids:
-            raise PassedOver("there is no photo yet")
-        card, photos = self._cards.again(act.photo, act.count)
-        return self._take_in(act, str(card), photos)
 
-    def _take_in(self, act: Act, card: str, photos: Sequence[str]) -> Accepted:
-        node = self._fleet.nodes[act.node]
-        node.send("POST", "/imports", {"folder": card})
+async def _import_again(cluster: Cluster, act: Act) -> str | None:
+    """Take in files on another machine, from the same card, as it were."""
+    if not cluster.shots:
+        return "there are no photos"
+    machine = cluster.machines[act.node]
+    folder = machine.card / f"{act.at_s:012.3f} again"
+    folder.mkdir(exist_ok=True)
+    first = act.photo % len(cluster.shots)
+    some = cluster.shots[first : first + act.count]
+    for shot in some:
+        (folder / f"{shot.name}.jpg").write_bytes(shot.file.read_bytes())
+    return await _import(cluster, act, machine, folder, some)
 
-        def is_over() -> bool:
-            found = [one for one in node.get("/imports")["items"] if one["folder"] == card]
-            return bool(found and found[-1]["finished"])
 
-        wait_for(is_over, _IMPORTED_WITHIN_S)
-        return Accepted([{"act": act.do, "photo": photo} for photo in photos])
+async def _import(
+    cluster: Cluster, act: Act, machine: Machine, folder: Path, shots: list[Shot]
+) -> str | None:
+    watched = cluster.watched[act.node]
+    finished = watched.imports[str(folder)] = trio.Event()
 
-    def edit(self, act: Act) -> Accepted:
-        name, body = _EDITS[act.do](act)
-        self._said.append(str(act.value))
-        return self._change(
-            act, name, lambda photo, node: node.send("PATCH", f"/photos/{photo}", body)
+    async def work(node: Node) -> bool:
+        await node.start_import(str(folder))
+        with trio.move_on_after(_IMPORT_WITHIN_S):
+            await finished.wait()
+        return finished.is_set()
+
+    done, is_over = await _ask(cluster, act, None, work)
+    if not done or not is_over:
+        return None
+    taken = await machine.ask(
+        lambda node: node.library.keeper.call(
+            lambda catalog: [s for s in shots if catalog.changes(s.photo)]
+        )
+    )
+    for shot in taken or ():
+        if machine.node is not None and machine.node.store.has(BlobId(shot.photo.key)):
+            facts = {"act": "shoot" if act.do == "shoot" else "import", "photo": shot.name}
+            cluster.tell(act.node, "accepted", facts)
+    return None
+
+
+async def _edit(
+    field: str, work: Callable[[Node, Shot, Act], Awaitable[Any]], cluster: Cluster, act: Act
+) -> str | None:
+    """Say something of a photo, and tell the checkers what was said and what it had seen."""
+    shot = cluster.shot_known_to(act.node, act.photo)
+    if shot is None:
+        return "it knows no photo"
+    before = await cluster.machines[act.node].ask(lambda n: said_last(n, shot.photo, field))
+    done, _ = await _ask(cluster, act, shot, lambda node: work(node, shot, act))
+    if not done:
+        return None
+    said = await cluster.machines[act.node].ask(lambda n: said_last(n, shot.photo, field))
+    if said is None or (before is not None and said[0] == before[0]):
+        return "nothing was to be said"
+    change, saw, _ = said
+    facts = {
+        "act": act.do, "photo": shot.name, "field": field, "value": act.value,
+        "change": change, "saw": saw,
+    }  # fmt: skip
+    cluster.tell(act.node, "accepted", facts)
+    return None
+
+
+async def _rate(node: Node, shot: Shot, act: Act) -> None:
+    await node.edit(shot.photo.key.hex(), Said({"rating": act.value}))
+
+
+async def _title(node: Node, shot: Shot, act: Act) -> None:
+    await node.edit(shot.photo.key.hex(), Said({"title": act.value}))
+
+
+async def _tag(node: Node, shot: Shot, act: Act) -> None:
+    await node.edit(shot.photo.key.hex(), Said(adds={TAGS: (str(act.value),)}))
+
+
+async def _untag(node: Node, shot: Shot, act: Act) -> None:
+    await node.edit(shot.photo.key.hex(), Said(removes={TAGS: (str(act.value),)}))
+
+
+async def _delete(node: Node, shot: Shot, act: Act) -> None:
+    del act
+    await node.trash.discard(Chosen(ids=(shot.photo.key.hex(),)), confirm=True)
+
+
+async def _undelete(node: Node, shot: Shot, act: Act) -> None:
+    del act
+    await node.trash.restore(Chosen(ids=(shot.photo.key.hex(),)))
+
+
+async def _sidecar(cluster: Cluster, act: Act) -> str | None:
+    """Let darktable write beside a photo that was taken on this machine, and import the folder."""
+    mine = [s for s in cluster.shots if s.file.is_relative_to(cluster.machines[act.node].card)]
+    if not mine:
+        return "no photo was taken here"
+    shot = mine[act.photo % len(mine)]
+    shot.file.with_suffix(".jpg.xmp").write_text(_XMP.format(rating=act.value))
+    await _import(cluster, act, cluster.machines[act.node], shot.file.parent, [])
+    return None
+
+
+async def _resolve(cluster: Cluster, act: Act) -> str | None:
+    """Settle the first contested field of a photo with one of its versions."""
+    shown = cluster.watched[act.node].photos
+    some = [s for s in cluster.shots if s.name in shown and shown[s.name].conflicts]
+    if not some:
+        return "nothing is contested here"
+    shot = some[act.photo % len(some)]
+    field = shown[shot.name].conflicts[0]
+    number = int(act.value or 0)
+
+    async def settle(node: Node, _: Shot, __: Act) -> None:
+        detail = await node.photo(shot.photo.key.hex())
+        versions = detail.fields[field].versions
+        await node.resolve(
+            shot.photo.key.hex(), field, change=versions[number % len(versions)].change
         )
 
-    def discard(self, act: Act) -> Accepted:
-        return self._change(
-            act, "trashed", lambda photo, node: node.send("POST", "/trash", {"ids": [photo]})
+    position = [s for s in cluster.shots if s.photo in cluster.watched[act.node].known].index(shot)
+    return await _edit(field, settle, cluster, _at_photo(act, position))
+
+
+def _at_photo(act: Act, number: int) -> Act:
+    return Act(at_s=act.at_s, do=act.do, node=act.node, photo=number, value=act.value)
+
+
+async def _join(cluster: Cluster, act: Act) -> str | None:
+    machine, inviter = cluster.machines[act.node], cluster.machines[act.other]
+    if machine.is_member or machine.is_busy or not inviter.is_running or not inviter.is_member:
+        return "it cannot be invited now"
+    code = await invite(cluster, act.other, machine.plan.role)
+    if code is None:
+        return "nobody may invite it"
+    return await join(cluster, machine, act.other, code)
+
+
+async def invite(cluster: Cluster, name: str, role: str) -> str | None:
+    try:
+        invitation = await cluster.machines[name].ask(
+            lambda node: node.invite(role, _INVITATION_S, None)
         )
-
-    def restore(self, act: Act) -> Accepted:
-        def ask(photo: str, node: Any) -> None:
-            node.send("POST", "/trash/restore", {"ids": [photo]})
-
-        return self._change(act, "trashed", ask)
-
-    def resolve(self, act: Act) -> Accepted:
-        photo, node = self._photo(act), self._fleet.nodes[act.node]
-        shown = node.get(f"/photos/{photo}")
-        if not shown["conflicts"]:
-            raise PassedOver("nothing is contested")
-        name = sorted(shown["conflicts"])[0]
-        versions = shown["fields"][name]["versions"]
-        chosen = versions[int(act.value or 0) % len(versions)]["change"]
-        body = {"field": name, "change": chosen}
-        return self._change(
-            act, name, lambda photo, node: node.send("POST", f"/photos/{photo}/resolve", body)
-        )
-
-    def _change(self, act: Act, name: str, ask: Callable[[str, Any], object]) -> Accepted:
-        """Have a node change a photo, and find out which change that made."""
-        photo, node = self._photo(act), self._fleet.nodes[act.node]
-        before = changes(node, photo)
-        ask(photo, node)
-        after = changes(node, photo)
-        mine = self._mine(act.node, photo, after - before)
-        facts = {"act": act.do, "photo": photo, "field": name, "value": act.value}
-        if mine is None:
-            return Accepted([facts])  # it was so already
-        # What came from others meanwhile is counted as seen: never too little is.
-        return Accepted([{**facts, "change": mine, "saw": sorted(after - {mine})}])
-
-    def _mine(self, name: str, photo: str, fresh: frozenset[str]) -> str | None:
-        said = self._fleet.nodes[name].get(f"/photos/{photo}/log")["items"]
-        mine = [one for one in said if self._fleet.name_of(one["author"]) == name]
-        return next((one["change"] for one in mine if one["change"] in fresh), None)
-
-    def join(self, act: Act) -> None:
-        self._need(self._fleet.admit(act.other, act.node), "they cannot be joined now")
-        self._fleet.start(act.node)
-
-    def revoke(self, act: Act) -> None:
-        self._running(act)
-        if act.other not in self._fleet.members or act.other == act.node:
-            raise PassedOver("that is no other member")
-        peer = self._fleet.peer_of(act.other)
-        self._fleet.nodes[act.node].send("POST", f"/members/{peer}/revoke", {})
-        self._fleet.members.remove(act.other)
-
-    # --- the network -------------------------------------------------------------------------
-
-    def leave(self, act: Act) -> None:
-        self._need(self._net.machines[act.node].site is not None, "it is nowhere")
-        self._net.leave(act.node)
-
-    def arrive(self, act: Act) -> None:
-        self._net.arrive(act.node, act.place)
-
-    def address(self, act: Act) -> None:
-        self._need(self._net.move(act.node), "it is nowhere")
-
-    def partition(self, act: Act) -> None:
-        self._net.part(act.nodes, one_way=act.one_way)
-
-    def cut(self, act: Act) -> None:
-        self._net.cut(act.node, act.other, one_way=act.one_way)
-
-    def mend(self, act: Act) -> None:
-        self._net.mend(act.node, act.other)
-
-    def clog(self, act: Act) -> None:
-        self._net.clog(act.node)
-
-    def unclog(self, act: Act) -> None:
-        self._net.unclog(act.node)
-
-    def all_heal(self, _: Act) -> None:
-        self._net.heal()
-
-    def knock(self, act: Act) -> None:
-        self._running(act)
-        address = self._net.machines[act.node].address
-        self.opened = self._stranger.knock(address, self._fleet.peer_of(act.node))["opened"]
-
-    # --- machines ----------------------------------------------------------------------------
-
-    def start(self, act: Act) -> None:
-        self._need(act.node in self._fleet.members, "it is no member")
-        self._need(self._fleet.start(act.node), "it runs")
-
-    def stop(self, act: Act) -> None:
-        self._need(self._fleet.stop(act.node), "it does not run")
-
-    def kill(self, act: Act) -> None:
-        self._need(self._fleet.kill(act.node), "it does not run")
-
-    def kill_syncing(self, act: Act) -> None:
-        self._running(act)
-        self._fleet.kill_in_transfer(act.node)
-
-    def save(self, act: Act) -> None:
-        self._fleet.save(act.node)
-
-    def roll_back(self, act: Act) -> None:
-        self._need(self._fleet.roll_back(act.node), "there is no copy of its folder")
-
-    def rot(self, act: Act) -> None:
-        self._need(self._fleet.rot(act.node, self._named(act)), "it has no file of it")
-
-    def skew(self, act: Act) -> None:
-        self._fleet.skew(act.node, float(act.value or 0))
-
-    # --- what must be there ------------------------------------------------------------------
-
-    def _running(self, act: Act) -> None:
-        self._need(act.node in self._fleet.running, "it does not run")
-
-    def _need(self, is_so: bool, why: str) -> None:
-        if not is_so:
-            raise PassedOver(why)
-
-    def _named(self, act: Act) -> str:
-        photo = self._cards.named(act.photo)
-        if photo is None:
-            raise PassedOver("there is no photo yet")
-        return photo
-
-    def _photo(self, act: Act) -> str:
-        """Return a photo that the node of an act knows."""
-        self._running(act)
-        photo = self._named(act)
-        try:
-            self._fleet.nodes[act.node].get(f"/photos/{photo}")
-        except httpx.HTTPStatusError as error:
-            if error.response.status_code != httpx.codes.NOT_FOUND:
-                raise
-            raise PassedOver("it does not know that photo yet") from error
-        return photo
+    except PhotonicError as error:
+        cluster.tell(name, "refused", {"act": "invite", "code": error.code})
+        return None
+    return invitation.code if invitation is not None else None
 
 
-# Field, and body of the request.
-_EDITS: Mapping[str, Callable[[Act], tuple[str, dict[str, Any]]]] = {
-    "rate": lambda act: ("rating", {"rating": act.value}),
-    "title": lambda act: ("title", {"title": act.value}),
-    "tag": lambda act: ("tags", {"tags": {"add": [act.value]}}),
-    "untag": lambda act: ("tags", {"tags": {"remove": [act.value]}}),
+async def join(cluster: Cluster, machine: Machine, inviter: str, code: str) -> str | None:
+    if machine.is_busy:
+        return "it is about to start"
+    await machine.start(code).wait()
+    if not machine.is_running:
+        return f"it could not join: {machine.error!r}"
+    machine.is_member = True
+    cluster.tell(machine.name, "joined", {"other": inviter})
+    return None
+
+
+async def _revoke(cluster: Cluster, act: Act) -> str | None:
+    target = cluster.machines[act.other]
+    if not target.is_member or act.other == act.node or len(cluster.members()) < 3:
+        return "it cannot be revoked now"
+    identity = next((n for n, name in cluster.names.items() if name == act.other), None)
+    if identity is None:
+        return "it was never here"
+    done, _ = await _ask(cluster, act, None, lambda node: node.members.revoke(identity))
+    if done:
+        target.is_member = False
+        cluster.tell(act.node, "revoked", {"other": act.other})
+    return None
+
+
+# --- the network -----------------------------------------------------------------------------
+
+
+async def _leave(cluster: Cluster, act: Act) -> str | None:
+    if cluster.network.place[act.node] is None:
+        return "it is away"
+    cluster.network.move(act.node, None)
+    return None
+
+
+async def _arrive(cluster: Cluster, act: Act) -> str | None:
+    if cluster.network.place[act.node] == act.place:
+        return "it is there"
+    cluster.network.move(act.node, act.place)
+    return None
+
+
+async def _carry(cluster: Cluster, act: Act) -> str | None:
+    cluster.network.carry(act.node, act.other, is_there=True)
+    await trio.sleep(act.for_s)
+    cluster.network.carry(act.node, act.other, is_there=False)
+    return None
+
+
+async def _address(cluster: Cluster, act: Act) -> str | None:
+    cluster.network.readdress(act.node)
+    return None
+
+
+async def _partition(cluster: Cluster, act: Act) -> str | None:
+    inside = set(act.nodes)
+    for a in cluster.machines:
+        for b in cluster.machines:
+            if a in inside and b not in inside:
+                cluster.network.block(a, b, "partition")
+                if not act.one_way:
+                    cluster.network.block(b, a, "partition")
+    cluster.fault("one-way partition" if act.one_way else "partition")
+    return None
+
+
+async def _cut(cluster: Cluster, act: Act) -> str | None:
+    cluster.network.block(act.node, act.other, "cut")
+    if not act.one_way:
+        cluster.network.block(act.other, act.node, "cut")
+    cluster.fault("cut")
+    return None
+
+
+async def _mend(cluster: Cluster, act: Act) -> str | None:
+    for pair in ((act.node, act.other), (act.other, act.node)):
+        cluster.network.unblock(*pair, "cut")
+    return None
+
+
+async def _heal(cluster: Cluster, act: Act) -> str | None:
+    del act
+    cluster.network.heal()
+    return None
+
+
+async def _clog(cluster: Cluster, act: Act) -> str | None:
+    """Let the links of a node stand still one after the other (swizzle-clog)."""
+    pairs = [pair for pair in cluster.network.pairs() if act.node in pair]
+    dice = random.Random(act.order)
+    dice.shuffle(pairs)
+    cluster.fault("clog")
+    for pair in pairs:
+        cluster.network.block(*pair, "clog")
+        await trio.sleep(dice.expovariate(1))
+    return None
+
+
+async def _unclog(cluster: Cluster, act: Act) -> str | None:
+    pairs = cluster.network.blocks("clog")
+    dice = random.Random(act.order)
+    dice.shuffle(pairs)
+    for pair in pairs:
+        cluster.network.unblock(*pair, "clog")
+        await trio.sleep(dice.expovariate(1))
+    return None if pairs else "nothing is clogged"
+
+
+# --- machines --------------------------------------------------------------------------------
+
+
+async def _kill(cluster: Cluster, act: Act) -> str | None:
+    machine = cluster.machines[act.node]
+    if not machine.is_busy:
+        return "it does not run"
+    machine.kill()
+    cluster.fault("kill")
+    return None
+
+
+async def _kill_syncing(cluster: Cluster, act: Act) -> str | None:
+    machine = cluster.machines[act.node]
+    if not machine.is_busy:
+        return "it does not run"
+    machine.disk.cut_at_sync = machine.disk.syncs + act.count
+    return None
+
+
+async def _stop(cluster: Cluster, act: Act) -> str | None:
+    machine = cluster.machines[act.node]
+    if not machine.is_running:
+        return "it does not run"
+    await machine.stop()
+    return None
+
+
+async def _start(cluster: Cluster, act: Act) -> str | None:
+    machine = cluster.machines[act.node]
+    await machine.wait_dead()
+    if machine.is_busy or not machine.has_home:
+        return "it cannot be started"
+    await machine.start().wait()
+    return None
+
+
+async def _save(cluster: Cluster, act: Act) -> str | None:
+    machine = cluster.machines[act.node]
+    machine.disk.copy("saved")
+    machine.saved_s = trio.current_time()
+    return None
+
+
+async def _roll_back(cluster: Cluster, act: Act) -> str | None:
+    """Put an older copy of the data folder in its place, as from a backup of a virtual machine."""
+    machine = cluster.machines[act.node]
+    if machine.saved_s is None:
+        return "nobody saved it"
+    machine.kill("to be rolled back")
+    machine.disk.put_back("saved")
+    cluster.fault("rollback")
+    cluster.tell(act.node, "rolled back", {"since_s": round(machine.saved_s, 3)})
+    await machine.start().wait()
+    return None
+
+
+async def _fill(cluster: Cluster, act: Act) -> str | None:
+    cluster.machines[act.node].disk.left_bytes = act.count
+    cluster.fault("full disk")
+    return None
+
+
+async def _empty(cluster: Cluster, act: Act) -> str | None:
+    cluster.machines[act.node].disk.left_bytes = None
+    return None
+
+
+async def _rot(cluster: Cluster, act: Act) -> str | None:
+    """Turn a bit of an original that somebody else holds as well."""
+    machine = cluster.machines[act.node]
+    node = machine.node
+    if node is None:
+        return "it does not run"
+    sound = {n for n in cluster.running() if n != act.node}
+    held = [
+        shot
+        for shot in cluster.shots
+        if node.store.has(BlobId(shot.photo.key)) and cluster.holders.get(shot.name, set()) & sound
+    ]
+    if not held:
+        return "it holds nothing that somebody else has as well"
+    shot = held[act.photo % len(held)]
+    path = node.store.path(BlobId(shot.photo.key))
+    machine.disk.rot(path)
+    cluster.fault("rot")
+    cluster.tell(act.node, "rotted", {"photo": short(shot.photo.key)})
+    return None
+
+
+async def _slow(cluster: Cluster, act: Act) -> str | None:
+    cluster.machines[act.node].disk.sync_s = float(act.value or 0.0)
+    cluster.fault("slow disk")
+    return None
+
+
+async def _skew(cluster: Cluster, act: Act) -> str | None:
+    cluster.machines[act.node].clock.jump(float(act.value or 0))
+    cluster.fault("clock jump")
+    return None
+
+
+_NEED_NODE = frozenset(
+    "shoot import rate title tag untag sidecar delete undelete resolve revoke knock".split()
+)
+_NEED_MACHINE = frozenset(
+    "join leave arrive carry address cut mend clog kill kill_syncing stop start save roll_back"
+    " fill empty rot slow skew".split()
+)
+_DEEDS: dict[str, Deed] = {
+    "shoot": _shoot,
+    "import": _import_again,
+    "rate": partial(_edit, "rating", _rate),
+    "title": partial(_edit, "title", _title),
+    "tag": partial(_edit, TAGS, _tag),
+    "untag": partial(_edit, TAGS, _untag),
+    "delete": partial(_edit, TRASHED, _delete),
+    "undelete": partial(_edit, TRASHED, _undelete),
+    "sidecar": _sidecar,
+    "resolve": _resolve,
+    "join": _join,
+    "revoke": _revoke,
+    "leave": _leave,
+    "arrive": _arrive,
+    "carry": _carry,
+    "address": _address,
+    "partition": _partition,
+    "cut": _cut,
+    "mend": _mend,
+    "heal": _heal,
+    "clog": _clog,
+    "unclog": _unclog,
+    "kill": _kill,
+    "kill_syncing": _kill_syncing,
+    "stop": _stop,
+    "start": _start,
+    "save": _save,
+    "roll_back": _roll_back,
+    "fill": _fill,
+    "empty": _empty,
+    "rot": _rot,
+    "slow": _slow,
+    "skew": _skew,
 }
-_DEEDS: Mapping[str, Callable[[Deeds, Act], Accepted | None]] = {
-    "shoot": Deeds.shoot,
-    "import": Deeds.import_again,
-    **dict.fromkeys(_EDITS, Deeds.edit),
-    "delete": Deeds.discard,
-    "undelete": Deeds.restore,
-    "heal": Deeds.all_heal,
-    **{
-        word: getattr(Deeds, word)
-        for word in (
-            "resolve", "join", "revoke", "leave", "arrive", "address", "partition", "cut", "mend",
-            "clog", "unclog", "knock", "start", "stop", "kill", "kill_syncing", "save", "roll_back",
-            "rot", "skew",
-        )
-    },
-}  # fmt: skip

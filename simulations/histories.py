@@ -22,6 +22,16 @@ _TAGS = ("bird", "sea", "print", "family")
 _LEFT_BYTES = (0, 4_096, 2_000_000)  # of a full disk
 _JUMPS_S = (-86_400, -3_600, -5, 5, 3_600, 86_400)  # of a wall clock
 _PHOTOS_DRAWN = 1 << 16
+_AFTERWARDS: dict[str, Verb] = {
+    "kill": "start",
+    "kill_syncing": "start",
+    "stop": "start",
+    "leave": "arrive",
+    "partition": "heal",
+    "cut": "mend",
+    "clog": "unclog",
+    "fill": "empty",
+}
 
 
 class History(msgspec.Struct, frozen=True):
@@ -39,17 +49,31 @@ def draw(scenario: Scenario, seed: int) -> History:
     until_s = seconds(work.until) if work.until else scenario.lasts_s
     count = work.acts if work.weights else 0
     acts = list(scenario.timeline)
-    for _ in range(count):
+    moments = sorted(round(dice.uniform(since_s, until_s), 3) for _ in range(count))
+    for at_s in moments:
         verb = dice.choices(list(work.weights), list(work.weights.values()))[0]
+        if not any(act.do == "shoot" for act in acts):
+            verb = "shoot"  # without a photo there is little to do
         act = Act(
-            at_s=round(dice.uniform(since_s, until_s), 3),
+            at_s=at_s,
             do=cast("Verb", verb),
             node=dice.choice(list(scenario.nodes)),
             photo=dice.randrange(_PHOTOS_DRAWN),
         )
         drawn = _DRAWERS[verb](dice, scenario, act) if verb in _DRAWERS else {}
         acts.append(msgspec.structs.replace(act, **drawn))
+        if verb in _AFTERWARDS:  # nothing stays broken for ever
+            later_s = round(act.at_s + dice.expovariate(1 / work.trouble_s), 3)
+            acts.append(_mended(dice, scenario, acts[-1], later_s))
     return History(scenario.name, seed, tuple(sorted(acts, key=lambda act: act.at_s)))
+
+
+def _mended(dice: random.Random, scenario: Scenario, act: Act, at_s: float) -> Act:
+    """Return the act that undoes another."""
+    verb = _AFTERWARDS[act.do]
+    place = scenario.nodes[act.node].place if verb == "arrive" else ""
+    order = dice.randrange(_PHOTOS_DRAWN) if verb == "unclog" else 0
+    return Act(at_s=at_s, do=verb, node=act.node, other=act.other, place=place, order=order)
 
 
 def _other(dice: random.Random, scenario: Scenario, act: Act) -> str:

@@ -29,7 +29,9 @@ class PhotoSeen(msgspec.Struct, frozen=True, kw_only=True):
     conflicts: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     holders: tuple[str, ...] = ()  # who says to hold the original
-    changes: frozenset[str] | None = None  # the ids of all changes about it that count or not
+    changes: frozenset[str] | None = None  # the ids of all changes about it, whether they count
+    # By field: the changes from which another one descends that counts and says the field anew.
+    answered: dict[str, frozenset[str]] | None = None
 
 
 class Observation(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +44,7 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     known: dict[str, int] = msgspec.field(default_factory=dict)  # by author: its last change here
     revoked: tuple[str, ...] = ()
     connected: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()  # authors of which two changes have one number
     problems: tuple[str, ...] = ()  # their codes
     wrong: tuple[str, ...] = ()  # originals that were given, and whose bytes are not theirs
     stored: frozenset[str] | None = None  # originals that were read back whole and are right

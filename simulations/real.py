@@ -19,7 +19,7 @@ import msgspec
 from simulations.acts import Act
 from simulations.cards import Cards
 from simulations.checkers import Checker, Panel, Violation
-from simulations.deeds import Accepted, Deeds, PassedOver, Refused
+from simulations.real_deeds import Accepted, Deeds, PassedOver, Refused
 from simulations.ends import Failed, wait_for
 from simulations.fleet import Fleet
 from simulations.histories import History

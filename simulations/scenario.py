@@ -51,7 +51,7 @@ class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     weights: dict[str, float] = msgspec.field(default_factory=dict)
     photo_size: str = "25 MB"
     photos_at_once: int = 3
-    faults_at_once: int = 3  # nodes down, and cuts, at one time
+    trouble_s: float = 30.0  # how long a fault lasts, on average, until an act undoes it
 
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

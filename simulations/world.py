@@ -1,17 +1,18 @@
-"""The outside as a seed: a clock that only moves when told, and randomness that repeats."""
+"""The outside as a seed: clocks that only move when told, and randomness that repeats."""
 
 from __future__ import annotations
 
 import random
-from pathlib import Path
 
-from photonic.world import SystemFiles, World
+import trio
+
+EPOCH_MS = 1_700_000_000_000  # when every history begins
 
 
 class VirtualClock:
     """Time stands still until `advance`; `skew_ms` is what this node's wall clock is off by."""
 
-    def __init__(self, start_ms: int = 1_700_000_000_000, skew_ms: int = 0) -> None:
+    def __init__(self, start_ms: int = EPOCH_MS, skew_ms: int = 0) -> None:
         self._now_ms, self._skew_ms = start_ms, skew_ms
 
     def now_ms(self) -> int:
@@ -25,10 +26,28 @@ class VirtualClock:
         self._now_ms += by_ms
 
 
+class MachineClock:
+    """The clocks of one simulated machine: trio's virtual time, and a wall clock that is wrong."""
+
+    def __init__(self, ahead_s: float = 0.0, drift: float = 0.0) -> None:
+        self._ahead_s, self._drift = ahead_s, drift
+
+    def now_ms(self) -> int:
+        now_s = trio.current_time()
+        return EPOCH_MS + int((now_s * (1 + self._drift) + self._ahead_s) * 1_000)
+
+    def monotonic_s(self) -> float:
+        return trio.current_time()
+
+    def jump(self, by_s: float) -> None:
+        """Let the wall clock jump, as when somebody sets it."""
+        self._ahead_s += by_s
+
+
 class SeededEntropy:
     """Randomness that repeats: keys, tokens and jitter follow from the seed."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int | str) -> None:
         self._dice = random.Random(seed)
 
     def token(self, size_bytes: int) -> bytes:
@@ -36,16 +55,3 @@ class SeededEntropy:
 
     def uniform(self, low: float, high: float) -> float:
         return self._dice.uniform(low, high)
-
-
-class NoFiles(SystemFiles):
-    """Nodes here keep everything in memory: touching a disk is a mistake."""
-
-    def write_durable(self, path: Path, data: bytes, *, mode: int = 0o600) -> None:
-        raise AssertionError(f"the simulated node wrote {len(data)} bytes to {path} ({mode:o})")
-
-
-def simulated_world(seed: int, skew_ms: int = 0) -> tuple[World, VirtualClock]:
-    """Return the world of one node, and the clock to move."""
-    clock = VirtualClock(skew_ms=skew_ms)
-    return World(clock, SeededEntropy(seed), NoFiles()), clock

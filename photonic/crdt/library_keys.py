@@ -22,7 +22,7 @@ from photonic.crdt.changes import Draft, SignedChange
 from photonic.crdt.fields import KEY_PREFIX
 from photonic.crdt.roster import Member, Roster
 from photonic.crdt.sealing import NAME_BYTES, SECRET_BYTES, KeyName, Sealing, name_of
-from photonic.identity import Identity, box_for
+from photonic.identity import SEED_BYTES, Identity, box_for
 from photonic.ids import MEMBER, LibraryId, NodeId, member_subject
 from photonic.scopes import CATALOG_READ, CATALOG_UNSEAL, MEMBERS_ADMIN
 
@@ -203,12 +203,16 @@ def must_rotate(keys: LibraryKeys, roster: Roster) -> bool:
 
 
 def gifts(
-    keys: LibraryKeys, to: Collection[NodeId], fresh: Mapping[int, bytes] | None = None
+    keys: LibraryKeys,
+    to: Collection[NodeId],
+    token: Callable[[int], bytes],
+    fresh: Mapping[int, bytes] | None = None,
 ) -> list[Draft]:
     """Return the changes that give `to` all keys that are here and they lack, and `fresh` ones.
 
-    `fresh` are new keys by their numbers. A key that no longer counts is given too: it is read
-    with, and from an admin that counts it counts again only if it is the newest, which it is not.
+    `fresh` are new keys by their numbers, `token` gives random bytes. A key that no longer counts
+    is given too: it is read with, and from an admin that counts it counts again only if it is the
+    newest, which it is not.
     """
     known = [key for key in keys.keys.values() if key.secret is not None and key.counts]
     drafts: list[Draft] = []
@@ -216,9 +220,9 @@ def gifts(
         sets: dict[str, Any] = {}
         for key in sorted(known, key=_order):
             if node not in key.given and key.secret is not None:
-                sets |= _given(keys.library, node, key.number, key.secret)
+                sets |= _given(keys.library, node, key.number, key.secret, token)
         for number, secret in (fresh or {}).items():
-            sets |= _given(keys.library, node, number, secret)
+            sets |= _given(keys.library, node, number, secret, token)
         names = list(sets)
         for start in range(0, len(names), limits.LIBRARY_KEYS_PER_CHANGE):
             some = names[start : start + limits.LIBRARY_KEYS_PER_CHANGE]
@@ -226,9 +230,11 @@ def gifts(
     return drafts
 
 
-def _given(library: LibraryId, node: NodeId, number: int, secret: bytes) -> dict[str, Any]:
+def _given(
+    library: LibraryId, node: NodeId, number: int, secret: bytes, token: Callable[[int], bytes]
+) -> dict[str, Any]:
     try:
-        box = box_for(node, _about(library, node, number) + secret)
+        box = box_for(node, _about(library, node, number) + secret, token(SEED_BYTES))
     except ValueError:  # it calls itself by what is no key: nothing can be given to it
         return {}
     return {KEY_PREFIX + name_of(library, secret).hex(): [number, box]}
@@ -259,4 +265,4 @@ def provisions(
     is_due = rotates or keys.newest is None or must_rotate(keys, roster)
     has_room = len(keys.keys) < limits.LIBRARY_KEYS_MAX
     fresh = {next_number(keys): token(SECRET_BYTES)} if is_due and has_room else None
-    return gifts(keys, readers(roster, now_ms), fresh)
+    return gifts(keys, readers(roster, now_ms), token, fresh)

@@ -5,8 +5,12 @@ Apart from both, so that the node does not load the parsers of foreign bytes: wo
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Protocol
+
 import msgspec
 
+from photonic.ids import BlobId
 from photonic.photos import PhotoFacts, Rendition
 
 
@@ -42,3 +46,13 @@ class Ready(msgspec.Struct, tag="ready", frozen=True):
 
 
 Answer = Examined | Failed
+
+
+class Examiner(Protocol):
+    """Who looks at files: `workers.Workers`."""
+
+    async def examine(
+        self, path: Path, name: str | None = None, blob: BlobId | None = None
+    ) -> Examined:
+        """Raises PhotonicError for a file that cannot be shown."""
+        ...

@@ -31,11 +31,10 @@ from photonic.errors import (
 )
 from photonic.ids import BlobId
 from photonic.ingest.companions import Companions, FolderSidecars, Taken, photos_of
-from photonic.ingest.examination import Examined
+from photonic.ingest.examination import Examined, Examiner
 from photonic.ingest.places import below, explained, shown, shown_name
 from photonic.ingest.seen import Seen, Sight, sight
 from photonic.ingest.sidecar import is_sidecar
-from photonic.ingest.workers import Workers
 from photonic.photos import (
     BlobRef,
     NewPhoto,
@@ -118,7 +117,7 @@ class Importer:
     def __init__(
         self,
         store: PhotoStore,
-        workers: Workers,
+        workers: Examiner,
         sink: PhotoSink,
         problems: Problems,
         seen: Seen | None = None,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import trio
@@ -25,7 +26,7 @@ from photonic.p2p.addresses import parse_endpoint
 from photonic.p2p.bridge import join
 from photonic.p2p.carriage import Carriage
 from photonic.p2p.detours import Detours, Leg
-from photonic.p2p.lane_certificates import check_certificate, make_credentials
+from photonic.p2p.lane_certificates import Credentials, check_certificate, make_credentials
 from photonic.p2p.lane_messages import LANE_PROTOCOL, TICKET_BYTES
 from photonic.p2p.lane_streams import LaneStream
 from photonic.p2p.messages import BLOB_PROTOCOL
@@ -73,12 +74,13 @@ class Lanes:
         self.detours = detours
         self._transport, self._world = transport, world
         self._address_of, self._report = address_of, report
-        self._credentials = make_credentials(identity)
+        self._identity = identity
         ends = [parse_endpoint(address) for address in listen]
         hosts = tuple(dict.fromkeys(end.host for end in ends))
         if (port := lane_port) is None:
             port = next((end.port + 1 for end in ends if 0 < end.port < _PORT_MAX), 0)
-        self._begin = said.Begin(str(store), *self._credentials, hosts, port, quota_bytes)
+        self._store, self._hosts, self._port = str(store), hosts, port
+        self._quota_bytes = quota_bytes
         self._carriage: Carriage | None = None
         self._became_ready = trio.Event()
         self._streams: dict[int, LaneStream] = {}
@@ -88,6 +90,11 @@ class Lanes:
         self._no_visit_until_s: dict[NodeId, float] = {}
         self._visits: dict[bytes, _Visit] = {}  # by their tickets
         self._comes: set[NodeId] = set()  # peers that cannot be got to, and come when asked
+
+    @cached_property
+    def _credentials(self) -> Credentials:
+        """What this node shows on its lanes; made when the first carrier starts."""
+        return make_credentials(self._identity)
 
     @property
     def is_ready(self) -> bool:
@@ -110,7 +117,10 @@ class Lanes:
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Run a carrier until cancelled. Raises CarrierDied; then it may be run again."""
-        self._carriage = Carriage(self._begin, self._hear, self._became_ready.set)
+        begin = said.Begin(
+            self._store, *self._credentials, self._hosts, self._port, self._quota_bytes
+        )
+        self._carriage = Carriage(begin, self._hear, self._became_ready.set)
         self.order(said.Limit(self._bandwidth))
         try:
             await self._carriage.run(task_status=task_status)

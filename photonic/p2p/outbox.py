@@ -32,6 +32,11 @@ class Outbox:
         is_long = self._bytes + limits.UPDATE_PART_BYTES_MAX > limits.OUTBOX_BYTES_MAX
         return is_long or len(self._answers) >= limits.OUTBOX_ANSWERS_MAX
 
+    @property
+    def waiting(self) -> tuple[int, int]:
+        """How many pushes and answers wait."""
+        return len(self._pushes), len(self._answers)
+
     def answer(self, message: Message) -> None:
         """Put in what the peer waits for."""
         size_bytes = _size(message)

@@ -47,13 +47,14 @@ class Ways:
         report: Callable[[said.Report], None],
         move: Callable[[NodeId], None],
         on_change: Callable[[], None] = lambda: None,
+        networks: Callable[[], Sequence[Network]] = own_networks,
     ) -> None:
         """`relays`: whether this node brings others together, now. `report` hears what the carrier
         says of anything else; `move`, that a peer is reached on a better way; `on_change`, that
-        this node has other addresses."""
+        this node has other addresses; `networks` says on which ones this machine is."""
         self._transport, self._book, self._lanes, self._world = transport, book, lanes, world
         self._relays, self._report, self._move = relays, report, move
-        self._on_change = on_change
+        self._on_change, self._look_at_networks = on_change, networks
         self.circuits = Circuits(
             transport, book, gate, name_of, lanes.order,
             lambda relay, invite: self._puncher.follow(relay, invite),  # noqa: PLW0108
@@ -62,7 +63,7 @@ class Ways:
         self.relay = Relay(transport, lanes, gate, world, relays)
         lanes.detours = self.circuits
         self.portmap = PortMap(transport.addresses, lambda: lanes.port, self._opened)
-        self._networks: tuple[Network, ...] = ()
+        self._networks: Sequence[Network] = ()
         self._looked_s = -limits.DISCOVERY_REFRESH_S
 
     @property
@@ -90,7 +91,7 @@ class Ways:
         """Return the networks that this machine is on, as they were a moment ago."""
         now_s = self._world.clock.monotonic_s()
         if now_s - self._looked_s >= limits.DISCOVERY_REFRESH_S:
-            self._networks, self._looked_s = own_networks(), now_s
+            self._networks, self._looked_s = self._look_at_networks(), now_s
         return self._networks
 
     async def _dial(self, peer: Peer) -> None:

@@ -84,14 +84,20 @@ class Sessions:
         found = {s.node: s.reconciler.progress for s in self._sessions.values() if s.reconciler}
         return {node: progress for node, progress in found.items() if progress.left}
 
+    def waiting(self) -> list[tuple[int, int]]:
+        """How many pushes and answers wait for each peer."""
+        return [session.outbox.waiting for session in self._sessions.values()]
+
     async def run(self) -> None:
         """Keep a conversation with every peer that is up, until cancelled. May be run again."""
-        begun: set[Session] = set()
+        begun: list[Session] = []
         async with trio.open_nursery() as nursery:
             while True:
-                begun &= set(self._sessions.values())
-                for session in set(self._sessions.values()) - begun:
-                    begun.add(session)
+                begun = [session for session in self._sessions.values() if session in begun]
+                for session in self._sessions.values():
+                    if session in begun:
+                        continue
+                    begun.append(session)
                     nursery.start_soon(self._converse, session)
                 await self._arrived.wait()
                 self._arrived = trio.Event()

@@ -68,9 +68,11 @@ class Originals:
 class Examiner:
     """Makes previews in this process; of JPEGs only, which the tests made themselves."""
 
-    async def examine(self, path: Path, name: str, blob: BlobId) -> Examined:
-        if media_type(name) != "image/jpeg":
-            raise PhotoUnreadable(name)
+    async def examine(
+        self, path: Path, name: str | None = None, blob: BlobId | None = None
+    ) -> Examined:
+        if media_type(name or path.name) != "image/jpeg":
+            raise PhotoUnreadable(name or path.name)
         made = []
         for edge_px in PREVIEW_EDGES_PX:
             picture = Image.open(path)

@@ -137,7 +137,12 @@ def test_a_key_from_a_member_that_is_no_admin_is_none() -> None:
     spread(cluster)
     _, plain = cluster.catalogs
     evil = b"e" * 32
-    drafts = gifts(plain.keys, [identity.node for identity in cluster.identities], {9: evil})
+    drafts = gifts(
+        plain.keys,
+        [identity.node for identity in cluster.identities],
+        WORLD.entropy.token,
+        {9: evil},
+    )
     numbers = iter(range(90, 99))
     plain.write(drafts, identity=cluster.identities[1], seq=lambda: next(numbers))
     plain.flush()
@@ -158,9 +163,9 @@ def test_a_box_for_another_library_number_or_key_name_is_none() -> None:
     catalog, me = cluster.catalogs[0], cluster.identities[0].node
     other = Cluster(1)
     secret = b"x" * 32
-    good = gifts(catalog.keys, [me], {7: secret})[0].sets
+    good = gifts(catalog.keys, [me], WORLD.entropy.token, {7: secret})[0].sets
     (name, (number, box)) = next(iter(good.items()))
-    foreign = gifts(other.catalogs[0].keys, [me], {7: secret})[0].sets
+    foreign = gifts(other.catalogs[0].keys, [me], WORLD.entropy.token, {7: secret})[0].sets
     (_, (_, foreign_box)) = next(iter(foreign.items()))
     wrong = {
         name: [number + 1, box],
@@ -183,11 +188,12 @@ def test_a_box_is_bound_to_its_recipient() -> None:
     spread(cluster)
     first, (me, you) = cluster.catalogs[0], cluster.identities
     secret = b"x" * 32
-    mine = gifts(first.keys, [me.node], {7: secret})[0].sets
+    mine = gifts(first.keys, [me.node], WORLD.entropy.token, {7: secret})[0].sets
     (name, (number, box)) = next(iter(mine.items()))
     inner = me.open_box(box)
     assert inner is not None
-    commit(first, Draft(member_subject(you.node), {name: [number, box_for(you.node, inner)]}))
+    box = box_for(you.node, inner, bytes(range(32)))
+    commit(first, Draft(member_subject(you.node), {name: [number, box]}))
     spread(cluster)
     assert secret not in cluster.catalogs[1].keys.here.values()
 

@@ -25,7 +25,7 @@ PHOTO = photo_subject(BlobId(bytes(32)))
 _AS_SEALED: Ext = SEALING.seal(PHOTO, GPS, [64.1, -21.9])
 SEALED_SEEDS = [bytes(_AS_SEALED.data)]
 KEY_SEEDS = [
-    msgspec.msgpack.encode([1, box_for(ADMIN.node, SECRET)]),
+    msgspec.msgpack.encode([1, box_for(ADMIN.node, SECRET, bytes(range(32)))]),
     msgspec.msgpack.encode([1 << 62, bytes(80)]),
     msgspec.msgpack.encode(None),
 ]

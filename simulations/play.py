@@ -1,0 +1,277 @@
+"""Plays one history: in one thread, on a virtual clock, the same way each time.
+
+First the members are brought together; then the acts happen at their moments, and after each of
+them nodes are looked at; then every fault is undone, and all must be well within the scenario's
+`settles`. What goes wrong is in the outcome, never an exception.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import random
+import shutil
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+import trio
+import trio.testing
+from trio._core import _run as trio_run
+
+from photonic import identity
+from photonic.cli import app as whole_product
+from simulations import deeds
+from simulations.acts import Act
+from simulations.checkers import Panel, Violation
+from simulations.cluster import Cluster
+from simulations.histories import History
+from simulations.looking import listed, verify_originals
+from simulations.observations import Observation
+from simulations.outcomes import Outcome
+from simulations.promises import all_checkers
+from simulations.scenario import Scenario
+from simulations.threads import fibers, substituted, threads_in
+from simulations.trace import Trace
+
+assert whole_product  # all modules are loaded, so that all can be given fibers
+
+_IN_MEMORY = Path("/dev/shm")
+_LOOK_AGAIN_S = (1.0, 2.0, 3.0, 5.0)  # while nodes come to agree; the last one over and over
+_WHOLE_LOOK_EACH = 8  # acts
+
+
+def play(
+    scenario: Scenario, history: History, *, keep: bool = False, file: BinaryIO | None = None
+) -> tuple[Outcome, Trace]:
+    """Play a history from its beginning to its end."""
+    trace, panel = Trace(keep=keep, file=file), Panel(all_checkers(scenario))
+    began_s, error = time.process_time(), ""
+    stage = _Stage(scenario, history, trace, panel)
+    with _memory_folder() as folder, _one_thread(history), fibers():
+        try:
+            trio.run(
+                stage.run, folder, clock=trio.testing.MockClock(autojump_threshold=0)
+            )
+        except Exception:  # noqa: BLE001 - whatever it is, it is this history's outcome
+            error = traceback.format_exc()
+    outcome = Outcome(
+        scenario=scenario.name,
+        seed=history.seed,
+        trace=trace.digest(),
+        events=trace.count,
+        acts=len(history.acts),
+        passed_over=stage.passed_over,
+        virtual_s=round(stage.ended_s, 3),
+        cpu_s=round(time.process_time() - began_s, 3),
+        faults=stage.faults,
+        figures=stage.figures,
+        violations=tuple(panel.violations),
+        error=error or stage.error,
+    )
+    return outcome, trace
+
+
+@contextmanager
+def _memory_folder() -> Iterator[Path]:
+    """Give a folder in memory, with a name that is always as long."""
+    where = _IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else None
+    folder = Path(tempfile.mkdtemp(prefix="simulation-", dir=where))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _one_thread(history: History) -> Iterator[None]:
+    """Let trio schedule by the seed, verify signatures here, and collect garbage afterwards."""
+    log = logging.getLogger("photonic")
+    level, scheduling = log.level, trio_run._ALLOW_DETERMINISTIC_SCHEDULING
+    trio_run._ALLOW_DETERMINISTIC_SCHEDULING = True
+    trio_run._r.seed(f"{history.scenario} {history.seed} scheduling")
+    random.seed(history.seed)
+    log.setLevel(logging.CRITICAL)
+    gc.disable()
+    try:
+        with substituted(identity, "_threads", lambda: 1):
+            yield
+    finally:
+        gc.enable()
+        log.setLevel(level)
+        trio_run._ALLOW_DETERMINISTIC_SCHEDULING = scheduling
+
+
+class _Stage:
+    """One history while it is played."""
+
+    def __init__(
+        self, scenario: Scenario, history: History, trace: Trace, panel: Panel
+    ) -> None:
+        self._scenario, self._history, self._trace, self._panel = scenario, history, trace, panel
+        self.passed_over, self.ended_s, self.error = 0, 0.0, ""
+        self.faults: dict[str, int] = {}
+        self.figures: dict[str, float] = {}
+        self._cluster: Cluster
+        self._done = 0
+
+    async def run(self, folder: Path) -> None:
+        async with trio.open_nursery() as nursery:
+            self._cluster = cluster = Cluster(
+                self._scenario, self._history.seed, folder, self._trace, self._panel, nursery
+            )
+            with threads_in(nursery), cluster.databases():
+                nursery.start_soon(cluster.network.run)
+                roles = {name: plan.role for name, plan in self._scenario.nodes.items()}
+                facts = {
+                    "scenario": self._scenario.name, "seed": self._history.seed, "nodes": roles
+                }  # fmt: skip
+                cluster.tell("", "began", facts)
+                await self._begin()
+                await self._act()
+                await self._settle()
+                self.ended_s, self.faults = trio.current_time(), cluster.faults
+                cluster.tell("", "ended", {"figures": self.figures})
+                for machine in cluster.machines.values():
+                    await machine.stop()
+                nursery.cancel_scope.cancel()
+
+    async def _begin(self) -> None:
+        """Let the first member found the library, and admit the others."""
+        cluster = self._cluster
+        members = [name for name, plan in self._scenario.nodes.items() if plan.joins]
+        members.sort(key=lambda name: self._scenario.nodes[name].role == "mobile")
+        first = cluster.machines[members[0]]
+        places = dict(cluster.network.place)
+        home = places[members[0]]
+        for name in members:
+            cluster.network.place[name] = home
+        await first.start().wait()
+        if not first.is_running:
+            raise RuntimeError(f"{first.name} did not start: {first.error!r}")
+        for name in members[1:]:
+            code = await deeds.invite(cluster, first.name, self._scenario.nodes[name].role)
+            assert code is not None, "the founder may invite"
+            why = await deeds.join(cluster, cluster.machines[name], first.name, code)
+            if why is not None:
+                raise RuntimeError(why)
+        await trio.sleep(2)
+        for name, place in places.items():
+            if cluster.network.place[name] != place:
+                cluster.network.move(name, place)
+        for name in members:
+            if not self._scenario.nodes[name].runs:
+                await cluster.machines[name].stop()
+        self._began_s = trio.current_time()
+
+    async def _act(self) -> None:
+        async with trio.open_nursery() as nursery:
+            for act in self._history.acts:
+                await trio.sleep_until(self._began_s + act.at_s)
+                nursery.start_soon(self._do, act)
+            await trio.sleep_until(self._began_s + self._scenario.lasts_s)
+
+    async def _do(self, act: Act) -> None:
+        cluster = self._cluster
+        cluster.tell(act.node, "act", msgspec.to_builtins(act))
+        why = await deeds.do(cluster, act)
+        if why is not None:
+            self.passed_over += 1
+            cluster.tell(act.node, "passed over", {"do": act.do, "why": why})
+            return
+        self._done += 1
+        for name in cluster.running():
+            await cluster.look(name, whole=self._done % _WHOLE_LOOK_EACH == 0)
+
+    # --- the end ------------------------------------------------------------------------------
+
+    async def _settle(self) -> None:
+        """Undo every fault, and wait until all is well."""
+        cluster = self._cluster
+        cluster.network.heal()
+        for name, machine in cluster.machines.items():
+            machine.disk.left_bytes, machine.disk.cut_at_sync = None, None
+            machine.disk.sync_s = 0.004
+            if cluster.network.place[name] is None:
+                cluster.network.move(name, self._scenario.nodes[name].place)
+            if not machine.is_busy and machine.has_home:
+                await machine.start().wait()
+                if not machine.is_running:
+                    self.error = f"{name} did not start again: {machine.error!r}"
+                    return
+        if "rot" in cluster.faults:  # else the regular verification finds it, within a month
+            for machine in cluster.machines.values():
+                await machine.ask(lambda node: node.verifications.start(None))
+        healed_s = trio.current_time()
+        cluster.tell("", "healed", {})
+        pauses = iter((*_LOOK_AGAIN_S,))
+        pause_s = 1.0
+        seen, wrong = dict[str, Observation](), list[Violation]()
+        while True:
+            pause_s = next(pauses, pause_s)
+            await trio.sleep(pause_s)
+            is_late = trio.current_time() - healed_s >= self._scenario.settles_s
+            if await self._agree() or is_late:
+                seen = await self._look_at_all()
+                wrong = self._panel.judge(trio.current_time(), seen)
+                if not wrong or is_late:
+                    break
+        if wrong:
+            cluster.judge(self._panel.settle(trio.current_time(), seen))
+        else:
+            cluster.tell("", "converged", {})
+        self.figures["converged_s"] = round(trio.current_time() - healed_s, 3)
+        self.figures["moved_bytes"] = cluster.network.bytes_moved
+        self.figures["photos"] = len(cluster.shots)
+        await self._index_anew()
+
+    async def _agree(self) -> bool:
+        """Whether all members that run have the same changes."""
+        digests = set()
+        for name in self._cluster.members():
+            digests.add(
+                await self._cluster.machines[name].ask(
+                    lambda node: node.library.keeper.call(lambda catalog: catalog.root_digest())
+                )
+            )
+        return len(digests) == 1
+
+    async def _look_at_all(self) -> dict[str, Observation]:
+        cluster, found = self._cluster, dict[str, Observation]()
+        for name in cluster.running():
+            seen = await cluster.look(name, whole=True)
+            if seen is None:
+                continue
+            held = [s.photo.key.hex() for s in cluster.shots if s.name in seen.photos]
+            held = [photo for photo in held if seen.photos[photo[:16]].held]
+            verified = await cluster.machines[name].ask(lambda n: verify_originals(n, held))
+            right, wrong = verified or (set(), set())
+            found[name] = msgspec.structs.replace(
+                seen, stored=frozenset(right), wrong=tuple(sorted(wrong))
+            )
+        return found
+
+    async def _index_anew(self) -> None:
+        """Throw one node's index away, and see that it is the same afterwards (I9)."""
+        cluster = self._cluster
+        running = [name for name in cluster.running() if cluster.machines[name].is_member]
+        if not running:
+            return
+        machine = cluster.machines[cluster.dice.choice(running)]
+        before = await machine.ask(listed)
+        await machine.stop()
+        for pattern in ("index.db*", "directory.db*"):
+            for path in sorted((machine.disk.root / "home").glob(f"libraries/*/{pattern}")):
+                path.unlink()
+        await machine.start().wait()
+        after = await machine.ask(listed)
+        seen = await cluster.look(machine.name, whole=True)
+        if seen is not None:
+            same = msgspec.structs.replace(seen, index_is_right=before == after)
+            cluster.judge(self._panel.see(same))
