@@ -19,13 +19,13 @@ import msgspec
 from simulations.acts import Act
 from simulations.cards import Cards
 from simulations.checkers import Checker, Panel, Violation
-from simulations.real_deeds import Accepted, Deeds, PassedOver, Refused
 from simulations.ends import Failed, wait_for
 from simulations.fleet import Fleet
 from simulations.histories import History
 from simulations.netns import RealNetwork
 from simulations.observations import Observation
 from simulations.observer import observe
+from simulations.real_deeds import Accepted, Deeds, PassedOver, Refused
 from simulations.scenario import Scenario
 from simulations.stranger import Stranger
 from simulations.trace import Event, Trace
@@ -43,6 +43,7 @@ class RealOutcome:
     figures: dict[str, float] = field(default_factory=dict)
     passed_over: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
+    heard_bytes: int = 0  # by the stranger
 
 
 class Play:
@@ -109,8 +110,11 @@ class Play:
             self._tell(act.node, "joined", {"other": act.other})
         elif act.do == "revoke":
             self._tell(act.node, "revoked", {"other": act.other})
-        elif act.do == "knock" and (opened := self._deeds.opened):
-            self._violate("stranger", f"{act.node} let a stranger in: {', '.join(opened)}")
+        elif act.do == "rot":
+            photo = self._deeds.photo_named(act)
+            self._tell(act.node, "rotted", {"photo": photo})
+        elif act.do == "knock":
+            self._tell(act.node, "stranger", {"learned": ", ".join(self._deeds.opened)})
 
     def _tell(self, node: str, kind: str, facts: dict[str, Any]) -> None:
         event = Event(round(self.now_s, 3), node, kind, facts)
@@ -226,6 +230,7 @@ def play(
         began = {"scenario": scenario.name, "seed": history.seed, "nodes": roles}
         trace.add(Event(0.0, "", "began", began))
         outcome = Play(scenario, fleet, deeds, trace, panel).run(history)
+        outcome.heard_bytes = len(stranger.heard())
         for secret in stranger.learned(deeds.secrets()):
             text = f"a stranger on the network heard {secret[:40]!r}"
             outcome.violations.append(Violation(0.0, "stranger", text))

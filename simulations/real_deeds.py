@@ -1,8 +1,8 @@
-"""Acts of a history, done by real daemons: what a person does is asked over REST, and what becomes
-of networks and machines is done to the network and the machines.
+"""Acts of a history, done by real daemons: what people do is asked over REST, and the rest is done
+to the network and to the machines.
 
-Each deed returns what became of it: taken by a node (`Accepted`), refused by it, done (None), or
-passed over, with the reason, for it cannot be done now or to real machines.
+Each deed returns what a node took (`Accepted`) or nothing; it raises what the node refused, and
+what is passed over because it cannot be done now, or to real machines.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from simulations.observer import changes
 from simulations.stranger import Stranger
 
 _IMPORTED_WITHIN_S = 60.0
+_TRASHED = "trashed"
 
 
 class PassedOver(Exception):
@@ -112,14 +113,14 @@ class Deeds:
 
     def discard(self, act: Act) -> Accepted:
         return self._change(
-            act, "trashed", lambda photo, node: node.send("POST", "/trash", {"ids": [photo]})
+            act, _TRASHED, lambda photo, node: node.send("POST", "/trash", {"ids": [photo]})
         )
 
     def restore(self, act: Act) -> Accepted:
         def ask(photo: str, node: Any) -> None:
             node.send("POST", "/trash/restore", {"ids": [photo]})
 
-        return self._change(act, "trashed", ask)
+        return self._change(act, _TRASHED, ask)
 
     def resolve(self, act: Act) -> Accepted:
         photo, node = self._photo(act), self._fleet.nodes[act.node]
@@ -142,8 +143,8 @@ class Deeds:
         after = changes(node, photo)
         mine = self._mine(act.node, photo, after - before)
         facts = {"act": act.do, "photo": photo, "field": name, "value": act.value}
-        if mine is None:
-            return Accepted([facts])  # it was so already
+        if mine is None or name == _TRASHED:  # it was so already; or who said it is not shown
+            return Accepted([facts])
         # What came from others meanwhile is counted as seen: never too little is.
         return Accepted([{**facts, "change": mine, "saw": sorted(after - {mine})}])
 
@@ -222,7 +223,7 @@ class Deeds:
         self._need(self._fleet.roll_back(act.node), "there is no copy of its folder")
 
     def rot(self, act: Act) -> None:
-        self._need(self._fleet.rot(act.node, self._named(act)), "it has no file of it")
+        self._need(self._fleet.rot(act.node, self.photo_named(act)), "it has no file of it")
 
     def skew(self, act: Act) -> None:
         self._fleet.skew(act.node, float(act.value or 0))
@@ -236,7 +237,8 @@ class Deeds:
         if not is_so:
             raise PassedOver(why)
 
-    def _named(self, act: Act) -> str:
+    def photo_named(self, act: Act) -> str:
+        """Return the photo of an act. Raises PassedOver if there is none."""
         photo = self._cards.named(act.photo)
         if photo is None:
             raise PassedOver("there is no photo yet")
@@ -245,7 +247,7 @@ class Deeds:
     def _photo(self, act: Act) -> str:
         """Return a photo that the node of an act knows."""
         self._running(act)
-        photo = self._named(act)
+        photo = self.photo_named(act)
         try:
             self._fleet.nodes[act.node].get(f"/photos/{photo}")
         except httpx.HTTPStatusError as error:
