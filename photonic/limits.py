@@ -74,6 +74,7 @@ INVITATION_TTL_S = 24 * 3600
 INVITATIONS_OPEN_MAX = 16
 ENROL_ATTEMPTS_PER_MINUTE = 10
 ENROL_TIMEOUT_S = 15.0
+JOIN_ATTEMPTS, JOIN_PAUSE_S = 3, 1.0  # of a joiner whose conversation broke; between two
 GUEST_FRAME_BYTES_MAX = 4 * KIB  # the one request that a stranger may send
 GUESTS_MAX = 8  # strangers connected at one time while an invitation is open
 GUEST_AGE_S_MAX = 2 * ENROL_TIMEOUT_S  # then a stranger is cut
