@@ -88,6 +88,7 @@ class RealNetwork:
         self._sites: dict[str, Site] = {}
         self._cables: list[Cable] = []
         self._faults = Impairments(scenario.nodes)
+        self._loses = False
         self.machines: dict[str, Machine] = {}
 
     def __enter__(self) -> Self:
@@ -145,7 +146,6 @@ class RealNetwork:
             if here is link.far or not link.preset.is_behind_nat:
                 run("ip", "route", "add", there.net, "via", link.address(there), "dev", device)
             here.losses[device] = link.preset.loss
-            run("nft", "-f", "-", text=rules((), here.losses))
         if link.preset.is_behind_nat:
             link.far.room.run("nft", "-f", "-", text=_nat(device))
 
@@ -201,6 +201,14 @@ class RealNetwork:
         self._refresh()
 
     # --- faults ------------------------------------------------------------------------------
+
+    def begin_losses(self) -> None:
+        """From now on links and places lose their share of packets. Before they lose none, so that
+        a library can be founded in a reasonable time."""
+        self._loses = True
+        for site in self._sites.values():
+            site.room.run("nft", "-f", "-", text=rules((), site.losses))
+        self._refresh()
 
     def cut(self, source: str, target: str, *, one_way: bool) -> None:
         self._faults.cut(source, target, one_way=one_way)
@@ -266,7 +274,8 @@ class RealNetwork:
                 if (seen := self._seen_as(source, target)) is not None
                 and self._faults.are_cut(source.name, target.name)
             }
-            loss = self._preset(target.site.name, target.site.name).loss
+            preset = self._preset(target.site.name, target.site.name)
+            loss = preset.loss if self._loses else 0.0
             target.room.run("nft", "-f", "-", text=rules(cut_off, {"eth0": loss}))
 
 

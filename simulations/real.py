@@ -212,6 +212,7 @@ def stage(scenario: Scenario, seed: int, folder: Path) -> Iterator[tuple[Fleet, 
         cards = Cards(folder / "cards", scenario.photo_bytes, seed)
         fleet.found()
         fleet.wait_met()
+        network.begin_losses()
         yield fleet, Deeds(fleet, cards, stranger), stranger
 
 

@@ -169,6 +169,7 @@ def test_a_lossy_place_loses_its_share_of_the_packets() -> None:
         "up_bytes_s = 10000000\ndown_bytes_s = 10000000\n"
     )
     with RealNetwork(parse(lossy, "lossy")) as net:
+        net.begin_losses()
         yoda, luke = net.machines["yoda"], net.machines["luke"]
         receiver = subprocess.Popen(
             [*luke.room.prefix, sys.executable, "-c", RECEIVER], stdout=subprocess.PIPE, text=True
