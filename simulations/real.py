@@ -20,7 +20,7 @@ from simulations.acts import Act
 from simulations.cards import Cards
 from simulations.checkers import Checker, Panel, Violation
 from simulations.ends import Failed, wait_for
-from simulations.fleet import Fleet
+from simulations.crew import Crew
 from simulations.histories import History
 from simulations.netns import RealNetwork
 from simulations.observations import Observation
@@ -50,9 +50,9 @@ class Play:
     """One history while it is played."""
 
     def __init__(
-        self, scenario: Scenario, fleet: Fleet, deeds: Deeds, trace: Trace, panel: Panel
+        self, scenario: Scenario, crew: Crew, deeds: Deeds, trace: Trace, panel: Panel
     ) -> None:
-        self._scenario, self._fleet, self._deeds = scenario, fleet, deeds
+        self._scenario, self._crew, self._deeds = scenario, crew, deeds
         self._trace, self._panel = trace, panel
         self._began_s = time.monotonic()
         self._healed_s: float | None = None  # since when all could come to show the same
@@ -145,7 +145,7 @@ class Play:
 
     def _agrees(self) -> bool:
         """Whether all members that run show the same, and are connected as far as they can be."""
-        if not self._fleet.have_met():
+        if not self._crew.have_met():
             return False
         shown = [seen.shown() for seen in self._look().values()]
         return all(one == shown[0] for one in shown)
@@ -153,10 +153,10 @@ class Play:
     def _look(self, *, reads_originals: bool = False) -> dict[str, Observation]:
         return {
             name: observe(
-                name, node, round(self.now_s, 3), self._fleet.name_of,
+                name, node, round(self.now_s, 3), self._crew.name_of,
                 reads_originals=reads_originals,
             )
-            for name, node in self._fleet.active()
+            for name, node in self._crew.active()
         }  # fmt: skip
 
     def _see(self) -> None:
@@ -189,31 +189,31 @@ class Play:
 
     def _has_all(self) -> bool:
         """Whether every member holds every original that it wants."""
-        holdings = [node.status()["holdings"] for _, node in self._fleet.active()]
+        holdings = [node.status()["holdings"] for _, node in self._crew.active()]
         return all(one["held"] >= one["wanted"] for one in holdings)
 
     def _states(self) -> str:
         """Say how the members are, for whoever reads why they do not come to rest."""
         return "; ".join(
-            f"{name} is connected with {', '.join(sorted(self._fleet.connected(name))) or 'nobody'}"
+            f"{name} is connected with {', '.join(sorted(self._crew.connected(name))) or 'nobody'}"
             f", has {node.counts()[0]} photos and {node.counts()[1]} originals"
-            for name, node in self._fleet.active()
+            for name, node in self._crew.active()
         )
 
 
 @contextmanager
-def stage(scenario: Scenario, seed: int, folder: Path) -> Iterator[tuple[Fleet, Deeds, Stranger]]:
+def stage(scenario: Scenario, seed: int, folder: Path) -> Iterator[tuple[Crew, Deeds, Stranger]]:
     """Give the daemons of a scenario, members of one library that have met, and a stranger."""
     with ExitStack() as stack:
         network = stack.enter_context(RealNetwork(scenario, STRANGER))
         room = network.machines[STRANGER].room
         stranger = stack.enter_context(Stranger(room, folder / STRANGER))
-        fleet = stack.enter_context(Fleet(scenario, network, folder))
+        crew = stack.enter_context(Crew(scenario, network, folder))
         cards = Cards(folder / "cards", scenario.photo_bytes, seed)
-        fleet.found()
-        fleet.wait_met()
+        crew.found()
+        crew.wait_met()
         network.begin_losses()
-        yield fleet, Deeds(fleet, cards, stranger), stranger
+        yield crew, Deeds(crew, cards, stranger), stranger
 
 
 def play(
@@ -226,11 +226,11 @@ def play(
     """Play a history in a folder. Raises LeftOut where this machine cannot."""
     trace, panel = trace or Trace(), Panel(checkers)
     trace.listen(panel.note)
-    with stage(scenario, history.seed, folder) as (fleet, deeds, stranger):
+    with stage(scenario, history.seed, folder) as (crew, deeds, stranger):
         roles = {name: plan.role for name, plan in scenario.nodes.items()}
         began = {"scenario": scenario.name, "seed": history.seed, "nodes": roles}
         trace.add(Event(0.0, "", "began", began))
-        outcome = Play(scenario, fleet, deeds, trace, panel).run(history)
+        outcome = Play(scenario, crew, deeds, trace, panel).run(history)
         outcome.heard_bytes = len(stranger.heard())
         for secret in stranger.learned(deeds.secrets()):
             text = f"a stranger on the network heard {secret[:40]!r}"

@@ -16,7 +16,7 @@ import httpx
 from simulations.acts import Act
 from simulations.cards import Cards
 from simulations.ends import Failed, wait_for
-from simulations.fleet import Fleet
+from simulations.crew import Crew
 from simulations.observer import changes
 from simulations.stranger import Stranger
 
@@ -42,10 +42,10 @@ class Accepted:
 class Deeds:
     """Does acts, one at a time."""
 
-    def __init__(self, fleet: Fleet, cards: Cards, stranger: Stranger) -> None:
-        self._fleet, self._cards, self._stranger = fleet, cards, stranger
-        self._net = fleet.network
-        self._home = {n: plan.place for n, plan in fleet.plans.items()}
+    def __init__(self, crew: Crew, cards: Cards, stranger: Stranger) -> None:
+        self._crew, self._cards, self._stranger = crew, cards, stranger
+        self._net = crew.network
+        self._home = {n: plan.place for n, plan in crew.plans.items()}
         self._said: list[str] = []  # what people wrote
         self.opened: list[str] = []  # what let the stranger in at the last door
 
@@ -68,13 +68,13 @@ class Deeds:
         for name, place in self._home.items():
             if self._net.machines[name].site is None and place:
                 self._net.arrive(name, place)
-        for name in self._fleet.members:
-            self._fleet.start(name)
+        for name in self._crew.members:
+            self._crew.start(name)
 
     def secrets(self) -> list[bytes]:
         """Return what no stranger may hear: words, names, ids, and pieces of the photos."""
-        status = next(iter(dict(self._fleet.active()).values())).status()
-        words = [*self._said, *self._cards.names(), *self._fleet.nodes, status["library"]["name"]]
+        status = next(iter(dict(self._crew.active()).values())).status()
+        words = [*self._said, *self._cards.names(), *self._crew.nodes, status["library"]["name"]]
         ids = [*self._cards.ids, status["library"]["id"]]
         raw = [bytes.fromhex(one) for one in ids]
         return [word.encode() for word in (*words, *ids)] + raw + self._cards.pieces()
@@ -94,7 +94,7 @@ class Deeds:
         return self._take_in(act, str(card), photos)
 
     def _take_in(self, act: Act, card: str, photos: Sequence[str]) -> Accepted:
-        node = self._fleet.nodes[act.node]
+        node = self._crew.nodes[act.node]
         node.send("POST", "/imports", {"folder": card})
 
         def is_over() -> bool:
@@ -123,7 +123,7 @@ class Deeds:
         return self._change(act, _TRASHED, ask)
 
     def resolve(self, act: Act) -> Accepted:
-        photo, node = self._photo(act), self._fleet.nodes[act.node]
+        photo, node = self._photo(act), self._crew.nodes[act.node]
         shown = node.get(f"/photos/{photo}")
         if not shown["conflicts"]:
             raise PassedOver("nothing is contested")
@@ -137,7 +137,7 @@ class Deeds:
 
     def _change(self, act: Act, name: str, ask: Callable[[str, Any], object]) -> Accepted:
         """Have a node change a photo, and find out which change that made."""
-        photo, node = self._photo(act), self._fleet.nodes[act.node]
+        photo, node = self._photo(act), self._crew.nodes[act.node]
         before = changes(node, photo)
         ask(photo, node)
         after = changes(node, photo)
@@ -149,21 +149,21 @@ class Deeds:
         return Accepted([{**facts, "change": mine, "saw": sorted(after - {mine})}])
 
     def _mine(self, name: str, photo: str, fresh: frozenset[str]) -> str | None:
-        said = self._fleet.nodes[name].get(f"/photos/{photo}/log")["items"]
-        mine = [one for one in said if self._fleet.name_of(one["author"]) == name]
+        said = self._crew.nodes[name].get(f"/photos/{photo}/log")["items"]
+        mine = [one for one in said if self._crew.name_of(one["author"]) == name]
         return next((one["change"] for one in mine if one["change"] in fresh), None)
 
     def join(self, act: Act) -> None:
-        self._need(self._fleet.admit(act.other, act.node), "they cannot be joined now")
-        self._fleet.start(act.node)
+        self._need(self._crew.admit(act.other, act.node), "they cannot be joined now")
+        self._crew.start(act.node)
 
     def revoke(self, act: Act) -> None:
         self._running(act)
-        if act.other not in self._fleet.members or act.other == act.node:
+        if act.other not in self._crew.members or act.other == act.node:
             raise PassedOver("that is no other member")
-        peer = self._fleet.peer_of(act.other)
-        self._fleet.nodes[act.node].send("POST", f"/members/{peer}/revoke", {})
-        self._fleet.members.remove(act.other)
+        peer = self._crew.peer_of(act.other)
+        self._crew.nodes[act.node].send("POST", f"/members/{peer}/revoke", {})
+        self._crew.members.remove(act.other)
 
     # --- the network -------------------------------------------------------------------------
 
@@ -198,40 +198,40 @@ class Deeds:
     def knock(self, act: Act) -> None:
         self._running(act)
         address = self._net.machines[act.node].address
-        self.opened = self._stranger.knock(address, self._fleet.peer_of(act.node))["opened"]
+        self.opened = self._stranger.knock(address, self._crew.peer_of(act.node))["opened"]
 
     # --- machines ----------------------------------------------------------------------------
 
     def start(self, act: Act) -> None:
-        self._need(act.node in self._fleet.members, "it is no member")
-        self._need(self._fleet.start(act.node), "it runs")
+        self._need(act.node in self._crew.members, "it is no member")
+        self._need(self._crew.start(act.node), "it runs")
 
     def stop(self, act: Act) -> None:
-        self._need(self._fleet.stop(act.node), "it does not run")
+        self._need(self._crew.stop(act.node), "it does not run")
 
     def kill(self, act: Act) -> None:
-        self._need(self._fleet.kill(act.node), "it does not run")
+        self._need(self._crew.kill(act.node), "it does not run")
 
     def kill_syncing(self, act: Act) -> None:
         self._running(act)
-        self._fleet.kill_in_transfer(act.node)
+        self._crew.kill_in_transfer(act.node)
 
     def save(self, act: Act) -> None:
-        self._fleet.save(act.node)
+        self._crew.save(act.node)
 
     def roll_back(self, act: Act) -> None:
-        self._need(self._fleet.roll_back(act.node), "there is no copy of its folder")
+        self._need(self._crew.roll_back(act.node), "there is no copy of its folder")
 
     def rot(self, act: Act) -> None:
-        self._need(self._fleet.rot(act.node, self.photo_named(act)), "it has no file of it")
+        self._need(self._crew.rot(act.node, self.photo_named(act)), "it has no file of it")
 
     def skew(self, act: Act) -> None:
-        self._fleet.skew(act.node, float(act.value or 0))
+        self._crew.skew(act.node, float(act.value or 0))
 
     # --- what must be there ------------------------------------------------------------------
 
     def _running(self, act: Act) -> None:
-        self._need(act.node in self._fleet.running, "it does not run")
+        self._need(act.node in self._crew.running, "it does not run")
 
     def _need(self, is_so: bool, why: str) -> None:
         if not is_so:
@@ -249,7 +249,7 @@ class Deeds:
         self._running(act)
         photo = self.photo_named(act)
         try:
-            self._fleet.nodes[act.node].get(f"/photos/{photo}")
+            self._crew.nodes[act.node].get(f"/photos/{photo}")
         except httpx.HTTPStatusError as error:
             if error.response.status_code != httpx.codes.NOT_FOUND:
                 raise

@@ -1,6 +1,6 @@
 """The real daemons of a scenario: each in its machine, with a home folder and a wall clock.
 
-`Fleet` starts, kills and spoils them; it knows no act and no checker. What it holds of a node is
+`Crew` starts, kills and spoils them; it knows no act and no checker. What it holds of a node is
 what a person could: the home folder, and REST on that machine's loopback.
 """
 
@@ -29,7 +29,7 @@ _BEGUN_BYTES, _BEGINS_WITHIN_S = 400_000, 20.0  # of a transfer
 _MEETS_WITHIN_S = 60.0
 
 
-class Fleet:
+class Crew:
     """A context with daemons that are not started yet. `network` must be open, and outlive it."""
 
     def __init__(self, scenario: Scenario, network: RealNetwork, folder: Path) -> None:
