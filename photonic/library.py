@@ -105,7 +105,7 @@ class Library:
         if committed.index_caught_up:
             self._announce(IndexCaughtUp())
         if committed.blobs:
-            self._announce(HoldingsChanged(tuple(photo_subject(b) for b in committed.blobs)))
+            self._announce(HoldingsChanged(tuple(map(photo_subject, sorted(committed.blobs)))))
         self._on_commit(committed)
 
     async def reconcile(self, gently: bool = False) -> None:

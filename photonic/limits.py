@@ -231,6 +231,7 @@ REFUSAL_S_MAX = 512.0  # before somebody is asked again for what it does not hav
 WANTS_ROUND_MIN_S, WANTS_ROUND_MAX_S = 1.0, 300.0  # between two looks through all that is wanted
 TRANSFERS_IN_STATUS_MAX = 20  # the most urgent ones; more are asked for by themselves
 TRANSFER_TICK_S = 0.5  # how often retries and slow peers are looked at
+TRANSFER_IDLE_TICK_S = 5.0  # while nothing is fetched
 TELL_PAUSE_FACTOR, TELL_PAUSE_MAX_S = 10, 0.5  # times what it took to say what is stored now
 TELL_WAITING_MAX = 8_192  # blobs that are stored and not told yet
 WANTS_REFRESH_MIN_S, WANTS_REFRESH_S = 0.1, 30.0

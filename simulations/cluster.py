@@ -1,9 +1,9 @@
-"""Simulated machines, what joins them, and who watches: everything that one history is played with."""
+"""Simulated machines, what joins them, and who watches: all that a history is played with."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ class Watched:
         self.photos: dict[str, PhotoSeen] = {}
         self.known: dict[Subject, None] = {}  # photos that it has heard of
         self.dirty: dict[Subject, None] | None = None  # to look at again; None: everything
+        self.lock = trio.Lock()  # one look at a time
+        self.revoked: tuple[str, ...] = ()  # of whom it had heard that they were
         self.imports: dict[str, trio.Event] = {}  # by folder, set when it is finished
 
 
@@ -77,7 +79,7 @@ class Cluster:
         self.conflicts: set[tuple[str, str]] = set()
         self.violations: list[Violation] = []
         self.faults: dict[str, int] = {}
-        self.clogged: dict[str, list[tuple[str, str]]] = {}
+        self.revoked: dict[str, bool] = {}  # and whether every member has heard of it
         self.network.listen(self._look_at_network)
         trace.listen(panel.note)
 
@@ -90,7 +92,14 @@ class Cluster:
     # --- telling ------------------------------------------------------------------------------
 
     def tell(self, node: str, kind: str, facts: dict[str, Any]) -> None:
+        if kind == "killed":
+            self.fault(f"kill {facts['how']}".strip())
         self.trace.add(Event(round(trio.current_time(), 4), node, kind, facts))
+
+    async def accept(self, node: str, facts: dict[str, Any]) -> None:
+        """Tell that a node took something from a person; not while it is looked at as it was."""
+        async with self.watched[node].lock:
+            self.tell(node, "accepted", facts)
 
     def message(
         self, source: str, target: str, protocol: str, size_bytes: int, arrives_s: float | None
@@ -117,6 +126,9 @@ class Cluster:
         """Listen to a node that has just begun to serve."""
         watched = self.watched[machine.name] = Watched()
         name = machine.name
+        if not machine.is_member and name not in self.revoked:
+            machine.is_member = True
+            self.tell(name, "joined", {})
 
         def hear(_: int, event: NodeEvent) -> None:
             if machine.node is not node:
@@ -143,23 +155,37 @@ class Cluster:
 
     async def look(self, name: str, *, whole: bool = False) -> Observation | None:
         """Look at a node as it is now, and have the checkers judge it; None if it does not run."""
-        machine, watched = self.machines[name], self.watched[name]
-        some = None if whole else watched.dirty
-        if some is not None and not some:
+        watched = self.watched[name]
+        async with watched.lock:
+            return await self._look(name, watched, whole)
+
+    async def _look(self, name: str, watched: Watched, whole: bool) -> Observation | None:
+        machine = self.machines[name]
+        some: Iterable[Subject] | None = watched.dirty
+        if whole or some is None:
+            some = [shot.photo for shot in self.shots]
+        elif not some:
             return None
         watched.dirty = {}
-        seen = await machine.ask(
-            lambda node: look(node, name, self.names, some, watched.photos)
-        )
+        seen = await machine.ask(lambda node: look(node, name, self.names, some, watched.photos))
         if seen is None:
             watched.dirty = None
             return None
         seen = msgspec.structs.replace(seen, is_member=machine.is_member)
         if watched is self.watched[name]:
-            watched.photos = seen.photos
+            watched.photos, watched.revoked = seen.photos, seen.revoked
+            self._note_revocations()
         self.judge(self.panel.see(seen))
         self._note_conflicts(seen)
         return seen
+
+    def _note_revocations(self) -> None:
+        """Tell when every member has heard that somebody was revoked, stopped ones too."""
+        for name, is_told in self.revoked.items():
+            heard = all(name in self.watched[member].revoked for member in self.members())
+            if heard and not is_told:
+                self.revoked[name] = True
+                self.tell("", "revocation known", {"other": name})
 
     def judge(self, violations: list[Violation]) -> None:
         self.violations += violations
@@ -196,6 +222,3 @@ class Cluster:
         known = self.watched[name].known
         some = [shot for shot in self.shots if shot.photo in known]
         return some[number % len(some)] if some else None
-
-
-Deed = Callable[..., Any]

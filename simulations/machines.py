@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import trio
 from anyio.abc import TaskStatus
@@ -42,14 +42,14 @@ class Machine:
         dice = random.Random(f"{seed} disk {name}")
         self.clock = MachineClock(seconds(plan.clock), plan.drift)
         self._entropy = SeededEntropy(f"{seed} entropy {name}")
-        self.disk = Disk(folder / name, dice, plan.disk_bytes // ether.scale)
-        self.disk.on_cut = lambda: self.kill("in the middle of an fsync")
+        self.disk = Disk(folder / name, dice, plan.disk_bytes, ether.scale)
+        self.disk.on_cut = lambda: self.kill("fsync")
         self.card = folder / name / "card"  # what the camera wrote
         self.card.mkdir()
         self.node: Node | None = None
         self.on_serving: Callable[[Machine, Node], None] = lambda _, __: None
         self.saved_s: float | None = None  # when somebody copied its data folder
-        self.is_member = plan.joins  # as the scenario has it
+        self.is_member = False  # admitted, and not revoked, as far as the history goes
         self.error: Exception | None = None  # why it could not start, or ended
         self._life: _Life | None = None
 
@@ -89,10 +89,10 @@ class Machine:
         with trio.CancelScope() as scope:
             life.asked[scope] = None
             try:
-                return True, await work(node)
+                answer: tuple[bool, T | None] = (True, await work(node))
             finally:
                 life.asked.pop(scope, None)
-        return False, None
+        return (False, None) if scope.cancelled_caught else answer
 
     def start(self, join: str | None = None) -> trio.Event:
         """Start the daemon; the event says that it serves, or failed."""
@@ -104,7 +104,7 @@ class Machine:
     def _settings(self, join: str | None) -> Settings:
         return Settings(
             home=self.disk.root / "home",
-            role=self.plan.role if self.plan.role in ("mobile", "central", "archive") else None,
+            role=cast("Any", self.plan.role),  # judged there
             name=self.name,
             library_name="Simulated",
             http="127.0.0.1:0",
@@ -175,7 +175,7 @@ class _Life:
                     self._settings, face=self._face, ready=self._ready, stop=self.stop,
                     world=self._world, parts=self._parts,
                 )  # fmt: skip
-        except* Exception as group:
+        except* Exception as group:  # noqa: BLE001 - it is told as the end of this life
             error = group.exceptions[0] if len(group.exceptions) == 1 else group
         self._forsake()
         self._machine.note_over(self, error)
@@ -211,4 +211,3 @@ class _Life:
     def _forsake(self) -> None:
         for scope in list(self.asked):
             scope.cancel()
-

@@ -17,6 +17,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -26,7 +27,7 @@ import trio.testing
 from trio._core import _run as trio_run
 
 from photonic import identity
-from photonic.cli import app as whole_product
+from photonic.cli import app
 from simulations import deeds
 from simulations.acts import Act
 from simulations.checkers import Panel, Violation
@@ -40,11 +41,12 @@ from simulations.scenario import Scenario
 from simulations.threads import fibers, substituted, threads_in
 from simulations.trace import Trace
 
-assert whole_product  # all modules are loaded, so that all can be given fibers
+_PRODUCT = app  # all modules are loaded, so that all can be given fibers
 
 _IN_MEMORY = Path("/dev/shm")
 _LOOK_AGAIN_S = (1.0, 2.0, 3.0, 5.0)  # while nodes come to agree; the last one over and over
 _WHOLE_LOOK_EACH = 8  # acts
+_COLLECT_EACH = 30  # acts: only a long history has garbage worth collecting
 
 
 def play(
@@ -56,9 +58,7 @@ def play(
     stage = _Stage(scenario, history, trace, panel)
     with _memory_folder() as folder, _one_thread(history), fibers():
         try:
-            trio.run(
-                stage.run, folder, clock=trio.testing.MockClock(autojump_threshold=0)
-            )
+            trio.run(stage.run, folder, clock=trio.testing.MockClock(autojump_threshold=0))
         except Exception:  # noqa: BLE001 - whatever it is, it is this history's outcome
             error = traceback.format_exc()
     outcome = Outcome(
@@ -92,28 +92,25 @@ def _memory_folder() -> Iterator[Path]:
 @contextmanager
 def _one_thread(history: History) -> Iterator[None]:
     """Let trio schedule by the seed, verify signatures here, and collect garbage afterwards."""
-    log = logging.getLogger("photonic")
-    level, scheduling = log.level, trio_run._ALLOW_DETERMINISTIC_SCHEDULING
-    trio_run._ALLOW_DETERMINISTIC_SCHEDULING = True
+    level, scheduling = logging.root.manager.disable, trio_run._ALLOW_DETERMINISTIC_SCHEDULING
+    trio_run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]
     trio_run._r.seed(f"{history.scenario} {history.seed} scheduling")
     random.seed(history.seed)
-    log.setLevel(logging.CRITICAL)
+    logging.disable(logging.CRITICAL)  # what nodes think of each other is no output of ours
     gc.disable()
     try:
         with substituted(identity, "_threads", lambda: 1):
             yield
     finally:
         gc.enable()
-        log.setLevel(level)
-        trio_run._ALLOW_DETERMINISTIC_SCHEDULING = scheduling
+        logging.disable(level)
+        trio_run._ALLOW_DETERMINISTIC_SCHEDULING = scheduling  # type: ignore[misc]
 
 
 class _Stage:
     """One history while it is played."""
 
-    def __init__(
-        self, scenario: Scenario, history: History, trace: Trace, panel: Panel
-    ) -> None:
+    def __init__(self, scenario: Scenario, history: History, trace: Trace, panel: Panel) -> None:
         self._scenario, self._history, self._trace, self._panel = scenario, history, trace, panel
         self.passed_over, self.ended_s, self.error = 0, 0.0, ""
         self.faults: dict[str, int] = {}
@@ -130,7 +127,8 @@ class _Stage:
                 nursery.start_soon(cluster.network.run)
                 roles = {name: plan.role for name, plan in self._scenario.nodes.items()}
                 facts = {
-                    "scenario": self._scenario.name, "seed": self._history.seed, "nodes": roles
+                    "scenario": self._scenario.name, "seed": self._history.seed, "nodes": roles,
+                    "hurry": self._scenario.hurry, "scale": self._scenario.scale,
                 }  # fmt: skip
                 cluster.tell("", "began", facts)
                 await self._begin()
@@ -158,7 +156,7 @@ class _Stage:
         for name in members[1:]:
             code = await deeds.invite(cluster, first.name, self._scenario.nodes[name].role)
             assert code is not None, "the founder may invite"
-            why = await deeds.join(cluster, cluster.machines[name], first.name, code)
+            why = await deeds.join(cluster.machines[name], code)
             if why is not None:
                 raise RuntimeError(why)
         await trio.sleep(2)
@@ -186,6 +184,8 @@ class _Stage:
             cluster.tell(act.node, "passed over", {"do": act.do, "why": why})
             return
         self._done += 1
+        if self._done % _COLLECT_EACH == 0:
+            gc.collect()
         for name in cluster.running():
             await cluster.look(name, whole=self._done % _WHOLE_LOOK_EACH == 0)
 
@@ -198,7 +198,7 @@ class _Stage:
         for name, machine in cluster.machines.items():
             machine.disk.left_bytes, machine.disk.cut_at_sync = None, None
             machine.disk.sync_s = 0.004
-            if cluster.network.place[name] is None:
+            if cluster.network.place[name] != self._scenario.nodes[name].place:
                 cluster.network.move(name, self._scenario.nodes[name].place)
             if not machine.is_busy and machine.has_home:
                 await machine.start().wait()
@@ -250,7 +250,7 @@ class _Stage:
                 continue
             held = [s.photo.key.hex() for s in cluster.shots if s.name in seen.photos]
             held = [photo for photo in held if seen.photos[photo[:16]].held]
-            verified = await cluster.machines[name].ask(lambda n: verify_originals(n, held))
+            verified = await cluster.machines[name].ask(partial(verify_originals, photos=held))
             right, wrong = verified or (set(), set())
             found[name] = msgspec.structs.replace(
                 seen, stored=frozenset(right), wrong=tuple(sorted(wrong))

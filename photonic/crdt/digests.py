@@ -22,10 +22,11 @@ class Digests:
 
     def __init__(self, known: Mapping[int, ShardDigest]) -> None:
         self._known = dict(known)
+        self._root: bytes | None = None  # until something changes
 
     def reset(self, known: Mapping[int, ShardDigest]) -> None:
         """Go back to what the journal says."""
-        self._known = dict(known)
+        self._known, self._root = dict(known), None
 
     def of(self, number: int) -> ShardDigest:
         return self._known.get(number, _NOTHING)
@@ -37,6 +38,7 @@ class Digests:
         """Take in a change that was not there."""
         known = self.of(number)
         total = _sum(known.changes, int.from_bytes(name, "big"))
+        self._root = None
         self._known[number] = known._replace(changes=total, change_count=known.change_count + 1)
 
     def set_holdings(self, number: int, some: Iterable[tuple[Holding, bool | None]]) -> None:
@@ -47,6 +49,7 @@ class Digests:
             difference += _weight(key, is_held)
             if before is not None:
                 difference -= _weight(key, before)
+        self._root = None
         self._known[number] = known._replace(holdings=_sum(known.holdings, difference))
 
     def count(
@@ -58,6 +61,7 @@ class Digests:
         """Count a shard anew."""
         names = {int.from_bytes(name, "big") for name in changes}
         weights = (_weight(holding_key(blob, node), held) for blob, node, held in holdings)
+        self._root = None
         self._known[number] = ShardDigest(
             _sum(bytes(32), sum(names)), _sum(bytes(32), sum(weights)), len(names)
         )
@@ -76,7 +80,9 @@ class Digests:
 
     def root(self) -> bytes:
         """Return what all of them add up to, 32 bytes."""
-        return digest(b"".join(self.documents().values()))
+        if self._root is None:
+            self._root = digest(b"".join(self.documents().values()))
+        return self._root
 
 
 def _sum(known: bytes, more: int) -> bytes:

@@ -85,8 +85,9 @@ class MapDocument:
         return len(self._map)
 
     def entries(self) -> dict[str, bytes]:
-        """Return a copy of the whole map. Raises DocumentFault if a value is not bytes."""
-        return {key: _as_bytes(value) for key, value in (self._map.to_py() or {}).items()}
+        """Return a copy of the whole map, by key. Raises DocumentFault if a value is not bytes."""
+        found: dict[str, Any] = self._map.to_py() or {}
+        return {key: _as_bytes(found[key]) for key in sorted(found)}
 
     def insert(self, entries: Mapping[str, bytes]) -> bytes:
         """Write `entries` in one transaction and return the update that carries them.
@@ -126,7 +127,8 @@ class MapDocument:
         overwritten: dict[str, bytes] = {}
         removed: set[str] = set()
         for keys in self._events:
-            for key, entry in keys.items():
+            for key in sorted(keys):  # the library tells them in an order of chance
+                entry = keys[key]
                 if entry["action"] == "add":
                     added[key] = _as_bytes(entry["newValue"])
                 elif entry["action"] == "delete":

@@ -55,6 +55,7 @@ class Pace:
 
     stall_s: float = limits.FETCH_STALL_S
     tick_s: float = limits.TRANSFER_TICK_S
+    idle_tick_s: float = limits.TRANSFER_IDLE_TICK_S
     disk_recheck_s: float = limits.DISK_RECHECK_S
 
 
@@ -110,7 +111,8 @@ class Transfers:
             task_status.started()
             while True:
                 has_news = self._wanting.rounds.has_news
-                tick_s = limits.WANTS_REFRESH_MIN_S if has_news else self._pace.tick_s
+                tick_s = self._pace.tick_s if len(self._jobs) else self._pace.idle_tick_s
+                tick_s = limits.WANTS_REFRESH_MIN_S if has_news else tick_s
                 with anyio.move_on_after(tick_s):
                     await self._news.wait()
                 self._news = anyio.Event()
