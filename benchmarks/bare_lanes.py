@@ -28,8 +28,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from benchmarks.ends import Failed, Job, last_words, wait_for_exit
+from benchmarks.ends import Job, last_words, wait_for_exit
 from benchmarks.meter import Meter, Taken
+from simulations.ends import Failed
 
 LANES = 2
 _CHUNK = 1 << 20

@@ -1,4 +1,4 @@
-"""The two ends of a transfer: where they run, how a process is run there, how one waits for it."""
+"""The job of every contender, and how a process is run at an end of it."""
 
 from __future__ import annotations
 
@@ -12,32 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from simulations.ends import End, Failed, LeftOut, wait_for
+
 WITHIN_S = 3_600.0
 _READY_WITHIN_S = 20.0
 _STOPS_WITHIN_S = 10.0
-
-
-class LeftOut(Exception):
-    """Something cannot be measured here; the reason is for the report."""
-
-
-class Failed(Exception):
-    """A contender did not do what it was to do."""
-
-
-class End:
-    """One end, on this machine's loopback."""
-
-    address = "127.0.0.1"
-    prefix: tuple[str, ...] = ()  # a command that runs another one there
-
-    def connect(self, address: str, port: int) -> socket.socket:
-        """Open a connection from there. Raises OSError."""
-        return socket.create_connection((address, port), 2)
-
-    def reach(self, port: int) -> int:
-        """Return the port of our loopback that leads to this port of the end's loopback."""
-        return port
 
 
 def nothing() -> None:
@@ -117,25 +96,6 @@ def wait_for_port(
         else:
             return
     raise LeftOut(f"did not start: {last_words(log)}")
-
-
-def wait_for(
-    is_so: Callable[[], object],
-    within_s: float = WITHIN_S,
-    share: float = 0.02,
-    least_s: float = 0.01,
-) -> None:
-    """Wait for something to be so. Raises Failed.
-
-    To look costs whoever is measured something, so one looks every `share` of the time that has
-    passed, and not before `least_s`: what is measured comes out too long by that at most.
-    """
-    began_s = time.monotonic()
-    while not is_so():
-        passed_s = time.monotonic() - began_s
-        if passed_s > within_s:
-            raise Failed(f"not done within {within_s:,.0f} s")
-        time.sleep(min(1.0, max(least_s, share * passed_s)))
 
 
 def flush_s(folder: Path) -> float:

@@ -21,12 +21,12 @@ from operator import attrgetter
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from benchmarks.ends import Failed, wait_for
 from benchmarks.meter import tree
 from benchmarks.ours import OurNode, our_nodes
-from benchmarks.rooms import Room, lan, unplug
 from benchmarks.samples import Sample
 from simulations.daemons import forget_peaks, peaks_mb
+from simulations.ends import Failed, wait_for
+from simulations.rooms import Room, lan, unplug
 
 _LOOK_S = 0.02
 _GONE_AT = 0.4  # of the bytes

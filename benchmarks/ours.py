@@ -15,18 +15,16 @@ In the end the taker has to give back some photos as they were, or the figure do
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from benchmarks.ends import End, Failed, Job, LeftOut, wait_for
+from benchmarks.ends import Job
 from benchmarks.meter import Meter, Taken
 from benchmarks.samples import count, weight
-from simulations.daemons import Daemon
+from simulations.ends import End, Failed, LeftOut, wait_for
+from simulations.residents import Resident, kept
 
 _PHOTOS_CHECKED = 3
 _LOOK_S = 0.05  # a look is a question over HTTP, some 5 ms of the daemon that is measured
@@ -35,51 +33,20 @@ _EARLY_SHARE_MAX = 0.02  # previews, which do not wait
 _BYTES_CHECKED_MAX = 100_000_000  # of one photo, which is read into memory
 
 
-class OurNode(Daemon):
-    """A daemon at an end."""
-
-    def __init__(self, home: Path, end: End) -> None:
-        super().__init__(home)
-        self.end, self.prefix = end, end.prefix
-        self.port = 0  # where peers come in; 0: any that is free
-
-    def launch(self, *arguments: str) -> None:
-        super().launch("--listen", f"/ip4/{self.end.address}/tcp/{self.port}", *arguments)
-
-    def wait_ready(self) -> None:
-        super().wait_ready()
-        port = urlsplit(self.url).port
-        assert port is not None
-        self.url = f"http://127.0.0.1:{self.end.reach(port)}"
-
-    def run(self, *words: str, is_checked: bool = True) -> str:
-        """Run a verb of the command line at this end."""
-        command = [*self.prefix, sys.executable, "-m", "photonic", "--home", str(self.home), *words]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
-        if done.returncode and is_checked:
-            raise Failed(f"photonic {words[0]}: {done.stderr.strip()[-500:]}")
-        return done.stdout
+class OurNode(Resident):
+    """A daemon of which a benchmark asks more than of another one."""
 
     def take_in(self, folder: Path) -> None:
-        """Import a folder: files that are no photos within have no preview, which is told."""
+        """Import a folder, and check that all of it was taken in."""
         before = self.status()["photos"]
-        self.run("import", str(folder), is_checked=False)
+        super().take_in(folder)
         status = self.status()
         if status["photos"] - before != count(folder):
             raise Failed(f"the import took in {status['photos'] - before:,} photos only")
 
-    def invite(self, other: OurNode) -> None:
-        """Make another node, which does not run, a member."""
-        other.run("join", self.run("invite", "--role", other.role).strip())
-
     def hold_originals(self, *, is_held: bool) -> None:
         """Have originals wait, or let them go on. Previews and the catalog go on meanwhile."""
         self.send("PUT", "/limits", {"metered": is_held})
-
-    def counts(self) -> tuple[int, int]:
-        """Return how many photos the catalog has, and how many originals are durable here."""
-        status = self.status()
-        return status["photos"], status["holdings"]["held"]
 
     def has_catalog_of(self, other: OurNode) -> bool:
         """Whether nothing is missing here but originals."""
@@ -95,26 +62,13 @@ class OurNode(Daemon):
         """Return the bytes of chunks that this process has received so far, as it counts them."""
         return int(self.metrics()["photonic_bytes_in_total"])
 
-    @property
-    def pid(self) -> int:
-        assert self.process is not None
-        return self.process.pid
-
 
 @contextmanager
 def our_nodes(work: Path, *ends: End) -> Iterator[list[OurNode]]:
     """Give nodes that are not started yet; whatever happens, none is left behind."""
     nodes = [OurNode(work / f"node{number}", end) for number, end in enumerate(ends)]
-    try:
+    with kept(nodes):
         yield nodes
-    except Exception as error:
-        for node in nodes:
-            if (node.home / "stderr.txt").exists() and (said := node.errors().strip()):
-                error.add_note(f"{node.home.name} said: {said.splitlines()[-1]}")
-        raise
-    finally:
-        for node in nodes:
-            node.close()
 
 
 def photonic(job: Job) -> Taken:

@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from benchmarks.ends import wait_for
 from benchmarks.meter import Meter, Taken
-from benchmarks.nats import Homes, Nat, homes
 from benchmarks.ours import OurNode, our_nodes
-from benchmarks.rooms import lan
 from benchmarks.samples import Sample
+from simulations.ends import wait_for
+from simulations.nats import Homes, Nat, homes
+from simulations.rooms import lan
 
 _WITHIN_S = 300.0
 _MEMORY = Path("/dev/shm")

@@ -14,15 +14,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.ends import (
-    Job,
-    LeftOut,
-    free_port,
-    process,
-    wait_for_exit,
-    wait_for_port,
-)  # fmt: skip
+from benchmarks.ends import Job, free_port, process, wait_for_exit, wait_for_port
 from benchmarks.meter import Meter, Taken
+from simulations.ends import LeftOut
 
 _SSHD = ("/usr/sbin/sshd", "/usr/local/sbin/sshd")
 _SSHD_EMPTY = Path("/run/sshd")  # it starts only where this is, which its unit makes elsewhere

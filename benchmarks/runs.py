@@ -14,8 +14,8 @@ from typing import Any
 from benchmarks.findings import Finding, number, promise, shown, verdict
 from benchmarks.holders import Loss
 from benchmarks.meter import Taken
-from benchmarks.rooms import Link
 from benchmarks.samples import Sample
+from simulations.rooms import Link
 
 OURS, OURS_WHOLE = "photonic", "photonic-whole"
 LIMIT, RSYNC, SYNCTHING = "limit", "rsync", "syncthing"

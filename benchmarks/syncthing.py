@@ -13,17 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.ends import (
-    End,
-    Job,
-    LeftOut,
-    free_port,
-    process,
-    wait_for,
-    wait_for_port,
-)  # fmt: skip
+from benchmarks.ends import Job, free_port, process, wait_for_port
 from benchmarks.meter import Meter, Taken
 from benchmarks.samples import count
+from simulations.ends import End, LeftOut, wait_for
 
 _READY_WITHIN_S = 20.0
 

@@ -10,9 +10,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.ends import wait_for
 from benchmarks.meter import tree
 from simulations.daemons import Daemon, daemons, photonic
+from simulations.ends import wait_for
 
 _COUNTS = (1, 2, 4)
 

@@ -39,16 +39,17 @@ from typing import Any
 
 from benchmarks import runs as told
 from benchmarks.bare_lanes import bare_lanes
-from benchmarks.ends import WITHIN_S, Job, LeftOut, flush_s
+from benchmarks.ends import WITHIN_S, Job, flush_s
 from benchmarks.findings import Finding
 from benchmarks.holders import LEAVINGS, Loss, lose_a_holder
 from benchmarks.meter import Taken
 from benchmarks.ours import photonic, photonic_whole
 from benchmarks.rivals import git_annex, rsync_daemon, rsync_daemon_fsync, rsync_ssh
-from benchmarks.rooms import Link, joined, lan
 from benchmarks.runs import Run
 from benchmarks.samples import Sample, retag, weight
 from benchmarks.syncthing import syncthing
+from simulations.ends import LeftOut
+from simulations.rooms import Link, joined, lan
 
 Contender = Callable[[Job], Taken]
 

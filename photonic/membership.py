@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import count
 
+import trio
 from msgspec.structs import replace
 
 from photonic import limits
@@ -25,6 +26,7 @@ from photonic.errors import (
     InviterUnreachable,
     MemberUnchangeable,
     PeerUnreachable,
+    StreamBroken,
 )
 from photonic.identity import Identity
 from photonic.ids import LIBRARY, LibraryId, NodeId, Subject, library_id
@@ -111,36 +113,50 @@ async def join_library(
 ) -> tuple[LibraryRecord, Granted]:
     """Redeem `code` and begin the library here. Nothing is changed unless all of it succeeds.
 
-    The transport must run with a gate that lets the inviter through as a guest.
+    The transport must run with a gate that lets the inviter through as a guest. On a bad network a
+    conversation may break at any word; it is begun anew, for a code stays good for who used it.
     Raises InviterUnreachable, CodeRefused and its kinds, TooManyAttempts, StreamBroken.
     """
     inviter = NodeId(code.inviter)
     over_ms = world.clock.now_ms() - code.expires_s * 1000
     if over_ms >= limits.CLOCK_TOLERANCE_MS:  # else the inviting node's clock decides
         raise CodeExpired("the code has expired")
-    try:
-        await transport.dial(inviter, code.addresses)
-    except PeerUnreachable as error:
-        # Who has no open invitation is refused in the handshake, and told nothing, not even why.
-        if over_ms >= 0:
-            raise CodeExpired("the code has expired") from error
-        where = ", ".join(code.addresses) or "no address"
-        raise InviterUnreachable(
-            f"the inviting node ({where}) is not there, or the code was used already"
-        ) from error
-    try:
-        stream = await transport.open(inviter, ENROL_PROTOCOL)
+    for left in reversed(range(limits.JOIN_ATTEMPTS)):
         try:
-            request = EnrolRequest(code.token, code.library, node_name)
-            granted = await ask_to_join(stream, request)
-        finally:
-            await stream.close()
-    finally:
-        transport.drop(inviter)  # it knew us as a guest; we come back as a member
+            granted = await _ask_inviter(transport, inviter, code, node_name)
+            break
+        except (PeerUnreachable, StreamBroken) as error:
+            if left:
+                await trio.sleep(limits.JOIN_PAUSE_S)
+                continue
+            if isinstance(error, StreamBroken):
+                raise
+            # Who has no open invitation is refused in the handshake, and told nothing at all.
+            if over_ms >= 0:
+                raise CodeExpired("the code has expired") from error
+            where = ", ".join(code.addresses) or "no address"
+            raise InviterUnreachable(
+                f"the inviting node ({where}) is not there, or the code was used already"
+            ) from error
     begin_library(layout, identity, LibraryId(code.library), granted, inviter, world)
     record = LibraryRecord(code.library.hex(), granted.library_name, granted.role)
     layout.write_record(record, world.files)
     return record, granted
+
+
+async def _ask_inviter(
+    transport: Transport, inviter: NodeId, code: Code, node_name: str
+) -> Granted:
+    """Have one conversation. Raises PeerUnreachable, StreamBroken, CodeRefused and its kinds."""
+    await transport.dial(inviter, code.addresses)
+    try:
+        stream = await transport.open(inviter, ENROL_PROTOCOL)
+        try:
+            return await ask_to_join(stream, EnrolRequest(code.token, code.library, node_name))
+        finally:
+            await stream.close()
+    finally:
+        transport.drop(inviter)  # it knew us as a guest; we come back as a member
 
 
 def begin_library(

@@ -137,7 +137,7 @@ class Node(Running):
             self.acquaintances.name_of, world, self._relays,
             lambda report: self.transfers.hear(report),  # noqa: PLW0108
             lambda node: self.transfers.move(node),  # noqa: PLW0108
-            lambda: self.observatory.note_change(),  # noqa: PLW0108
+            self._on_other_addresses,
             self.parts.networks,
         )  # fmt: skip
         self.transfers = Transfers(
@@ -334,6 +334,10 @@ class Node(Running):
         self.problems.add(suspect.error(), suspect.name)
         facts = {"blob": blob, "name": suspect.name, "reason": suspect.reason}
         self.events.announce(Audited("file.set-aside", facts))
+
+    def _on_other_addresses(self) -> None:
+        self.observatory.note_change()
+        self.connector.wake()
 
     def _on_found(self) -> None:
         self.connector.wake()

@@ -20,6 +20,7 @@ from photonic.ingest.suspects import Suspects
 from photonic.ingest.workers import Workers
 from photonic.p2p.discovery import Discovery, FoundListener
 from photonic.p2p.libp2p_transport import Libp2pTransport
+from photonic.p2p.surroundings import follow_networks
 from photonic.p2p.transport import ReachingTransport
 from photonic.p2p.ways import Network, own_networks
 from photonic.world import World
@@ -64,6 +65,10 @@ class Parts(Protocol):
         """Return the networks that this machine is on, now."""
         ...
 
+    async def follow_networks(self, told: Callable[[], None]) -> None:
+        """Call `told` whenever they, or addresses, may be others, until cancelled."""
+        ...
+
 
 class MachineParts:
     """The parts of a real machine."""
@@ -86,3 +91,6 @@ class MachineParts:
 
     def networks(self) -> Sequence[Network]:
         return own_networks()
+
+    async def follow_networks(self, told: Callable[[], None]) -> None:
+        await follow_networks(told)

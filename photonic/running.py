@@ -146,6 +146,9 @@ class Running(Answers):
             "renewing certificates": self.members.run,
             "keeping library keys": self.custody.run,
             "connecting with peers": self.connector.run,
+            "following this machine's networks": partial(
+                self.parts.follow_networks, self.ways.look_around
+            ),
             "transfers": partial(self.transfers.run, task_status=anyio.TASK_STATUS_IGNORED),
             "telling peers": partial(self.observatory.keep_telling, self.acquaintances.save),
             "postponed imports": self.intake.keep_retrying,

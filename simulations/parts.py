@@ -31,6 +31,7 @@ from simulations.transport import SimulatedTransport, networks_at
 _MAGIC = b"photo\n"
 _PREVIEW_BYTES = 900
 _MOMENT_S = 5.0  # between two looks at who else is here
+_LOOK_AROUND_S = 60.0  # between two looks at one's own addresses
 
 
 def photo_bytes(number: int, size_bytes: int) -> bytes:
@@ -118,6 +119,12 @@ class SimulatedParts:
     ) -> Neighbourhood:
         del node, addresses
         return SimulatedNeighbourhood(self._ether, self._name, on_found)
+
+    async def follow_networks(self, told: Callable[[], None]) -> None:
+        """Nobody tells here: one looks now and then."""
+        while True:
+            await trio.sleep(_LOOK_AROUND_S)
+            told()
 
     def networks(self) -> Sequence[IpNetwork]:
         return networks_at(self._ether.network, self._name)

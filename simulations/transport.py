@@ -103,6 +103,9 @@ class SimulatedTransport:
         link = self._links.best(node)
         return link.latency_ms if link else None
 
+    def leave_old_addresses(self) -> None:
+        """Here connections break by themselves when a machine gets another address."""
+
     def footing(self, node: NodeId) -> Footing | None:
         link = self._links.best(node)
         return link.footing if link else None

@@ -105,6 +105,7 @@ DRIVERS = {
     "photonic/p2p/lane_sockets.py",
     "photonic/p2p/mailbox.py",
     "photonic/p2p/splice.py",
+    "photonic/p2p/surroundings.py",
     "photonic/p2p/carrier.py",
 }
 

@@ -107,6 +107,12 @@ def interface_hosts() -> tuple[str, ...]:
     return tuple(dict.fromkeys(found or loopback))
 
 
+def is_local(host: str) -> bool:
+    """Whether an IP address means something on this machine, or on one cable, alone."""
+    literal = ipaddress.ip_address(host.partition("%")[0])
+    return literal.is_loopback or literal.is_link_local
+
+
 def advertised(listening: Iterable[Endpoint]) -> tuple[str, ...]:
     """Return what others may dial, given where we listen: no wildcard, at most the bound."""
     addresses: list[str] = []

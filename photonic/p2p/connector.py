@@ -104,7 +104,7 @@ class Connector:
             jitter = self._world.entropy.uniform(0.5, 1.0)
             now_s = self._world.clock.monotonic_s()
             reason = error.reason if isinstance(error, PeerUnreachable) else error.message
-            self._book.note_failure(peer.node, now_s, jitter, attempt, reason)
+            self._book.note_failure(peer.node, now_s, jitter, attempt, reason, self._networks())
             log.debug("%s, %s: %s", peer_id(peer.node), attempt.value, error)
         finally:
             self._under_way[peer.node].discard(attempt)

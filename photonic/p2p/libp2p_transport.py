@@ -41,7 +41,13 @@ from photonic import limits
 from photonic.errors import PeerUnreachable, StreamBroken
 from photonic.identity import Identity
 from photonic.ids import NodeId, parse_peer_id, peer_id
-from photonic.p2p.addresses import Endpoint, advertised, endpoint_of
+from photonic.p2p.addresses import (
+    Endpoint,
+    advertised,
+    endpoint_of,
+    interface_hosts,
+    is_local,
+)
 from photonic.p2p.heartbeat import beat
 from photonic.p2p.libp2p_muxer import LinkMuxer, Talk, communicator
 from photonic.p2p.links import Link, Links
@@ -122,6 +128,14 @@ class Libp2pTransport:
     def latency_ms(self, node: NodeId) -> float | None:
         link = self._links.best(node)
         return link.latency_ms if link else None
+
+    def leave_old_addresses(self) -> None:
+        mine = set(interface_hosts())
+        for link, muxer in tuple(self._muxers.items()):
+            host = muxer.socket.own_host
+            if host not in mine and not is_local(host):
+                log.info("cut the connection with %s: it was made from %s", link.address, host)
+                self._links.cut(link)
 
     def drop(self, node: NodeId) -> None:
         self._links.drop(node)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from photonic import limits
 from photonic.ids import NodeId
+from photonic.p2p.addresses import host_of
 from photonic.p2p.transport import Admission, Gate, PeerDown, PeerListener, PeerMoved, PeerUp
 from photonic.p2p.ways import Footing, Way
 
@@ -44,7 +45,7 @@ class Links:
     ) -> None:
         self._node, self._gate, self._on_peer, self._now_s = node, gate, on_peer, now_s
         self._links: dict[NodeId, list[Link]] = {}
-        self._announced: dict[NodeId, Way] = {}  # with the way that was told
+        self._announced: dict[NodeId, Footing] = {}  # on what, as it was told
 
     def admit(self, node: NodeId) -> Admission:
         """Ask the gate about a peer in the handshake. Ourselves and what is too much: REFUSED."""
@@ -139,11 +140,17 @@ class Links:
             if self._announced.pop(node, None) is not None:
                 self._on_peer(PeerDown(node))
         elif told is None:
-            self._announced[node] = best.way
+            self._announced[node] = best.footing
             self._on_peer(PeerUp(node, best.address, best.footing))
-        elif told != best.way:
-            self._announced[node] = best.way
-            self._on_peer(PeerMoved(node, best.footing, best.way > told))
+        elif told.way != best.way:
+            self._announced[node] = best.footing
+            self._on_peer(PeerMoved(node, best.footing, best.way > told.way))
+        elif host_of(told.address) not in {host_of(x.address) for x in members}:
+            # It has another address: what else was opened to the old one leads nowhere, and hears
+            # of it only when it is told that the peer went.
+            self._announced[node] = best.footing
+            self._on_peer(PeerDown(node))
+            self._on_peer(PeerUp(node, best.address, best.footing))
 
 
 def _best(links: Sequence[Link]) -> Link | None:

@@ -17,7 +17,17 @@ from photonic import limits
 from photonic.ids import NodeId, parse_peer_id, peer_id
 from photonic.p2p.addresses import host_of
 from photonic.p2p.messages import Hello
-from photonic.p2p.reach import Attempt, Outlook, Try, at_down, at_news, at_up, failed
+from photonic.p2p.reach import (
+    Attempt,
+    Outlook,
+    Try,
+    at_down,
+    at_hope,
+    at_news,
+    at_up,
+    failed,
+    patience_s,
+)
 from photonic.p2p.ways import Footing, Network, Way, way_to
 
 
@@ -46,6 +56,7 @@ class Peer:
     address: str | None = None  # of the connection that stands
     footing: Footing | None = None  # of the best connection, where there are several ways
     tries: dict[Attempt, Try] = field(default_factory=dict)
+    lost_s: float | None = None  # when its last connection ended, or an attempt first failed
 
     def made(self, attempt: Attempt) -> Try:
         return self.tries.get(attempt, Try())
@@ -135,8 +146,10 @@ class PeerBook:
         """A connection stands. `address` may be an ephemeral port of theirs: it is not learned."""
         peer = self.get(node)
         peer.connected, peer.address, peer.last_seen_ms = True, address, now_ms
-        peer.footing = footing
+        peer.footing, peer.lost_s = footing, None
         peer.change(lambda made: at_up(made, now_s), *Attempt)
+        # What kept others away may be over as well.
+        self._hope(now_s)
 
     def note_moved(self, node: NodeId, footing: Footing, now_s: float) -> None:
         """A connected peer is reached on another way."""
@@ -144,10 +157,21 @@ class PeerBook:
         peer.address, peer.footing = footing.address, footing
         peer.change(lambda made: at_up(made, now_s), *Attempt)
 
+    def note_elsewhere(self) -> None:
+        """This machine is on another network: all that failed elsewhere may succeed here."""
+        for peer in self._peers.values():
+            if not peer.connected:
+                peer.change(at_news, *Attempt)
+
+    def _hope(self, now_s: float) -> None:
+        for peer in self._peers.values():
+            if not peer.connected and Attempt.DIAL in peer.tries:
+                peer.change(lambda made: at_hope(made, now_s), Attempt.DIAL)
+
     def note_down(self, node: NodeId, now_ms: int, now_s: float) -> None:
         peer = self.get(node)
         peer.connected, peer.address, peer.footing = False, None, None
-        peer.last_seen_ms = now_ms
+        peer.last_seen_ms, peer.lost_s = now_ms, now_s
         peer.change(lambda made: at_down(made, now_s), *Attempt)
 
     def note_failure(
@@ -157,11 +181,20 @@ class PeerBook:
         jitter: float,
         attempt: Attempt = Attempt.DIAL,
         reason: str = "",
+        networks: Sequence[Network] = (),
     ) -> None:
-        """An attempt failed: wait twice as long as the last time. `jitter` is in [0.5, 1]."""
+        """An attempt failed: wait twice as long as the last time. `jitter` is in [0.5, 1].
+
+        `networks` are those of this machine. To dial costs nobody else anything, and is never left
+        for long beside the time that the peer has been away; what others are asked for is.
+        """
         peer = self.get(node)
-        made = peer.made(attempt)
-        peer.tries[attempt] = failed(made, reason, peer.connected, now_s, jitter)
+        peer.lost_s = now_s if peer.lost_s is None and not peer.connected else peer.lost_s
+        made, most_s = peer.made(attempt), limits.RECONNECT_MAX_S
+        if attempt is Attempt.DIAL and peer.lost_s is not None:
+            is_near = peer.outlook(networks).has_near
+            most_s = patience_s(away_s=now_s - peer.lost_s, is_near=is_near)
+        peer.tries[attempt] = failed(made, reason, peer.connected, now_s, jitter, most_s)
 
     def note_done(self, node: NodeId, now_s: float, attempt: Attempt) -> None:
         """An attempt did what it could. What it led to is told by itself; it is not repeated at

@@ -99,10 +99,33 @@ def next_attempt(
     return None, min(waits, default=None)
 
 
-def failed(made: Try, reason: str, is_connected: bool, now_s: float, jitter: float) -> Try:
-    """Return how an attempt stands that failed now; `jitter` is in [0.5, 1]."""
+def patience_s(*, away_s: float, is_near: bool) -> float:
+    """Return how long one waits at most to dial a peer again that was lost so long ago.
+
+    That a partition is over is so noticed after a part of the time that it lasted; on this network,
+    where an attempt is a packet that no router sees, after seconds. Whoever is away for long comes
+    back by an act of its own: it is started, or on another network, and dials.
+    """
+    if is_near and away_s < limits.RECONNECT_NEAR_S:
+        return limits.RECONNECT_NEAR_MAX_S
+    share_s = limits.RECONNECT_SHARE * away_s
+    return min(max(share_s, limits.RECONNECT_MIN_S), limits.RECONNECT_MAX_S)
+
+
+def failed(
+    made: Try,
+    reason: str,
+    is_connected: bool,
+    now_s: float,
+    jitter: float,
+    most_s: float = limits.RECONNECT_MAX_S,
+) -> Try:
+    """Return how an attempt stands that failed now; `jitter` is in [0.5, 1].
+
+    `most_s` is how long one waits at most for a peer that is not connected.
+    """
     least_s = limits.BETTER_MIN_S if is_connected else limits.RECONNECT_MIN_S
-    most_s = limits.BETTER_MAX_S if is_connected else limits.RECONNECT_MAX_S
+    most_s = limits.BETTER_MAX_S if is_connected else most_s
     delay_s = min(least_s * 2.0 ** min(made.failures, 32), most_s)
     return Try(min(made.failures + 1, 32), now_s + delay_s * jitter, reason)
 
@@ -110,6 +133,11 @@ def failed(made: Try, reason: str, is_connected: bool, now_s: float, jitter: flo
 def at_news(made: Try) -> Try:
     """Return how an attempt stands after news that may help it: it is due."""
     return replace(made, failures=0, due_s=0.0)
+
+
+def at_hope(made: Try, now_s: float) -> Try:
+    """Return how an attempt stands after a sign that it may succeed: due, and doubted as before."""
+    return replace(made, due_s=min(made.due_s, now_s))
 
 
 def at_up(made: Try, now_s: float) -> Try:

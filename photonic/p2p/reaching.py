@@ -64,6 +64,7 @@ class Ways:
         lanes.detours = self.circuits
         self.portmap = PortMap(transport.addresses, lambda: lanes.port, self._opened)
         self._networks: Sequence[Network] = ()
+        self._place: tuple[Sequence[Network], tuple[str, ...]] = ((), ())
         self._looked_s = -limits.DISCOVERY_REFRESH_S
 
     @property
@@ -85,6 +86,21 @@ class Ways:
 
     def _opened(self, addresses: tuple[str, ...]) -> None:
         self._transport.outside = addresses
+        self._on_change()
+
+    def look_around(self) -> None:
+        """See whether this machine is on another network, or has another address.
+
+        What stands on an old address is dead; and whoever could not be reached from there may be
+        reached from here, so one tries at once.
+        """
+        place = (self._look_at_networks(), self._transport.addresses())
+        if place == self._place:
+            return
+        self._place = place
+        self._networks, self._looked_s = place[0], self._world.clock.monotonic_s()
+        self._transport.leave_old_addresses()
+        self._book.note_elsewhere()
         self._on_change()
 
     def networks(self) -> Sequence[Network]:

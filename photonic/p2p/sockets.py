@@ -54,6 +54,7 @@ class TcpSocket:
         host, port = stream.socket.getpeername()[:2]
         self._remote: tuple[str, int] = (host, port)
         self.address = str(endpoint_of(host, port))
+        self.own_host = endpoint_of(*stream.socket.getsockname()[:2]).host
         _tune(stream.socket)
 
     async def read(self, n: int | None = None) -> bytes:
@@ -179,6 +180,40 @@ def reason_of(error: BaseException) -> str:
     return "somebody else answered, or it does not know us"
 
 
+async def open_patiently(host: str, port: int) -> trio.SocketStream:
+    """Connect, and where nothing answers begin anew beside what was begun; the first one wins.
+
+    A kernel repeats what was lost ever more rarely, after 1, 3, 7 s: a way that opens meanwhile
+    would be found late. Raises OSError; a refusal is an answer, and ends it.
+    """
+    won: list[trio.SocketStream] = []
+    failures: list[OSError] = []
+
+    async def attempt() -> None:
+        try:
+            stream = await trio.open_tcp_stream(host, port)
+        except OSError as error:
+            failures.append(error)
+        else:
+            won.append(stream)
+        nursery.cancel_scope.cancel()
+
+    try:
+        async with trio.open_nursery() as nursery:
+            while not won and not failures:
+                nursery.start_soon(attempt)
+                await trio.sleep(limits.CONNECT_AGAIN_S)
+    except BaseException:
+        for stream in won:
+            stream.socket.close()
+        raise
+    for stream in won[1:]:
+        stream.socket.close()
+    if won:
+        return won[0]
+    raise failures[0]
+
+
 async def connect_first(
     addresses: Sequence[str], shake_hands: Callable[[TcpSocket], Awaitable[T]]
 ) -> T:
@@ -195,7 +230,7 @@ async def connect_first(
         try:
             endpoint = parse_endpoint(address)
             with trio.fail_after(limits.DIAL_TIMEOUT_S):
-                stream = await trio.open_tcp_stream(endpoint.host, endpoint.port)
+                stream = await open_patiently(endpoint.host, endpoint.port)
                 socket = TcpSocket(stream)
                 result = await shake_hands(socket)
         except Exception as error:  # noqa: BLE001  # an address is a hint, it may be wrong

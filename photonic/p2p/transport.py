@@ -143,6 +143,11 @@ class ReachingTransport(Transport, Protocol):
         """Return on what the peer's best connection stands."""
         ...
 
+    def leave_old_addresses(self) -> None:
+        """Cut what is connected from an address that this machine has no more: it is dead, and
+        without this that would be noticed only when nothing came for a while."""
+        ...
+
     async def improve(self, node: NodeId, addresses: Sequence[str], least: Way) -> None:
         """Dial though connected, unless the way is `least` or better. Raises PeerUnreachable."""
         ...

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.ends import Failed
 from benchmarks.holders import Look, judge, silence_s
+from simulations.ends import Failed
 
 SIZE = 600_000_000
 

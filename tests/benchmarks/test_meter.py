@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.ends import Failed, wait_for, wait_for_exit
+from benchmarks.ends import wait_for_exit
 from benchmarks.meter import Meter, tree
+from simulations.ends import Failed, wait_for
 
 # Burns processor time and takes memory, in itself (argument 1) or in a child that it waits for.
 BURNING = """

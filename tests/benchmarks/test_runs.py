@@ -9,9 +9,9 @@ import pytest
 
 from benchmarks.holders import Loss
 from benchmarks.meter import Taken
-from benchmarks.rooms import Link
 from benchmarks.runs import Run, complaints, judged, judged_losses, lines, middle, table
 from benchmarks.samples import Sample
+from simulations.rooms import Link
 
 LARGE, RETAGGED = Sample("large", 10, 100_000_000), Sample("retagged", 10, 1_000_000, True)
 FAR = Link("far", 1_000, 100)

@@ -10,9 +10,10 @@ import pytest
 
 from benchmarks import transfer
 from benchmarks.bare_lanes import bare_lanes
-from benchmarks.ends import Failed, Job, LeftOut
+from benchmarks.ends import Job
 from benchmarks.meter import Taken
 from benchmarks.transfer import main
+from simulations.ends import Failed, LeftOut
 
 
 def measure(tmp_path: Path, *words: str) -> tuple[int, dict[str, Any]]:

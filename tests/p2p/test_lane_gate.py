@@ -11,6 +11,7 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -229,6 +230,12 @@ def test_a_peer_has_a_few_lanes(gate: Gate) -> None:
 
 
 # --- certificates --------------------------------------------------------------------------------
+
+
+def test_a_certificate_is_good_whatever_the_clocks_say() -> None:
+    """One that began when it was made shut out all whose clock is behind its maker's."""
+    (shown,) = x509.load_pem_x509_certificates(SHOWN[HOST.node].certificate.encode())
+    assert shown.not_valid_before_utc.year == 1970 and shown.not_valid_after_utc.year == 9999
 
 
 def test_a_certificate_proves_its_own_peer_and_no_other() -> None:

@@ -22,9 +22,9 @@ class Book:
         self.cut: list[Link] = []
         self.links = Links(ME, lambda _: Admission.MEMBER, self.told.append, lambda: 0.0)
 
-    def add(self, way: Way, latency_ms: float | None = None) -> Link:
+    def add(self, way: Way, latency_ms: float | None = None, address: str = "x") -> Link:
         link = Link(
-            PEER, "x", Admission.MEMBER, lambda: self.cut.append(link), 0.0, latency_ms, way
+            PEER, address, Admission.MEMBER, lambda: self.cut.append(link), 0.0, latency_ms, way
         )
         self.links.add(link)
         return link
@@ -68,6 +68,18 @@ def _told(events: list[PeerEvent]) -> Way | None:
                 assert way is not None, "it was not up"
                 way = None
     return way
+
+
+def test_a_peer_whose_address_is_another_went_and_came_when_the_old_one_is_dead() -> None:
+    book = Book()
+    old = book.add(Way.LAN, address="/ip4/10.0.0.1/tcp/4310")
+    same = book.add(Way.LAN, address="/ip4/10.0.0.1/tcp/50001")
+    book.links.cut(same)
+    assert [type(event) for event in book.told] == [PeerUp], "both dialled at once, that is all"
+    new = book.add(Way.LAN, address="/ip4/10.0.0.7/tcp/4310")
+    assert len(book.told) == 1, "the old one may live"
+    book.links.cut(old)
+    assert book.told[1:] == [PeerDown(PEER), PeerUp(PEER, new.address, new.footing)]
 
 
 def test_one_too_many_costs_the_worst_and_not_the_one_in_use() -> None:

@@ -19,12 +19,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Self
 
-from benchmarks.ends import wait_for
 from benchmarks.meter import tree
 from benchmarks.ours import OurNode, our_nodes
-from benchmarks.rooms import Room, lan
 from photonic.blobs.chunks import scan
 from simulations.daemons import peaks_mb
+from simulations.ends import wait_for
+from simulations.rooms import Room, lan
 
 LOOK_S, MEMORY_LOOK_S = 0.005, 0.25
 PORT = 4001

@@ -17,11 +17,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.ends import wait_for
 from benchmarks.meter import tree
 from benchmarks.ours import OurNode, our_nodes
-from benchmarks.rooms import Room, lan
 from photonic.blobs.chunks import scan
+from simulations.ends import wait_for
+from simulations.rooms import Room, lan
 from tests.system.kill_story import FLOWS_BYTES, PORT, Watch
 
 pytestmark = pytest.mark.root

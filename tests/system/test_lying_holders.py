@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.ends import wait_for
 from photonic.blobs.chunks import scan
 from simulations.daemons import Daemon, daemons, join, photonic
+from simulations.ends import wait_for
 from simulations.liar import LIES
 
 COUNT, SIZE_BYTES = 6, 6_000_000

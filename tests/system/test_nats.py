@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from benchmarks.ends import wait_for
-from benchmarks.nats import Homes, Nat, homes
 from benchmarks.ours import OurNode, our_nodes
 from photonic.ingest.samples import make_samples
+from simulations.ends import wait_for
+from simulations.nats import Homes, Nat, homes
 
 pytestmark = pytest.mark.root
 PHOTOS, WITHIN_S = 12, 60.0

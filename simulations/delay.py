@@ -1,16 +1,20 @@
-"""`python -m benchmarks.delay PID PID DELAY_S DOWN_S EVERY_S [--large]`: a link in user space.
+"""`python -m simulations.delay PID PID --delay SECONDS ...`: a link in user space.
 
-Two TUN devices called link0, in the networks of the two processes, and each packet of one comes out
-of the other after the delay. SIGUSR1 begins the times of up and down: the link is up first, and
-down for the last DOWN_S of every EVERY_S; then every packet is lost, those on their way as well.
-With `--large` packets may be as large as TCP's segmentation offload makes them, as in front of a
-network card. Rates and loss are the kernel's: see `benchmarks.rooms`. Ends when its input does.
+Two devices in the networks of the two processes, and each packet of one comes out of the other
+after the delay, and up to the jitter later: in order, as from a queue. They are TUN devices (IP
+packets), or with `--tap` TAP devices (Ethernet frames, for a bridge). SIGUSR1 begins the times of
+up and down: the link is up first, and down for the last `--down` seconds of every `--every`; then
+every packet is lost, those on their way as well. With `--large` packets may be as large as TCP's
+segmentation offload makes them, as in front of a network card. Rates and loss are the kernel's: see
+`simulations.rooms`. Ends when its input does.
 """
 
 from __future__ import annotations
 
+import argparse
 import fcntl
 import os
+import random
 import select
 import signal
 import struct
@@ -18,21 +22,21 @@ import sys
 import time
 from collections import deque
 
-from benchmarks.rooms import enter
+from simulations.rooms import enter
 
 _SET_NAME, _SET_OFFLOADS = 0x400454CA, 0x400454D0  # TUNSETIFF, TUNSETOFFLOAD of if_tun.h
-_TUN, _NO_PI, _VNET_HDR = 0x0001, 0x1000, 0x4000
+_TUN, _TAP, _NO_PI, _VNET_HDR = 0x0001, 0x0002, 0x1000, 0x4000
 _CHECKSUMS, _TCP4, _TCP6 = 0x01, 0x02, 0x04
 _PACKET_BYTES_MAX = 66_000
 _BATCH = 64
 
 
-def open_device(pid: int, *, is_large: bool) -> int:
-    """Make a TUN device in the network of a process, in which this thread is from now on."""
+def open_device(pid: int, name: str, *, is_tap: bool, is_large: bool) -> int:
+    """Make a device in the network of a process, in which this thread is from now on."""
     enter(pid)
     device = os.open("/dev/net/tun", os.O_RDWR | os.O_NONBLOCK)
-    flags = _TUN | _NO_PI | (_VNET_HDR if is_large else 0)
-    fcntl.ioctl(device, _SET_NAME, struct.pack("16sH22x", b"link0", flags))
+    flags = (_TAP if is_tap else _TUN) | _NO_PI | (_VNET_HDR if is_large else 0)
+    fcntl.ioctl(device, _SET_NAME, struct.pack("16sH22x", name.encode(), flags))
     if is_large:
         fcntl.ioctl(device, _SET_OFFLOADS, _CHECKSUMS | _TCP4 | _TCP6)
     return device
@@ -54,8 +58,9 @@ class Cycle:
 class Line:
     """One way: packets from one device to the other."""
 
-    def __init__(self, source: int, target: int, delay_s: float) -> None:
-        self.source, self._target, self._delay_s = source, target, delay_s
+    def __init__(self, source: int, target: int, delay_s: float, jitter_s: float = 0.0) -> None:
+        self.source, self._target = source, target
+        self._delay_s, self._jitter_s, self._last_s = delay_s, jitter_s, 0.0
         self._waiting: deque[tuple[float, bytes]] = deque()
 
     def read(self, now_s: float, *, is_up: bool) -> None:
@@ -66,7 +71,9 @@ class Line:
             except OSError:  # nothing more, or the device is not up yet
                 return
             if is_up:
-                self._waiting.append((now_s + self._delay_s, packet))
+                late_s = random.uniform(0, self._jitter_s) if self._jitter_s else 0.0
+                self._last_s = max(self._last_s, now_s + self._delay_s + late_s)
+                self._waiting.append((self._last_s, packet))
 
     def write(self, now_s: float, *, is_up: bool) -> None:
         """Deliver what is due."""
@@ -83,12 +90,25 @@ class Line:
         return self._waiting[0][0] if self._waiting else None
 
 
+def _read(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m simulations.delay")
+    parser.add_argument("pids", type=int, nargs=2)
+    parser.add_argument("--names", nargs=2, default=("link0", "link0"))
+    for word, default in (("delay", 0.0), ("jitter", 0.0), ("down", 0.0), ("every", 60.0)):
+        parser.add_argument(f"--{word}", type=float, default=default)
+    for word in ("tap", "large"):
+        parser.add_argument(f"--{word}", action="store_true")
+    return parser.parse_args(words)
+
+
 def main(words: list[str]) -> None:
-    pids, (delay_s, down_s, every_s) = map(int, words[:2]), map(float, words[2:5])
-    devices = [open_device(pid, is_large="--large" in words) for pid in pids]
-    one, other = devices
-    lines = [Line(one, other, delay_s), Line(other, one, delay_s)]
-    cycle = Cycle(down_s, every_s)
+    plan = _read(words)
+    one, other = devices = [
+        open_device(pid, name, is_tap=plan.tap, is_large=plan.large)
+        for pid, name in zip(plan.pids, plan.names, strict=True)
+    ]
+    lines = [Line(*way, plan.delay, plan.jitter) for way in ((one, other), (other, one))]
+    cycle = Cycle(plan.down, plan.every)
 
     def begin(*_: object) -> None:
         cycle.began_s = time.monotonic()

@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.delay import Cycle, Line
-from benchmarks.ends import LeftOut
 from benchmarks.meter import tree
-from benchmarks.rooms import Joined, Link, Room, check_rooms, joined, lan, unplug
+from simulations.delay import Cycle, Line
+from simulations.ends import LeftOut
+from simulations.rooms import Joined, Link, Room, check_rooms, joined, lan, unplug
 
 PORT = 4_000
 SERVER = """

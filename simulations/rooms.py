@@ -1,9 +1,9 @@
-"""Network namespaces as the ends of a transfer, and links between them as bad as one asks for.
+"""Network namespaces that processes live in, and links between them as bad as one asks for.
 
-The namespaces hang on child processes that end when this one does, so nothing is left behind by
-whatever kills it. Traffic stays inside. A link has a rate (tbf), a delay (`benchmarks.delay`, a
-pair of TUN devices, for this kernel need not have netem), loss (nftables), and times when it is
-down. Needs root.
+A namespace hangs on a child process that ends when this one does, however that ends, and takes
+with it whatever runs there: nothing has a name that could be left behind. Traffic stays inside. A
+link has a rate (tbf), a delay (`simulations.delay`, a pair of TUN devices, for a kernel need not
+have netem), loss (nftables), and times when it is down. Needs root.
 """
 
 from __future__ import annotations
@@ -23,12 +23,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from benchmarks.ends import End, LeftOut
+from simulations.ends import End, LeftOut
 
 _PROGRAMS = ("unshare", "nsenter", "ip", "tc", "nft")
 _NET = "10.99.0"
 _NEW_NET = 0x4000_0000  # CLONE_NEWNET of sched.h
 _READY = "ready\n"
+# Holds a namespace until its input ends: it has no other end, so that also a kill -9 of whoever
+# made it ends it. Then whatever still runs there is ended, and with the last one the network goes.
+_HOLDER = """
+here=$(readlink /proc/self/ns/net)
+[ "$here" != "$(readlink /proc/$PPID/ns/net)" ] || exit 1
+echo ready
+cat
+number=${here#*[}
+like="net:?${number%]}?"
+for found in $(find /proc -maxdepth 3 -path '/proc/[0-9]*/ns/net' -lname "$like" 2>/dev/null); do
+    pid=${found#/proc/}
+    [ "${pid%%/*}" = $$ ] || kill -9 "${pid%%/*}" 2>/dev/null
+done
+"""
 
 
 def enter(pid: int) -> None:
@@ -51,7 +65,7 @@ def check_rooms() -> None:
 
 
 class Room(End):
-    """A network namespace; a context that ends with all of its network, not with its processes."""
+    """A network namespace; a context that ends with all of its network and what runs in it."""
 
     def __init__(self, address: str = "127.0.0.1") -> None:
         check_rooms()
@@ -60,8 +74,9 @@ class Room(End):
 
     def __enter__(self) -> Self:
         holder = subprocess.Popen(
-            ["unshare", "--net", "sh", "-c", "echo ready; exec cat"],
+            ["unshare", "--net", "sh", "-c", _HOLDER],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            start_new_session=True,  # a Ctrl-C is for whoever made it
         )  # fmt: skip
         self._stack.callback(holder.communicate)  # closes its input, which ends it
         assert holder.stdout is not None
@@ -120,14 +135,23 @@ class Room(End):
 
     def sent_bytes(self) -> int:
         """Return what left through the room's devices, with all headers."""
+        return sum(int(row[9]) for row in self._devices())
+
+    def moved_bytes(self) -> int:
+        """Return what left and what came in through them."""
+        return sum(int(row[1]) + int(row[9]) for row in self._devices())
+
+    def _devices(self) -> list[list[str]]:
         lines = Path(f"/proc/{self.pid}/net/dev").read_text().splitlines()[2:]
         rows = (line.replace(":", " ").split() for line in lines)
-        return sum(int(row[9]) for row in rows if row[0] != "lo")
+        return [row for row in rows if row[0] != "lo"]
 
 
 def _carry(outside: socket.socket, inside: socket.socket) -> None:
     with outside, inside:
         inside.settimeout(None)
+        for end in (outside, inside):  # else small answers wait 40 ms for an acknowledgement
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         back = threading.Thread(target=_pour, args=(inside, outside), daemon=True)
         back.start()
         _pour(outside, inside)
@@ -227,23 +251,37 @@ class Joined:
 
 
 @contextmanager
+def delayed(one: Room, other: Room, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """Let `simulations.delay` join two rooms."""
+    command = [sys.executable, "-m", "simulations.delay", str(one.pid), str(other.pid), *words]
+    delay = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert delay.stdout is not None
+        if delay.stdout.readline() != _READY:
+            raise LeftOut("the kernel gives no TUN device")
+        yield delay
+    finally:
+        delay.communicate()  # closes its input, which ends it
+
+
+@contextmanager
 def joined(link: Link) -> Iterator[Joined]:
     """Give two rooms with a link between them."""
     with Room(f"{_NET}.1") as giver, Room(f"{_NET}.2") as taker:
         # Where packets are lost each counts; elsewhere they may come in large pieces.
-        command = [sys.executable, "-m", "benchmarks.delay", str(giver.pid), str(taker.pid)]
-        command += [str(link.rtt_ms / 2000), str(link.down_s), str(link.every_s)]
-        command += [] if link.loss_percent else ["--large"]
-        delay = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        try:
-            assert delay.stdout is not None
-            if delay.stdout.readline() != _READY:
-                raise LeftOut("the kernel gives no TUN device")
+        words = ["--delay", str(link.rtt_ms / 2000)]
+        words += ["--down", str(link.down_s), "--every", str(link.every_s)]
+        words += [] if link.loss_percent else ["--large"]
+        with delayed(giver, taker, *words) as delay:
             for room, other in ((giver, taker), (taker, giver)):
                 _set_up(room, other, link)
             yield Joined(giver, taker, delay)
-        finally:
-            delay.communicate()  # closes its input, which ends it
 
 
 def _set_up(room: Room, other: Room, link: Link) -> None:

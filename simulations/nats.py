@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
-from benchmarks.rooms import Room
+from simulations.rooms import Room
 
 WORLD = "203.0.113"
 RELAY = f"{WORLD}.1"
