@@ -163,12 +163,15 @@ class Cluster:
     async def _look(self, name: str, watched: Watched, whole: bool) -> Observation | None:
         machine = self.machines[name]
         some: Iterable[Subject] | None = watched.dirty
-        if whole or some is None:
+        whole = whole or some is None
+        if whole:
             some = [shot.photo for shot in self.shots]
         elif not some:
             return None
         watched.dirty = {}
-        seen = await machine.ask(lambda node: look(node, name, self.names, some, watched.photos))
+        seen = await machine.ask(
+            lambda node: look(node, name, self.names, some, watched.photos, is_whole=whole)
+        )
         if seen is None:
             watched.dirty = None
             return None
