@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import time
 import traceback
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -114,13 +115,15 @@ class _Stage:
     async def _begin(self) -> None:
         """Let the members come up in one place, as they were founded, and then go where they are.
 
-        Photos are taken when all of them know each other.
+        That is the place where most of them stay: whoever goes away knows where to find those, for
+        if all moved at once nobody could find anybody. Photos are taken when all know each other.
         """
         cluster = self._cluster
         members = [name for name, plan in self._scenario.nodes.items() if plan.joins]
         places = dict(cluster.network.place)
+        (meeting_place, _), *_ = Counter(places[name] for name in members).most_common()
         for name in members:
-            cluster.network.place[name] = places[members[0]]
+            cluster.network.place[name] = meeting_place
         served = [cluster.machines[name].begin(self._founded / name) for name in members]
         for event in served:
             await event.wait()

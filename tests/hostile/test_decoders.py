@@ -62,6 +62,7 @@ OURS: Mapping[str, str] = {
     "crdt.place_seal": "this index's own rows",
     "crdt.places": "this index's own rows",
     "crdt.query": "this index's own rows",
+    "crdt.root": "a digest that it made itself",
     "crdt.rows": "this index's own rows",
     "crdt.shelf": "this index's own rows",
     "crdt.twins": "this index's own rows",

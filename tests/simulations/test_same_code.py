@@ -25,12 +25,14 @@ LEFT_OUT = {
     "sockets and libp2p: a history's bytes go through simulations/transport.py": {
         "photonic.p2p.libp2p_transport", "photonic.p2p.libp2p_muxer", "photonic.p2p.streams",
         "photonic.p2p.sockets", "photonic.p2p.heartbeat", "photonic.p2p.discovery",
+        "photonic.p2p.surroundings", "photonic.p2p.vestibule",
         "photonic.parts",
     },
     "the process that moves files: the same protocol goes over streams": {
         "photonic.p2p.bridge", "photonic.p2p.carriage", "photonic.p2p.splice",
         "photonic.p2p.lane_certificates", "photonic.p2p.lane_streams",
         "photonic.p2p.lane_messages", "photonic.p2p.compression", "photonic.p2p.arrivals",
+        "photonic.p2p.open_blob",
     },
     "processes that read foreign files, and their walls": {
         "photonic.ingest.workers", "photonic.ingest.xmp", "photonic.jail.confinement",
