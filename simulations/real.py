@@ -19,8 +19,8 @@ import msgspec
 from simulations.acts import Act
 from simulations.cards import Cards
 from simulations.checkers import Checker, Panel, Violation
-from simulations.ends import Failed, wait_for
 from simulations.crew import Crew
+from simulations.ends import Failed, wait_for
 from simulations.histories import History
 from simulations.netns import RealNetwork
 from simulations.observations import Observation
@@ -77,6 +77,7 @@ class Play:
 
     def _act(self, act: Act) -> None:
         facts = msgspec.to_builtins(act)
+        self._healed_s = None  # whatever happens now is no part of the healing before
         try:
             accepted = self._deeds.do(act)
         except PassedOver as why:

@@ -15,8 +15,8 @@ import httpx
 
 from simulations.acts import Act
 from simulations.cards import Cards
-from simulations.ends import Failed, wait_for
 from simulations.crew import Crew
+from simulations.ends import Failed, wait_for
 from simulations.observer import changes
 from simulations.stranger import Stranger
 
