@@ -77,6 +77,7 @@ class Play:
 
     def _act(self, act: Act) -> None:
         facts = msgspec.to_builtins(act)
+        self._healed_s = None  # whatever happens now is no part of the healing before
         try:
             accepted = self._deeds.do(act)
         except PassedOver as why:

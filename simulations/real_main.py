@@ -9,6 +9,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from simulations.ends import LeftOut
 from simulations.histories import draw
@@ -18,18 +19,23 @@ from simulations.scenario import Scenario, load, names
 from simulations.trace import Trace
 
 
-def main(words: list[str]) -> int:
-    """Play what is named, else all that are short enough. 1 if something did not hold."""
-    parser = argparse.ArgumentParser(prog="python -m simulations real", description=__doc__)
+def add_parser(commands: Any) -> None:
+    """Add the verb `real` to the subparsers of the command line."""
+    parser = commands.add_parser("real", help="play scenarios with real daemons; needs root")
     parser.add_argument("scenarios", nargs="*", help="by name or file; else all of real daemons")
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn by chance")
     parser.add_argument("--trace", type=Path, metavar="FILE", help="write down what happened")
     parser.add_argument("--keep", type=Path, metavar="DIR", help="leave the nodes' folders there")
-    wanted = parser.parse_args(words)
+    parser.set_defaults(work=main)
+
+
+def main(wanted: argparse.Namespace) -> int:
+    """Play what is named, else all that are short enough. 1 if something did not hold, 2 if
+    nothing was played."""
     plans = [load(name) for name in wanted.scenarios] or [
         plan for name in names() if (plan := load(name)).netns
     ]
-    is_good = True
+    played, broken = 0, 0
     for plan in plans:
         began_s = time.monotonic()
         try:
@@ -39,8 +45,9 @@ def main(words: list[str]) -> int:
             continue
         sys.stdout.write(told(plan, outcome, time.monotonic() - began_s))
         sys.stdout.flush()
-        is_good = is_good and not outcome.violations
-    return 0 if is_good else 1
+        played += 1
+        broken += bool(outcome.violations)
+    return 1 if broken else 0 if played else 2
 
 
 def _play(plan: Scenario, seed: int, keep: Path | None, trace_file: Path | None) -> RealOutcome:
