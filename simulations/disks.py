@@ -39,6 +39,7 @@ class _Unsynced:
     """A file of which something may be lost."""
 
     durable_bytes: int  # how long it was at its last fsync
+    inode: int = 0  # by which it is found if it was given another name
     ranges: list[tuple[int, int]] = field(default_factory=list)  # offset and length, written since
 
 
@@ -102,7 +103,11 @@ class Disk:
         }
         self._begin_anew()
         _copy_tree(old, self.root)
-        lost = sum(self._lose(old, path, one) for path, one in files.unsynced.items())
+        names = _names(old) if files.unsynced else {}
+        lost = sum(
+            self._lose(old, path if Path(path).exists() else names.get(one.inode, path), one)
+            for path, one in files.unsynced.items()
+        )
         for log in sorted(self.root.rglob("*.db-wal")):
             database = str(old / log.relative_to(self.root))[: -len("-wal")]
             if levels.get(database, 1) < 2:
@@ -150,6 +155,12 @@ class Disk:
             file.seek(place)
             file.write(bytes([old ^ bit]))
         path.chmod(0o444)
+
+
+def _names(folder: Path) -> dict[int, str]:
+    """Return where each file below a folder is, by its inode."""
+    found = (Path(where) / name for where, _, names in os.walk(folder) for name in sorted(names))
+    return {path.stat().st_ino: str(path) for path in found if path.exists()}
 
 
 def _copy_tree(source: Path, target: Path) -> None:
@@ -206,6 +217,11 @@ class SimulatedFiles(SystemFiles):
             known = self.unsynced[str(path)] = _Unsynced(durable)
         known.ranges.append((offset_bytes, size_bytes))
 
+    def _note_inode(self, path: Path) -> None:
+        known = self.unsynced.get(str(path))
+        if known is not None:
+            known.inode = path.stat().st_ino
+
     def _settle(self, path: Path) -> None:
         self._disk.sync()
         self.unsynced.pop(str(path), None)
@@ -215,7 +231,7 @@ class SimulatedFiles(SystemFiles):
         path.parent.mkdir(parents=True, exist_ok=True)
         self._numbers += 1
         temporary = path.with_name(f".{path.name}.{self._numbers:08x}.tmp")
-        self.unsynced[str(temporary)] = _Unsynced(0, [(0, len(data))])
+        self.unsynced[str(temporary)] = _Unsynced(0, ranges=[(0, len(data))])
         temporary.write_bytes(data)
         self.publish(temporary, path, mode=mode)
 
@@ -235,6 +251,7 @@ class SimulatedFiles(SystemFiles):
         self._disk.check_room(len(data))
         self._note(path, offset_bytes, len(data))
         super().write_at(path, offset_bytes, data)
+        self._note_inode(path)
 
     def sync(self, path: Path) -> None:
         path.stat()
@@ -251,8 +268,9 @@ class SimulatedFiles(SystemFiles):
         self._disk.check_room(size)
         if target.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
-        self.unsynced[str(target)] = _Unsynced(0, [(0, size)])
+        self.unsynced[str(target)] = _Unsynced(0, ranges=[(0, size)])
         shutil.copyfile(source, target)
+        self._note_inode(target)
 
     def abilities(self, folder: Path) -> Abilities:
         del folder
