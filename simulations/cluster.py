@@ -46,6 +46,7 @@ class Watched:
         self.known: dict[Subject, None] = {}  # photos that it has heard of
         self.dirty: dict[Subject, None] | None = None  # to look at again; None: everything
         self.lock = trio.Lock()  # one look at a time
+        self.revoked: tuple[str, ...] = ()  # of whom it had heard that they were
         self.imports: dict[str, trio.Event] = {}  # by folder, set when it is finished
 
 
@@ -78,7 +79,7 @@ class Cluster:
         self.conflicts: set[tuple[str, str]] = set()
         self.violations: list[Violation] = []
         self.faults: dict[str, int] = {}
-        self.clogged: dict[str, list[tuple[str, str]]] = {}
+        self.revoked: dict[str, bool] = {}  # and whether every member has heard of it
         self.network.listen(self._look_at_network)
         trace.listen(panel.note)
 
@@ -91,6 +92,8 @@ class Cluster:
     # --- telling ------------------------------------------------------------------------------
 
     def tell(self, node: str, kind: str, facts: dict[str, Any]) -> None:
+        if kind == "killed":
+            self.fault(f"kill {facts['how']}".strip())
         self.trace.add(Event(round(trio.current_time(), 4), node, kind, facts))
 
     async def accept(self, node: str, facts: dict[str, Any]) -> None:
@@ -123,6 +126,9 @@ class Cluster:
         """Listen to a node that has just begun to serve."""
         watched = self.watched[machine.name] = Watched()
         name = machine.name
+        if not machine.is_member and name not in self.revoked:
+            machine.is_member = True
+            self.tell(name, "joined", {})
 
         def hear(_: int, event: NodeEvent) -> None:
             if machine.node is not node:
@@ -155,8 +161,10 @@ class Cluster:
 
     async def _look(self, name: str, watched: Watched, whole: bool) -> Observation | None:
         machine = self.machines[name]
-        some = None if whole else watched.dirty
-        if some is not None and not some:
+        some = watched.dirty
+        if whole or some is None:
+            some = [shot.photo for shot in self.shots]
+        elif not some:
             return None
         watched.dirty = {}
         seen = await machine.ask(lambda node: look(node, name, self.names, some, watched.photos))
@@ -165,10 +173,19 @@ class Cluster:
             return None
         seen = msgspec.structs.replace(seen, is_member=machine.is_member)
         if watched is self.watched[name]:
-            watched.photos = seen.photos
+            watched.photos, watched.revoked = seen.photos, seen.revoked
+            self._note_revocations()
         self.judge(self.panel.see(seen))
         self._note_conflicts(seen)
         return seen
+
+    def _note_revocations(self) -> None:
+        """Tell when every member has heard that somebody was revoked, stopped ones too."""
+        for name, is_told in self.revoked.items():
+            heard = all(name in self.watched[member].revoked for member in self.members())
+            if heard and not is_told:
+                self.revoked[name] = True
+                self.tell("", "revocation known", {"other": name})
 
     def judge(self, violations: list[Violation]) -> None:
         self.violations += violations

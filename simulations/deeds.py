@@ -16,18 +16,22 @@ import trio
 
 from photonic.crdt.fields import TAGS, TRASHED
 from photonic.edits import Chosen, Said
-from photonic.errors import PhotonicError
+from photonic.errors import PeerUnreachable, PhotonicError, StreamBroken
+from photonic.identity import Identity
 from photonic.ids import BlobId, digest, photo_subject
 from photonic.node import Node
+from photonic.p2p.messages import BLOB_PROTOCOL, CATALOG_PROTOCOL, ENROL_PROTOCOL
+from photonic.p2p.transport import Admission
 from simulations.acts import FAULTS, NETS, WORKS, Act
 from simulations.cluster import Cluster, Shot
 from simulations.looking import said_last, short
 from simulations.machines import Machine
+from simulations.network import STRANGER
 from simulations.parts import photo_bytes
+from simulations.transport import SimulatedTransport
 
 _IMPORT_WITHIN_S = 120.0
 _INVITATION_S = 3_600
-_MENDED_FIRST = "network"
 
 Deed = Callable[[Cluster, Act], Awaitable[str | None]]
 
@@ -217,7 +221,7 @@ async def _join(cluster: Cluster, act: Act) -> str | None:
     code = await invite(cluster, act.other, machine.plan.role)
     if code is None:
         return "nobody may invite it"
-    return await join(cluster, machine, act.other, code)
+    return await join(machine, code)
 
 
 async def invite(cluster: Cluster, name: str, role: str) -> str | None:
@@ -231,14 +235,12 @@ async def invite(cluster: Cluster, name: str, role: str) -> str | None:
     return invitation.code if invitation is not None else None
 
 
-async def join(cluster: Cluster, machine: Machine, inviter: str, code: str) -> str | None:
+async def join(machine: Machine, code: str) -> str | None:
     if machine.is_busy:
         return "it is about to start"
     await machine.start(code).wait()
     if not machine.is_running:
         return f"it could not join: {machine.error!r}"
-    machine.is_member = True
-    cluster.tell(machine.name, "joined", {"other": inviter})
     return None
 
 
@@ -252,6 +254,7 @@ async def _revoke(cluster: Cluster, act: Act) -> str | None:
     done, _ = await _ask(cluster, act, None, lambda node: node.members.revoke(identity))
     if done:
         target.is_member = False
+        cluster.revoked[act.other] = False
         cluster.tell(act.node, "revoked", {"other": act.other})
     return None
 
@@ -339,6 +342,40 @@ async def _unclog(cluster: Cluster, act: Act) -> str | None:
     return None if pairs else "nothing is clogged"
 
 
+async def _knock(cluster: Cluster, act: Act) -> str | None:
+    """Let a stranger try every protocol at a node; whatever it is told, it should not be."""
+    network = cluster.network
+    place, address = network.place[act.node], network.address(act.node)
+    target = next((n for n, name in cluster.names.items() if name == act.node), None)
+    if place is None or address is None or target is None:
+        return "it is nowhere"
+    network.move(STRANGER, place)
+    identity = Identity(digest(b"stranger %d" % act.photo))
+    transport = SimulatedTransport(cluster.ether, STRANGER, identity.node)
+    learned: list[str] = []
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(transport.run, {}, {}, lambda _: Admission.MEMBER, _nothing))
+        for protocol in (CATALOG_PROTOCOL, BLOB_PROTOCOL, ENROL_PROTOCOL):
+            try:
+                await transport.dial(target, [address])
+                stream = await transport.open(target, protocol)
+                await stream.send(b"\x00\x00\x00\x01\x80")
+                with trio.move_on_after(5):
+                    data = await stream.receive(1 << 16)
+                    learned += [protocol] if data and protocol != ENROL_PROTOCOL else []
+            except (PeerUnreachable, StreamBroken):
+                continue
+        nursery.cancel_scope.cancel()
+    network.move(STRANGER, None)
+    cluster.fault("stranger")
+    cluster.tell(act.node, "stranger", {"learned": learned})
+    return None
+
+
+def _nothing(_: object) -> None:
+    """A stranger does not care who comes and goes."""
+
+
 # --- machines --------------------------------------------------------------------------------
 
 
@@ -347,7 +384,6 @@ async def _kill(cluster: Cluster, act: Act) -> str | None:
     if not machine.is_busy:
         return "it does not run"
     machine.kill()
-    cluster.fault("kill")
     return None
 
 
@@ -388,7 +424,7 @@ async def _roll_back(cluster: Cluster, act: Act) -> str | None:
     machine = cluster.machines[act.node]
     if machine.saved_s is None:
         return "nobody saved it"
-    machine.kill("to be rolled back")
+    machine.kill("rollback")
     machine.disk.put_back("saved")
     cluster.fault("rollback")
     cluster.tell(act.node, "rolled back", {"since_s": round(machine.saved_s, 3)})
@@ -463,6 +499,7 @@ _DEEDS: dict[str, Deed] = {
     "partition": _partition,
     "cut": _cut,
     "mend": _mend,
+    "knock": _knock,
     "heal": _heal,
     "clog": _clog,
     "unclog": _unclog,

@@ -111,6 +111,7 @@ async def look(
     def work(catalog: Catalog) -> tuple[dict[str, PhotoSeen], str]:
         subjects = photo_subjects(catalog) if some is None else list(some)
         shown = {short(s.key): show(catalog, s, node, names) for s in subjects}
+        shown = {photo: seen for photo, seen in shown.items() if seen.changes}
         return shown, short(catalog.root_digest())
 
     photos, digest = await node.library.keeper.call(work)

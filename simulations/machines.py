@@ -43,13 +43,13 @@ class Machine:
         self.clock = MachineClock(seconds(plan.clock), plan.drift)
         self._entropy = SeededEntropy(f"{seed} entropy {name}")
         self.disk = Disk(folder / name, dice, plan.disk_bytes // ether.scale)
-        self.disk.on_cut = lambda: self.kill("in the middle of an fsync")
+        self.disk.on_cut = lambda: self.kill("fsync")
         self.card = folder / name / "card"  # what the camera wrote
         self.card.mkdir()
         self.node: Node | None = None
         self.on_serving: Callable[[Machine, Node], None] = lambda _, __: None
         self.saved_s: float | None = None  # when somebody copied its data folder
-        self.is_member = plan.joins  # as the scenario has it
+        self.is_member = False  # admitted, and not revoked, as far as the history goes
         self.error: Exception | None = None  # why it could not start, or ended
         self._life: _Life | None = None
 
@@ -175,7 +175,7 @@ class _Life:
                     self._settings, face=self._face, ready=self._ready, stop=self.stop,
                     world=self._world, parts=self._parts,
                 )  # fmt: skip
-        except* Exception as group:
+        except* Exception as group:  # noqa: BLE001 - it is told as the end of this life
             error = group.exceptions[0] if len(group.exceptions) == 1 else group
         self._forsake()
         self._machine.note_over(self, error)

@@ -22,6 +22,7 @@ from simulations.links import Preset
 from simulations.scenario import Scenario
 
 PACKET_BYTES = 1_400
+STRANGER = "stranger"  # a machine that belongs to nobody here
 _PATIENCE_S = (10.0, 25.0)  # heartbeats that are not answered, until an end gives up
 _CLOSED_AGAIN_S = 3.0  # at most until TCP sends again what did not pass
 
@@ -63,8 +64,9 @@ class Network:
         self._numbers = count(1)
         self._heap: list[tuple[float, int, Segment]] = []
         self._news = trio.Event()
-        self._names = list(scenario.nodes)
+        self._names = [*scenario.nodes, STRANGER]
         self.place: dict[str, str | None] = {n: p.place for n, p in scenario.nodes.items()}
+        self.place[STRANGER] = None
         self._epochs = dict.fromkeys(self._names, 1)
         self._wires = {(a, b): Wire() for a in self._names for b in self._names if a != b}
         self._carried: set[frozenset[str]] = set()
@@ -162,7 +164,8 @@ class Network:
         self._changed()
 
     def pairs(self) -> list[tuple[str, str]]:
-        return list(self._wires)
+        """Return all pairs of the history's own machines."""
+        return [pair for pair in self._wires if STRANGER not in pair]
 
     def blocks(self, why: str) -> list[tuple[str, str]]:
         return [pair for pair, wire in self._wires.items() if why in wire.blocks]

@@ -42,8 +42,14 @@ class SimulatedReaders:
     """Stands for the worker processes: what is in a simulated photo is quickly said."""
 
     walls: tuple[str, ...] | None = None
-    missing_walls: list[str] = []
-    pids: list[int] = []
+
+    @property
+    def missing_walls(self) -> list[str]:
+        return []
+
+    @property
+    def pids(self) -> list[int]:
+        return []
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         task_status.started()
@@ -52,15 +58,16 @@ class SimulatedReaders:
     async def examine(
         self, path: Path, name: str | None = None, blob: BlobId | None = None
     ) -> Examined:
+        del blob
         await trio.sleep(0.05)
-        head = path.read_bytes()[: len(_MAGIC) + 8]
+        head = await trio.to_thread.run_sync(path.read_bytes)
         if not head.startswith(_MAGIC):
             raise PhotoUnreadable(f"{name or path.name} is no simulated photo")
-        number = struct.unpack(">Q", head[len(_MAGIC) :])[0]
+        number = struct.unpack_from(">Q", head, len(_MAGIC))[0]
         minutes, seconds = divmod(number, 60)
         taken = f"2024-05-17T09:{minutes % 60:02}:{seconds:02}"
         facts = PhotoFacts(media_type="image/jpeg", width=6_000, height=4_000, taken=taken)
-        preview = digest(head + b"preview") * (_PREVIEW_BYTES // 32)
+        preview = digest(head[: len(_MAGIC) + 8] + b"preview") * (_PREVIEW_BYTES // 32)
         return Examined(facts, (Rendition(256, 256, 171, preview),))
 
 

@@ -17,6 +17,7 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -90,19 +91,18 @@ def _memory_folder() -> Iterator[Path]:
 @contextmanager
 def _one_thread(history: History) -> Iterator[None]:
     """Let trio schedule by the seed, verify signatures here, and collect garbage afterwards."""
-    log = logging.getLogger("photonic")
-    level, scheduling = log.level, trio_run._ALLOW_DETERMINISTIC_SCHEDULING
+    level, scheduling = logging.root.manager.disable, trio_run._ALLOW_DETERMINISTIC_SCHEDULING
     trio_run._ALLOW_DETERMINISTIC_SCHEDULING = True
     trio_run._r.seed(f"{history.scenario} {history.seed} scheduling")
     random.seed(history.seed)
-    log.setLevel(logging.CRITICAL)
+    logging.disable(logging.CRITICAL)  # what nodes think of each other is no output of ours
     gc.disable()
     try:
         with substituted(identity, "_threads", lambda: 1):
             yield
     finally:
         gc.enable()
-        log.setLevel(level)
+        logging.disable(level)
         trio_run._ALLOW_DETERMINISTIC_SCHEDULING = scheduling
 
 
@@ -154,7 +154,7 @@ class _Stage:
         for name in members[1:]:
             code = await deeds.invite(cluster, first.name, self._scenario.nodes[name].role)
             assert code is not None, "the founder may invite"
-            why = await deeds.join(cluster, cluster.machines[name], first.name, code)
+            why = await deeds.join(cluster.machines[name], code)
             if why is not None:
                 raise RuntimeError(why)
         await trio.sleep(2)
@@ -246,7 +246,7 @@ class _Stage:
                 continue
             held = [s.photo.key.hex() for s in cluster.shots if s.name in seen.photos]
             held = [photo for photo in held if seen.photos[photo[:16]].held]
-            verified = await cluster.machines[name].ask(lambda n: verify_originals(n, held))
+            verified = await cluster.machines[name].ask(partial(verify_originals, photos=held))
             right, wrong = verified or (set(), set())
             found[name] = msgspec.structs.replace(
                 seen, stored=frozenset(right), wrong=tuple(sorted(wrong))
