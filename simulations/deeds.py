@@ -15,6 +15,7 @@ from typing import Any
 import trio
 
 from photonic.crdt.fields import TAGS, TRASHED
+from photonic.drafts import MAIN_SIDECAR
 from photonic.edits import Chosen, Said
 from photonic.errors import PeerUnreachable, PhotonicError, StreamBroken
 from photonic.identity import Identity
@@ -22,13 +23,14 @@ from photonic.ids import BlobId, digest, photo_subject
 from photonic.node import Node
 from photonic.p2p.messages import BLOB_PROTOCOL, CATALOG_PROTOCOL, ENROL_PROTOCOL
 from photonic.p2p.transport import Admission
-from simulations.acts import FAULTS, NETS, WORKS, Act
+from simulations.acts import FAULTS, HARMS, NETS, WORKS, Act
 from simulations.cluster import Cluster, Shot
-from simulations.looking import said_last, short
+from simulations.looking import known_changes, said_last, short
 from simulations.machines import Machine
 from simulations.network import STRANGER
 from simulations.parts import photo_bytes
 from simulations.transport import SimulatedTransport
+from simulations.villains import VILLAINY
 
 _IMPORT_WITHIN_S = 120.0
 _INVITATION_S = 3_600
@@ -137,16 +139,17 @@ async def _edit(
     if shot is None:
         return "it knows no photo"
     before = await cluster.machines[act.node].ask(lambda n: said_last(n, shot.photo, field))
+    knew = await cluster.machines[act.node].ask(lambda n: known_changes(n, shot.photo))
     done, _ = await _ask(cluster, act, shot, lambda node: work(node, shot, act))
     if not done:
         return None
     said = await cluster.machines[act.node].ask(lambda n: said_last(n, shot.photo, field))
-    if said is None or (before is not None and said[0] == before[0]):
+    if said is None or (before is not None and said.change == before.change):
         return "nothing was to be said"
-    change, saw, _ = said
     facts = {
         "act": act.do, "photo": shot.name, "field": field, "value": act.value,
-        "change": change, "saw": saw,
+        "change": said.change, "saw": said.saw, "knew": knew, "number": said.number,
+        "ahead_s": said.ahead_s,
     }  # fmt: skip
     await cluster.accept(act.node, facts)
     return None
@@ -179,14 +182,18 @@ async def _undelete(node: Node, shot: Shot, act: Act) -> None:
 
 
 async def _sidecar(cluster: Cluster, act: Act) -> str | None:
-    """Let darktable write beside a photo that was taken on this machine, and import the folder."""
-    mine = [s for s in cluster.shots if s.file.is_relative_to(cluster.machines[act.node].card)]
-    if not mine:
-        return "no photo was taken here"
-    shot = mine[act.photo % len(mine)]
-    shot.file.with_suffix(".jpg.xmp").write_text(_XMP.format(rating=act.value))
-    await _import(cluster, act, cluster.machines[act.node], shot.file.parent, [])
-    return None
+    """Let darktable write beside a photo on this machine, and import the folder."""
+    machine = cluster.machines[act.node]
+    folder = machine.card / f"{act.at_s:012.3f} darktable"
+
+    async def work(_: Node, shot: Shot, __: Act) -> None:
+        folder.mkdir(exist_ok=True)
+        file = folder / f"{shot.name}.jpg"
+        file.write_bytes(shot.file.read_bytes())
+        file.with_suffix(".jpg.xmp").write_text(_XMP.format(rating=act.value))
+        await _import(cluster, act, machine, folder, [])
+
+    return await _edit(MAIN_SIDECAR, work, cluster, act)
 
 
 async def _resolve(cluster: Cluster, act: Act) -> str | None:
@@ -206,7 +213,10 @@ async def _resolve(cluster: Cluster, act: Act) -> str | None:
             shot.photo.key.hex(), field, change=versions[number % len(versions)].change
         )
 
-    position = [s for s in cluster.shots if s.photo in cluster.watched[act.node].known].index(shot)
+    known = [s for s in cluster.shots if s.photo in cluster.watched[act.node].known]
+    if shot not in known:
+        return "it has just started"
+    position = known.index(shot)
     return await _edit(field, settle, cluster, _at_photo(act, position))
 
 
@@ -251,11 +261,11 @@ async def _revoke(cluster: Cluster, act: Act) -> str | None:
     identity = next((n for n, name in cluster.names.items() if name == act.other), None)
     if identity is None:
         return "it was never here"
-    done, _ = await _ask(cluster, act, None, lambda node: node.members.revoke(identity))
+    done, view = await _ask(cluster, act, None, lambda node: node.members.revoke(identity))
     if done:
         target.is_member = False
         cluster.revoked[act.other] = False
-        cluster.tell(act.node, "revoked", {"other": act.other})
+        cluster.tell(act.node, "revoked", {"other": act.other, "cut": view.cut})
     return None
 
 
@@ -477,8 +487,8 @@ async def _skew(cluster: Cluster, act: Act) -> str | None:
     return None
 
 
-_NEED_NODE = WORKS - {"join"}
-_NEED_MACHINE = (FAULTS | NETS | {"join"}) - {"partition", "heal"}
+_NEED_NODE = (WORKS | HARMS) - {"join", "knock", "lie"}
+_NEED_MACHINE = (FAULTS | NETS | HARMS | {"join"}) - {"partition", "heal"}
 _DEEDS: dict[str, Deed] = {
     "shoot": _shoot,
     "import": _import_again,
@@ -514,4 +524,5 @@ _DEEDS: dict[str, Deed] = {
     "rot": _rot,
     "slow": _slow,
     "skew": _skew,
+    **VILLAINY,
 }

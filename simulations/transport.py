@@ -33,6 +33,7 @@ _WINDOW_BYTES = 256 * limits.KIB  # unread and under way, of one direction of a 
 _SEGMENT_BYTES = 64 * limits.KIB
 _CONTROL_BYTES = 64  # to open, accept or end a stream
 _HANDSHAKE_TRIPS = 3
+_LIE_BYTES_MIN = 256  # shorter pieces are no photos
 
 
 class Witness(Protocol):
@@ -53,6 +54,14 @@ class Ether:
     scale: int = 1
     running: dict[str, SimulatedTransport] = field(default_factory=dict)
     names: dict[NodeId, str] = field(default_factory=dict)
+    liars: set[str] = field(default_factory=set)  # who sends other bytes than a photo has
+
+    def told(self, source: str, protocol: str, piece: bytes) -> bytes:
+        """Return what a machine sends instead of a piece of a message."""
+        if source not in self.liars or protocol != BLOB_PROTOCOL or len(piece) < _LIE_BYTES_MIN:
+            return piece
+        middle = len(piece) // 2
+        return piece[:middle] + bytes([piece[middle] ^ 1]) + piece[middle + 1 :]
 
 
 class SimulatedTransport:
@@ -369,8 +378,9 @@ class _Stream:
             room = min(_SEGMENT_BYTES, _WINDOW_BYTES - self._sent_bytes + self._taken_bytes)
             piece, rest = bytes(rest[:room]), rest[room:]
             self._sent_bytes += len(piece)
-            arrives_s = self._post(len(piece), lambda piece=piece: self._deliver(piece))
             end = self._end
+            piece = end.owner._ether.told(end.owner._name, self._protocol, piece)
+            arrives_s = self._post(len(piece), lambda piece=piece: self._deliver(piece))
             end.owner._ether.witness.message(
                 end.owner._name, end.other._name, self._protocol, len(piece), arrives_s
             )

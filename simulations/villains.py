@@ -1,24 +1,24 @@
 """What somebody does who means harm, or whose script does: acts that no honest node commits.
 
-`forge` and `lie` speak over the real transport of a member whose key was stolen; `purge` writes
-through its catalog, without the question that `photonic` asks people first.
+`forge` and `lie` come from a machine whose key is good, as a stolen laptop's is; `purge` writes
+through a node's catalog without the question that people are asked first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
 
+import msgspec
 import trio
 
 from photonic.crdt.catalog import Catalog
-from photonic.crdt.changes import Change, Draft, SignedChange, seal
+from photonic.crdt.changes import DOMAIN, Change, Draft
 from photonic.crdt.fields import RATING, TRASHED
 from photonic.crdt.keys import change_key, shard_of
 from photonic.crdt.sync import Push
 from photonic.crdt.updates import of_entries
-from photonic.errors import PhotonicError
-from photonic.identity import SIGNATURE_BYTES
-from photonic.ids import NodeId, Subject, digest
+from photonic.errors import PeerUnreachable, PhotonicError, StreamBroken
+from photonic.ids import ChangeId, NodeId, Subject, digest
 from photonic.journal.journal import CHANGES
 from photonic.node import Node
 from photonic.p2p.frames import send_message
@@ -27,4 +27,84 @@ from simulations.acts import Act
 from simulations.cluster import Cluster
 from simulations.looking import short
 
-_FORGED_RATING = 4
+_RATING = 4
+_CLIENT = 1 << 40
+
+
+async def forge(cluster: Cluster, act: Act) -> str | None:
+    """Push a change to `other` that it is said to have made itself, signed with our own key."""
+    machine = cluster.machines[act.node]
+    shot = cluster.shot_known_to(act.node, act.photo)
+    target = next((n for n, name in cluster.names.items() if name == act.other), None)
+    if shot is None or target is None or act.other == act.node:
+        return "there is nothing to forge"
+    forged = await machine.ask(lambda node: _forged(node, target, shot.photo))
+    if forged is None:
+        return "it does not run"
+    name, data = forged
+    update = of_entries(_CLIENT + act.photo, 0, {change_key(name): data})
+    try:
+        sent = await machine.ask(lambda node: _push(node, target, shot.photo, update))
+    except (PeerUnreachable, StreamBroken):
+        sent = None
+    if not sent:
+        return "it is not connected"
+    cluster.fault("forgery")
+    facts = {"other": act.other, "photo": shot.name, "change": short(name)}
+    cluster.tell(act.node, "forged", facts)
+    return None
+
+
+async def _forged(node: Node, author: NodeId, subject: Subject) -> tuple[ChangeId, bytes]:
+    """Return a change of `author`, and its id; the signature is good, and another's."""
+
+    def numbers(catalog: Catalog) -> int:
+        return max((s.change.at for s in catalog.changes(subject)), default=0)
+
+    at = await node.library.keeper.call(numbers)
+    change = Change(subject.kind, subject.key, (), author, 1 << 20, at + 1, sets={RATING: _RATING})
+    body = msgspec.msgpack.encode(change, order="deterministic")
+    signed = DOMAIN + node.library.record.library + body
+    return ChangeId(digest(signed)), node.identity.sign(signed) + body
+
+
+async def _push(node: Node, target: NodeId, subject: Subject, update: bytes) -> bool:
+    stream = await node.transport.open(target, CATALOG_PROTOCOL)
+    await send_message(stream, Push(shard_of(subject), CHANGES, update))
+    await stream.close()
+    return True
+
+
+async def lie(cluster: Cluster, act: Act) -> str | None:
+    """Let a bit be turned in every photo that a machine sends, for a while."""
+    cluster.ether.liars.add(act.node)
+    cluster.fault("lie")
+    await trio.sleep(act.for_s)
+    cluster.ether.liars.discard(act.node)
+    return None
+
+
+async def purge(cluster: Cluster, act: Act) -> str | None:
+    """Put `count` photos into the trash at once, without saying that it is meant."""
+    some = [s for s in cluster.shots if s.photo in cluster.watched[act.node].known][: act.count]
+    drafts = [Draft(shot.photo, {TRASHED: True}) for shot in some]
+    if not drafts:
+        return "it knows no photo"
+    try:
+        done, _ = await cluster.machines[act.node].ask_surely(
+            lambda node: node.library.keeper.call(lambda catalog: catalog.write(drafts))
+        )
+    except PhotonicError as error:
+        return error.code
+    if not done:
+        return "it died meanwhile"
+    cluster.fault("purge")
+    cluster.tell(act.node, "purged", {"photos": [shot.name for shot in some]})
+    return None
+
+
+VILLAINY: dict[str, Callable[[Cluster, Act], Awaitable[str | None]]] = {
+    "forge": forge,
+    "lie": lie,
+    "purge": purge,
+}
