@@ -18,7 +18,7 @@ import os
 import random
 import shutil
 import sqlite3
-import struct
+import sys
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -46,9 +46,11 @@ class _Unsynced:
 class Disk:
     """One machine's disk. `on_cut` is called when the power goes at a sync that was chosen."""
 
-    def __init__(self, folder: Path, dice: random.Random, room_bytes: int) -> None:
+    def __init__(self, folder: Path, dice: random.Random, room_bytes: int, scale: int = 1) -> None:
+        """`room_bytes` is virtual: each byte of a blob that is kept takes `scale` of them."""
         self._folder, self._dice, self._generation = folder, dice, 0
-        self.room_bytes = room_bytes  # of the whole disk
+        self.room_bytes, self._scale = room_bytes, scale
+        self._used = (0, 0)  # bytes of blobs, as they were after so many syncs
         self.left_bytes: int | None = None  # of a full one
         self.sync_s = _SYNC_S
         self.syncs = 0
@@ -69,6 +71,17 @@ class Disk:
             self.cut_at_sync = None
             self.on_cut()
         pause(self.sync_s * self._dice.uniform(0.5, 2))
+
+    def free_bytes(self) -> int:
+        if self.left_bytes is not None:
+            return self.left_bytes
+        if self._scale == 1:  # a few photos are nothing
+            return self.room_bytes
+        if self._used[1] != self.syncs:
+            blobs = (self.root / "home" / "blobs").rglob("*")
+            held = sum(path.stat().st_size for path in blobs if path.is_file())
+            self._used = (held, self.syncs)
+        return max(0, self.room_bytes - self._scale * self._used[0])
 
     def check_room(self, size_bytes: int) -> None:
         """Raises OSError if the disk is full."""
@@ -96,11 +109,9 @@ class Disk:
         Whoever still runs on the old folder writes where nobody looks.
         """
         old, files = self.root, self.files
-        levels = {
-            db.path: min(db.level, level)
-            for db in sorted(self.databases, key=lambda each: each.path)
-            for level in [db.level]
-        }
+        levels: dict[str, int] = {}
+        for db in self.databases:  # the least of all who write there
+            levels[db.path] = min(db.level, levels.get(db.path, db.level))
         self._begin_anew()
         _copy_tree(old, self.root)
         names = _names(old) if files.unsynced else {}
@@ -183,7 +194,7 @@ def _forget_commits(log: Path, copy: Path, dice: random.Random) -> int:
     if size <= _WAL_HEADER_BYTES:
         return 0
     with copy.open("rb") as file:
-        page = struct.unpack(">I", file.read(_WAL_HEADER_BYTES)[8:12])[0]
+        page = int.from_bytes(file.read(_WAL_HEADER_BYTES)[8:12], "big")
     frame = page + _FRAME_HEADER_BYTES
     frames, kept = (size - _WAL_HEADER_BYTES) // frame, _checkpointed(log)
     stays = dice.randint(min(kept, frames), frames)
@@ -199,7 +210,7 @@ def _checkpointed(log: Path) -> int:
         return 1 << 31
     with shared.open("rb") as file:
         head = file.read(136)
-    return max(struct.unpack("=I", head[96:100])[0], struct.unpack("=I", head[128:132])[0])
+    return max(int.from_bytes(head[at : at + 4], sys.byteorder) for at in (96, 128))
 
 
 class SimulatedFiles(SystemFiles):
@@ -286,7 +297,7 @@ class SimulatedFiles(SystemFiles):
 
     def free_bytes(self, path: Path) -> int:
         del path
-        return self._disk.room_bytes if self._disk.left_bytes is None else self._disk.left_bytes
+        return self._disk.free_bytes()
 
 
 class _Database(sqlite3.Connection):
@@ -319,8 +330,9 @@ def watched_databases(disk_of: Callable[[str], Disk | None]) -> Iterator[None]:
     def watched(database: Any, *args: Any, **settings: Any) -> sqlite3.Connection:
         disk = disk_of(str(database))
         if disk is None or "uri" in settings or settings.get("isolation_level", 0) is not None:
-            return connect(database, *args, **settings)
-        made = connect(database, *args, factory=_Database, **settings)
+            plain: sqlite3.Connection = connect(database, *args, **settings)
+            return plain
+        made: _Database = connect(database, *args, factory=_Database, **settings)
         made.path, made.disk = str(database), disk
         disk.databases.add(made)
         return made

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import trio
 from anyio.abc import TaskStatus
@@ -42,7 +42,7 @@ class Machine:
         dice = random.Random(f"{seed} disk {name}")
         self.clock = MachineClock(seconds(plan.clock), plan.drift)
         self._entropy = SeededEntropy(f"{seed} entropy {name}")
-        self.disk = Disk(folder / name, dice, plan.disk_bytes // ether.scale)
+        self.disk = Disk(folder / name, dice, plan.disk_bytes, ether.scale)
         self.disk.on_cut = lambda: self.kill("fsync")
         self.card = folder / name / "card"  # what the camera wrote
         self.card.mkdir()
@@ -89,10 +89,10 @@ class Machine:
         with trio.CancelScope() as scope:
             life.asked[scope] = None
             try:
-                return True, await work(node)
+                answer: tuple[bool, T | None] = (True, await work(node))
             finally:
                 life.asked.pop(scope, None)
-        return False, None
+        return (False, None) if scope.cancelled_caught else answer
 
     def start(self, join: str | None = None) -> trio.Event:
         """Start the daemon; the event says that it serves, or failed."""
@@ -104,7 +104,7 @@ class Machine:
     def _settings(self, join: str | None) -> Settings:
         return Settings(
             home=self.disk.root / "home",
-            role=self.plan.role if self.plan.role in ("mobile", "central", "archive") else None,
+            role=cast("Any", self.plan.role),  # judged there
             name=self.name,
             library_name="Simulated",
             http="127.0.0.1:0",

@@ -27,7 +27,7 @@ import trio.testing
 from trio._core import _run as trio_run
 
 from photonic import identity
-from photonic.cli import app as whole_product
+from photonic.cli import app
 from simulations import deeds
 from simulations.acts import Act
 from simulations.checkers import Panel, Violation
@@ -41,11 +41,13 @@ from simulations.scenario import Scenario
 from simulations.threads import fibers, substituted, threads_in
 from simulations.trace import Trace
 
-assert whole_product  # all modules are loaded, so that all can be given fibers
+_PRODUCT = app  # all modules are loaded, so that all can be given fibers
 
 _IN_MEMORY = Path("/dev/shm")
 _LOOK_AGAIN_S = (1.0, 2.0, 3.0, 5.0)  # while nodes come to agree; the last one over and over
 _WHOLE_LOOK_EACH = 8  # acts
+_INDEX_ANEW = 0.25  # the share of histories at whose end an index is thrown away
+_COLLECT_EACH = 100  # acts: only a long history has garbage worth collecting
 
 
 def play(
@@ -92,7 +94,7 @@ def _memory_folder() -> Iterator[Path]:
 def _one_thread(history: History) -> Iterator[None]:
     """Let trio schedule by the seed, verify signatures here, and collect garbage afterwards."""
     level, scheduling = logging.root.manager.disable, trio_run._ALLOW_DETERMINISTIC_SCHEDULING
-    trio_run._ALLOW_DETERMINISTIC_SCHEDULING = True
+    trio_run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]
     trio_run._r.seed(f"{history.scenario} {history.seed} scheduling")
     random.seed(history.seed)
     logging.disable(logging.CRITICAL)  # what nodes think of each other is no output of ours
@@ -103,7 +105,7 @@ def _one_thread(history: History) -> Iterator[None]:
     finally:
         gc.enable()
         logging.disable(level)
-        trio_run._ALLOW_DETERMINISTIC_SCHEDULING = scheduling
+        trio_run._ALLOW_DETERMINISTIC_SCHEDULING = scheduling  # type: ignore[misc]
 
 
 class _Stage:
@@ -126,7 +128,8 @@ class _Stage:
                 nursery.start_soon(cluster.network.run)
                 roles = {name: plan.role for name, plan in self._scenario.nodes.items()}
                 facts = {
-                    "scenario": self._scenario.name, "seed": self._history.seed, "nodes": roles
+                    "scenario": self._scenario.name, "seed": self._history.seed, "nodes": roles,
+                    "hurry": self._scenario.hurry, "scale": self._scenario.scale,
                 }  # fmt: skip
                 cluster.tell("", "began", facts)
                 await self._begin()
@@ -182,6 +185,8 @@ class _Stage:
             cluster.tell(act.node, "passed over", {"do": act.do, "why": why})
             return
         self._done += 1
+        if self._done % _COLLECT_EACH == 0:
+            gc.collect()
         for name in cluster.running():
             await cluster.look(name, whole=self._done % _WHOLE_LOOK_EACH == 0)
 
@@ -225,7 +230,8 @@ class _Stage:
         self.figures["converged_s"] = round(trio.current_time() - healed_s, 3)
         self.figures["moved_bytes"] = cluster.network.bytes_moved
         self.figures["photos"] = len(cluster.shots)
-        await self._index_anew()
+        if cluster.dice.random() < _INDEX_ANEW:
+            await self._index_anew()
 
     async def _agree(self) -> bool:
         """Whether all members that run have the same changes."""

@@ -6,7 +6,7 @@ whether or not the lines are kept.
 
 | kind | facts |
 |---|---|
-| `began` | `scenario`, `seed`, `nodes` (name: role); nothing of the machine |
+| `began` | `scenario`, `seed`, `nodes` (name: role), `hurry`, `scale` (see scenario.py) |
 | `act` | the act (`acts.Act`); `passed over` is one that could not be done, with `why` |
 | `accepted` | what a node took from a person and made durable: `act`, `photo`; of an edit `field`,
 `value`, `change`, `saw` (the ids of all changes of that photo which the node knew) |

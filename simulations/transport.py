@@ -11,6 +11,7 @@ import ipaddress
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import trio
@@ -121,8 +122,8 @@ class SimulatedTransport:
 
     def look(self) -> None:
         """The network is another one now: let connections over ways that are gone, go."""
-        for link, end in list(self._connections.items()):
-            end.doubt(link)
+        for end in list(self._connections.values()):
+            end.doubt()
 
     # --- what the product asks ----------------------------------------------------------------
 
@@ -147,6 +148,7 @@ class SimulatedTransport:
     async def adopt(
         self, node: NodeId, socket: TcpSocket, footing: Footing, *, is_dialler: bool
     ) -> None:
+        del socket, footing, is_dialler
         raise PeerUnreachable(f"{peer_id(node)}: nobody makes connections for others here")
 
     async def dial(self, node: NodeId, addresses: Sequence[str]) -> None:
@@ -154,6 +156,8 @@ class SimulatedTransport:
 
     async def improve(self, node: NodeId, addresses: Sequence[str], least: Way) -> None:
         await trio.lowlevel.checkpoint()
+        if self.is_dead:
+            raise PeerUnreachable(f"{peer_id(node)}: there is no power here")
         async with self._dialling.setdefault(node, trio.Lock()):
             known = self._links.best(node)
             if known and self._links.review(known) is not Admission.REFUSED and known.way >= least:
@@ -304,7 +308,7 @@ class _End:
         for forget in self.on_end:
             forget()
 
-    def doubt(self, link: Link) -> None:
+    def doubt(self) -> None:
         """Begin to lose patience if nothing comes from the other end any more, or never can."""
         network = self.owner._ether.network
         here, there = self.owner._name, self.other._name
@@ -339,6 +343,7 @@ class _Stream:
         self._untold_bytes = 0  # that were read here, and the far writer does not know
         self._flow = Flow()
         self._is_closed = self._has_ended = self._is_broken = not end.is_live
+        self._is_refused = False  # nobody reads at the far end any more
         self._changed = trio.Event()
         self._scale = end.owner._ether.scale if protocol == BLOB_PROTOCOL else 1
         end.add(self)
@@ -346,6 +351,10 @@ class _Stream:
     @property
     def peer(self) -> NodeId:
         return self._end.other.node
+
+    @property
+    def _may_send(self) -> bool:
+        return not (self._is_broken or self._is_refused)
 
     @property
     def is_over(self) -> bool:
@@ -371,16 +380,16 @@ class _Stream:
         await trio.lowlevel.checkpoint()
         rest = memoryview(data)
         while rest:
-            while self._sent_bytes - self._taken_bytes >= _WINDOW_BYTES and not self._is_broken:
+            while self._sent_bytes - self._taken_bytes >= _WINDOW_BYTES and self._may_send:
                 await self._changed.wait()
-            if self._is_broken or self._is_closed:
+            if not self._may_send or self._is_closed:
                 raise StreamBroken("the stream is closed")
             room = min(_SEGMENT_BYTES, _WINDOW_BYTES - self._sent_bytes + self._taken_bytes)
             piece, rest = bytes(rest[:room]), rest[room:]
             self._sent_bytes += len(piece)
             end = self._end
             piece = end.owner._ether.told(end.owner._name, self._protocol, piece)
-            arrives_s = self._post(len(piece), lambda piece=piece: self._deliver(piece))
+            arrives_s = self._post(len(piece), partial(self._deliver, piece))
             end.owner._ether.witness.message(
                 end.owner._name, end.other._name, self._protocol, len(piece), arrives_s
             )
@@ -441,18 +450,26 @@ class _Stream:
 
     def break_off(self) -> None:
         """End it here; what is unread is lost."""
-        if not self.is_over:
+        if not self._is_broken:
             self._is_broken = True
             self._buffer.clear()
             self._announce()
         self.answered.set()
 
     def finish(self) -> None:
-        """Give up what is still open: the peer's next send or receive breaks."""
-        if not self.is_over and not (self._is_closed and self._has_ended):
-            if not self._is_closed or not self._has_ended:
-                self._post(0, self._break_far)
-            self.break_off()
+        """Give up what is still open: the peer's next send breaks, and its receive if we had more.
+
+        What we sent and ended is still read there.
+        """
+        if self._is_broken:
+            return
+        self._post(0, self._refuse_far if self._is_closed else self._break_far)
+        self.break_off()
+
+    def _refuse_far(self) -> None:
+        if self.far is not None:
+            self.far._is_refused = True
+            self.far._announce()
 
 
 def networks_at(network: Network, name: str) -> tuple[IpNetwork, ...]:
