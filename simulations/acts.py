@@ -44,6 +44,7 @@ Harm = Literal[
     "knock",  # a stranger on the network tries every protocol at `node`
     "forge",  # `node` sends `other` a change in its own name, that `node` signed
     "lie",  # for `for_s` a bit is turned in every photo that `node` sends
+    "babble",  # a script says `count` long things of the photos of `node`
     "purge",  # a script puts `count` photos of `node` into the trash, and asks nobody
 ]
 # What becomes of a machine.

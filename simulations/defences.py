@@ -88,7 +88,8 @@ class Seen(Promise):
                 continue
             standing = {version.change for version in shown.versions[field]}
             for later in said:
-                if later["change"] in standing:
+                is_whole = shown.changes.issuperset(later["knew"])  # nothing is on its way yet
+                if later["change"] in standing and is_whole:
                     for change in sorted(standing.intersection(later["knew"])):
                         yield (
                             f"{seen.node} shows {field} {change} of {photo} beside"

@@ -111,6 +111,7 @@ _DRAWERS: dict[str, _Drawer] = {
     "partition": _some,
     "forge": lambda dice, plan, act: {"other": _other(dice, plan, act)},
     "lie": lambda dice, plan, _: {"for_s": round(dice.expovariate(1 / plan.workload.trouble_s), 1)},
+    "babble": lambda dice, _, __: {"count": dice.randint(50, 200)},
     "purge": lambda dice, _, __: {"count": dice.randint(10, 40)},
     "clog": lambda dice, _, __: {"order": dice.randrange(_PHOTOS_DRAWN)},
     "unclog": lambda dice, _, __: {"order": dice.randrange(_PHOTOS_DRAWN)},

@@ -9,6 +9,7 @@ as JSON; after the first that breaks a promise no other is played.
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import importlib.machinery
 import sys
@@ -20,6 +21,7 @@ from simulations import mutations
 from simulations.mutations import Mutation
 
 AS_IT_IS = "-"
+_HISTORY_S_MAX = 300.0  # a history that takes longer goes round in a circle
 
 
 class _Spoilt(importlib.machinery.SourceFileLoader):
@@ -72,6 +74,7 @@ def main(words: Sequence[str]) -> None:
     fleet = importlib.import_module("simulations.fleet")
     outcomes = importlib.import_module("simulations.outcomes")
     for seed in range(first, first + count):
+        faulthandler.dump_traceback_later(_HISTORY_S_MAX, exit=True)
         outcome = fleet.play_seed(scenario, seed)
         sys.stdout.buffer.write(outcomes.line(outcome))
         sys.stdout.buffer.flush()

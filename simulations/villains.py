@@ -6,14 +6,14 @@ through a node's catalog without the question that people are asked first.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 import trio
 
 from photonic.crdt.catalog import Catalog
 from photonic.crdt.changes import DOMAIN, Change, Draft
-from photonic.crdt.fields import RATING, TRASHED
+from photonic.crdt.fields import CAPTION, RATING, TRASHED
 from photonic.crdt.keys import change_key, shard_of
 from photonic.crdt.sync import Push
 from photonic.crdt.updates import of_entries
@@ -28,6 +28,7 @@ from simulations.cluster import Cluster
 from simulations.looking import short
 
 _RATING = 4
+_BABBLE_BYTES = 2_000
 _CLIENT = 1 << 40
 
 
@@ -90,6 +91,25 @@ async def purge(cluster: Cluster, act: Act) -> str | None:
     drafts = [Draft(shot.photo, {TRASHED: True}) for shot in some]
     if not drafts:
         return "it knows no photo"
+    why = await _write(cluster, act, drafts)
+    if why is None:
+        cluster.tell(act.node, "purged", {"photos": [shot.name for shot in some]})
+    return why
+
+
+async def babble(cluster: Cluster, act: Act) -> str | None:
+    """Write `count` captions at once, each as long as one may be and of no pattern."""
+    some = [s for s in cluster.shots if s.photo in cluster.watched[act.node].known]
+    if not some:
+        return "it knows no photo"
+    drafts = [
+        Draft(some[n % len(some)].photo, {CAPTION: cluster.dice.randbytes(_BABBLE_BYTES).hex()})
+        for n in range(act.count)
+    ]
+    return await _write(cluster, act, drafts)
+
+
+async def _write(cluster: Cluster, act: Act, drafts: Sequence[Draft]) -> str | None:
     try:
         done, _ = await cluster.machines[act.node].ask_surely(
             lambda node: node.library.keeper.call(lambda catalog: catalog.write(drafts))
@@ -98,8 +118,7 @@ async def purge(cluster: Cluster, act: Act) -> str | None:
         return error.code
     if not done:
         return "it died meanwhile"
-    cluster.fault("purge")
-    cluster.tell(act.node, "purged", {"photos": [shot.name for shot in some]})
+    cluster.fault(act.do)
     return None
 
 
@@ -107,4 +126,5 @@ VILLAINY: dict[str, Callable[[Cluster, Act], Awaitable[str | None]]] = {
     "forge": forge,
     "lie": lie,
     "purge": purge,
+    "babble": babble,
 }
