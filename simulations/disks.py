@@ -288,8 +288,10 @@ class SimulatedFiles(SystemFiles):
         return Abilities(shares_blocks=False, copies_in_kernel=False, hard_links=True)
 
     def remove(self, path: Path) -> None:
+        is_there = path.exists()  # else it was given another name, and what of it is lost stays so
         super().remove(path)
-        self.unsynced.pop(str(path), None)
+        if is_there:
+            self.unsynced.pop(str(path), None)
 
     def size_bytes(self, path: Path) -> int:
         del path

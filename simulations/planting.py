@@ -71,11 +71,12 @@ def main(words: Sequence[str]) -> None:
         plant(mutations.load([name])[0])
     # Only now, for these import the product.
     scenario = importlib.import_module("simulations.scenario").load(scenario_name)
-    fleet = importlib.import_module("simulations.fleet")
+    draw = importlib.import_module("simulations.histories").draw
+    play = importlib.import_module("simulations.play").play
     outcomes = importlib.import_module("simulations.outcomes")
     for seed in range(first, first + count):
         faulthandler.dump_traceback_later(_HISTORY_S_MAX, exit=True)
-        outcome = fleet.play_seed(scenario, seed)
+        outcome, _ = play(scenario, draw(scenario, seed))
         sys.stdout.buffer.write(outcomes.line(outcome))
         sys.stdout.buffer.flush()
         if not outcome.is_good:
