@@ -128,7 +128,6 @@ class Trash(Promise):
 
     def __init__(self) -> None:
         self._purged: dict[str, set[str]] = defaultdict(set)  # by node
-        self._thrown: dict[str, set[str]] = defaultdict(set)  # photo: who said so, person by person
         self._meant: set[str] = set()  # nodes whose removals a person said are meant
 
     def note(self, event: Event) -> None:
@@ -136,7 +135,6 @@ class Trash(Promise):
         if event.kind == "purged":
             self._purged[event.node] |= set(facts["photos"])
         elif event.kind == "accepted" and facts["act"] == "delete":
-            self._thrown[facts["photo"]].add(event.node)
             self._meant.add(event.node)  # by more than a few at once: that is asked, and confirmed
 
     def settle(self, seen: Mapping[str, Observation]) -> Iterator[str]:
@@ -144,16 +142,19 @@ class Trash(Promise):
             if not one.is_member or one.hidden is None:
                 continue
             for photo in sorted(one.hidden):
-                if photo in one.photos and not _is_thrown(one.photos[photo]):
+                if photo in one.photos and not _throwers(one.photos[photo]):
                     yield f"{name} has {photo} in the trash, and somebody wants it kept"
             for author, photos in self._purged.items():
-                alone = {photo for photo in photos if not self._thrown[photo] - {author}}
-                is_burst = len(alone) > _REMOVED_MAX and author not in self._meant
-                if is_burst and author != name and alone & one.hidden:
-                    count = len(alone & one.hidden)
+                # Whoever takes some of them out of the trash may leave no burst behind.
+                standing = {p for p in photos if _throwers(one.photos.get(p)) == {author}}
+                is_burst = len(standing) > _REMOVED_MAX and author not in self._meant
+                if is_burst and author != name and standing & one.hidden:
+                    count = len(standing & one.hidden)
                     yield f"{name} hid {count} photos that a script on {author} threw away"
 
 
-def _is_thrown(shown: PhotoSeen) -> bool:
-    versions = shown.versions.get("trashed", ())
-    return bool(versions) and all(version.value == _TRUE for version in versions)
+def _throwers(shown: PhotoSeen | None) -> set[str]:
+    """Return whose word it is that a photo is in the trash; nobody's if somebody wants it kept."""
+    versions = shown.versions.get("trashed", ()) if shown is not None else ()
+    is_thrown = all(version.value == _TRUE for version in versions)
+    return {version.author for version in versions} if is_thrown else set()

@@ -214,6 +214,7 @@ class NoLostPhoto(Promise):
         self._photos: dict[str, dict[str, float]] = defaultdict(dict)  # who took it in, when
         self._hurt: set[tuple[str, str]] = set()  # node and photo, lost by force
         self._revoked: set[str] = set()
+        self._held: dict[str, set[str]] = defaultdict(set)  # by node, when it was last looked at
         self._thrown_s: dict[str, float] = {}  # photos in the trash, and since when
         days = (
             plan.settings.get("trash_days", TRASH_DAYS_DEFAULT) for plan in scenario.nodes.values()
@@ -232,6 +233,7 @@ class NoLostPhoto(Promise):
             self._revoked.add(facts["other"])
         elif event.kind == "rolled back":
             since_s = float(facts["since_s"])
+            self._held.pop(event.node, None)
             for photo, nodes in self._photos.items():
                 if nodes.get(event.node, 0.0) >= since_s:
                     self._hurt.add((event.node, photo))
@@ -249,6 +251,12 @@ class NoLostPhoto(Promise):
             shown = seen.photos.get(photo)
             if shown is None or not shown.held:
                 yield f"{seen.node} took {photo} in and does not hold it"
+        before, held = self._held[seen.node], {p for p, one in seen.photos.items() if one.held}
+        self._held[seen.node] = held
+        for photo in sorted(before - held):
+            is_hurt = (seen.node, photo) in self._hurt
+            if not is_hurt and not self._may_be_gone(photo, seen.at_s):
+                yield f"{seen.node} dropped {photo}"
 
     def settle(self, seen: Mapping[str, Observation]) -> Iterator[str]:
         members = {name: one for name, one in seen.items() if one.is_member}
@@ -258,7 +266,7 @@ class NoLostPhoto(Promise):
                 continue
             for name in sorted(self._wants & members.keys()):
                 shown = members[name].photos.get(photo)
-                if shown is None or not shown.held:
+                if shown is None or not (shown.held or shown.trashed):
                     yield f"{name} wants {photo} and does not hold it"
             for name, one in members.items():
                 is_held = photo in one.photos and one.photos[photo].held
