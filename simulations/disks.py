@@ -96,12 +96,12 @@ class Disk:
         """Keep a copy of all that is there now, as somebody's backup would."""
         target = self._folder / name
         shutil.rmtree(target, ignore_errors=True)
-        _copy_tree(self.root, target)
+        copy_tree(self.root, target)
 
     def put_back(self, name: str) -> None:
         """Let the disk be what a copy has. Nothing may use it."""
         self._begin_anew()
-        _copy_tree(self._folder / name, self.root)
+        copy_tree(self._folder / name, self.root)
 
     def cut_power(self) -> int:
         """Leave what is in use to itself, and be what is left without power; return what is lost.
@@ -113,7 +113,7 @@ class Disk:
         for db in self.databases:  # the least of all who write there
             levels[db.path] = min(db.level, levels.get(db.path, db.level))
         self._begin_anew()
-        _copy_tree(old, self.root)
+        copy_tree(old, self.root)
         names = _names(old) if files.unsynced else {}
         lost = sum(
             self._lose(old, path if Path(path).exists() else names.get(one.inode, path), one)
@@ -174,13 +174,13 @@ def _names(folder: Path) -> dict[int, str]:
     return {path.stat().st_ino: str(path) for path in found if path.exists()}
 
 
-def _copy_tree(source: Path, target: Path) -> None:
+def copy_tree(source: Path, target: Path) -> None:
     """Copy a folder; what is removed meanwhile is left out."""
     target.mkdir(parents=True, exist_ok=True)
     shutil.copymode(source, target)
     for entry in sorted(os.scandir(source), key=lambda each: each.name):
         if entry.is_dir(follow_symlinks=False):
-            _copy_tree(Path(entry.path), target / entry.name)
+            copy_tree(Path(entry.path), target / entry.name)
         elif entry.is_file(follow_symlinks=False):
             shutil.copy2(entry.path, target / entry.name)
 

@@ -6,7 +6,7 @@ through a node's catalog without the question that people are asked first.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 import msgspec
 import trio
@@ -24,7 +24,7 @@ from photonic.node import Node
 from photonic.p2p.frames import send_message
 from photonic.p2p.messages import CATALOG_PROTOCOL
 from simulations.acts import Act
-from simulations.cluster import Cluster
+from simulations.cluster import Cluster, Deed
 from simulations.looking import short
 
 _RATING = 4
@@ -122,7 +122,7 @@ async def _write(cluster: Cluster, act: Act, drafts: Sequence[Draft]) -> str | N
     return None
 
 
-VILLAINY: dict[str, Callable[[Cluster, Act], Awaitable[str | None]]] = {
+VILLAINY: dict[str, Deed] = {
     "forge": forge,
     "lie": lie,
     "purge": purge,
