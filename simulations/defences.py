@@ -134,8 +134,8 @@ class Trash(Promise):
         facts = event.facts
         if event.kind == "purged":
             self._purged[event.node] |= set(facts["photos"])
-        elif event.kind == "accepted" and facts["act"] == "delete":
-            self._meant.add(event.node)  # by more than a few at once: that is asked, and confirmed
+        elif event.kind == "act" and facts["do"] == "delete":
+            self._meant.add(event.node)  # where it is one of many, that is asked, and confirmed
 
     def settle(self, seen: Mapping[str, Observation]) -> Iterator[str]:
         for name, one in seen.items():

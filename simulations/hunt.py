@@ -13,8 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +72,9 @@ def main(wanted: argparse.Namespace) -> int:
     found = read() if wanted.names else {}
     survivors = 0
     with ThreadPoolExecutor(wanted.jobs) as pool:
-        work = partial(find, seeds=wanted.seeds)
-        for mutation, caught in zip(some, pool.map(work, some), strict=True):
+        hunts = {pool.submit(find, mutation, wanted.seeds): mutation for mutation in some}
+        for hunt in as_completed(hunts):
+            mutation, caught = hunts[hunt], hunt.result()
             found.pop(mutation.name, None)
             if caught is None:
                 survivors += 1
