@@ -19,6 +19,38 @@ _FOLLOWED_S = 86_400 + 60  # a stamp that is further ahead of a clock is not fol
 _REMOVED_MAX = 20  # within an hour by one node, before the brake holds them
 
 
+class Honest(Promise):
+    """Who is shown as a holder of a photo holds it: nobody says so before it is stored."""
+
+    name = "I6 honest holdings"
+
+    def __init__(self) -> None:
+        self._claimed: dict[str, dict[str, str]] = defaultdict(
+            dict
+        )  # holder: photo, and who says so
+        self._excused: set[str] = set()  # nodes that lost something by force
+        self._hurt: set[tuple[str, str]] = set()
+        self._thrown: set[str] = set()
+
+    def note(self, event: Event) -> None:
+        if event.kind == "rolled back":
+            self._excused.add(event.node)
+        elif event.kind == "rotted":
+            self._hurt.add((event.node, event.facts["photo"]))
+        elif event.kind == "accepted" and event.facts["act"] == "delete":
+            self._thrown.add(event.facts["photo"])
+
+    def see(self, seen: Observation) -> Iterator[str]:
+        claimed = {} if seen.node in self._excused else self._claimed[seen.node]
+        for photo, other in claimed.items():
+            is_held = photo in seen.photos and seen.photos[photo].held
+            if not is_held and photo not in self._thrown and (seen.node, photo) not in self._hurt:
+                yield f"{seen.node} does not hold {photo}, as {other} heard from it"
+        for photo, shown in seen.photos.items():
+            for holder in shown.holders:
+                self._claimed[holder].setdefault(photo, seen.node)
+
+
 class NoForgery(Promise):
     """What was said in another's name is nowhere."""
 

@@ -67,10 +67,13 @@ class Disk:
     def sync(self) -> None:
         """Something is about to become durable."""
         self.syncs += 1
+        takes_s, root = self.sync_s * self._dice.uniform(0.5, 2), self.root
         if self.cut_at_sync is not None and self.syncs >= self.cut_at_sync:
             self.cut_at_sync = None
-            self.on_cut()
-        pause(self.sync_s * self._dice.uniform(0.5, 2))
+            pause(takes_s / 2)  # others go on meanwhile, and may tell what is not durable yet
+            if self.root == root:  # the power did not go otherwise
+                self.on_cut()
+        pause(takes_s)
 
     def free_bytes(self) -> int:
         if self.left_bytes is not None:

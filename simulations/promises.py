@@ -14,7 +14,7 @@ from typing import Any
 
 from photonic.limits import TRASH_DAYS_DEFAULT
 from simulations.checkers import Checker, Promise
-from simulations.defences import Clocks, NoAfterlife, NoForgery, Seen, Trash
+from simulations.defences import Clocks, Honest, NoAfterlife, NoForgery, Seen, Trash
 from simulations.observations import Observation, PhotoSeen
 from simulations.scenario import Scenario
 from simulations.trace import Event
@@ -30,6 +30,7 @@ def all_checkers(scenario: Scenario) -> list[Checker]:
         VerifiedDoor(),
         NoLostPhoto(scenario),
         MembersOnly(scenario),
+        Honest(),
         NoForgery(),
         NoAfterlife(),
         Seen(),
