@@ -25,14 +25,21 @@ from simulations.trace import Trace
 from simulations.works import invite, join
 
 _FOUNDED: dict[bytes, Path] = {}  # by what the scenario's nodes are
+_KEPT_IN: list[Path | None] = [None]  # None: in folders that go with this process
+
+
+def keep_in(folder: Path) -> None:
+    """Keep homes below a folder that somebody else removes: a worker of a pool ends abruptly."""
+    _KEPT_IN[0] = folder
 
 
 def founded(scenario: Scenario) -> Path:
     """Return the folder with a home for each member, as it is when all have joined."""
     key = msgspec.json.encode((scenario.name, scenario.nodes, scenario.places))
     if key not in _FOUNDED:
-        kept = make_memory_folder()
-        atexit.register(shutil.rmtree, kept, ignore_errors=True)
+        kept = make_memory_folder(_KEPT_IN[0])
+        if _KEPT_IN[0] is None:
+            atexit.register(shutil.rmtree, kept, ignore_errors=True)
         with sandbox(f"{scenario.name} founding") as folder:
             clock = trio.testing.MockClock(autojump_threshold=0)
             trio.run(_found, scenario, folder, kept, clock=clock)

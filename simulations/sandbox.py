@@ -39,8 +39,8 @@ def memory_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def make_memory_folder() -> Path:
-    where = _IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else None
+def make_memory_folder(where: Path | None = None) -> Path:
+    where = where or (_IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else None)
     return Path(tempfile.mkdtemp(prefix="simulation-", dir=where))
 
 
