@@ -166,7 +166,7 @@ class Trash(Promise):
         facts = event.facts
         if event.kind == "purged":
             self._purged[event.node] |= set(facts["photos"])
-        elif event.kind == "act" and facts["do"] == "delete":
+        elif event.kind == "act" and facts["do"] == "delete" and event.node in self._purged:
             self._meant.add(event.node)  # where it is one of many, that is asked, and confirmed
 
     def settle(self, seen: Mapping[str, Observation]) -> Iterator[str]:

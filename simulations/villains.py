@@ -91,7 +91,7 @@ async def purge(cluster: Cluster, act: Act) -> str | None:
     drafts = [Draft(shot.photo, {TRASHED: True}) for shot in some]
     if not drafts:
         return "it knows no photo"
-    why = await _write(cluster, act, drafts)
+    why = await _write(cluster, act, [drafts])
     if why is None:
         cluster.tell(act.node, "purged", {"photos": [shot.name for shot in some]})
     return why
@@ -106,13 +106,17 @@ async def babble(cluster: Cluster, act: Act) -> str | None:
         Draft(some[n % len(some)].photo, {CAPTION: cluster.dice.randbytes(_BABBLE_BYTES).hex()})
         for n in range(act.count)
     ]
-    return await _write(cluster, act, drafts)
+    return await _write(cluster, act, [[draft] for draft in drafts])
 
 
-async def _write(cluster: Cluster, act: Act, drafts: Sequence[Draft]) -> str | None:
+async def _write(cluster: Cluster, act: Act, updates: Sequence[Sequence[Draft]]) -> str | None:
+    def work(catalog: Catalog) -> None:
+        for drafts in updates:
+            catalog.write(drafts)
+
     try:
         done, _ = await cluster.machines[act.node].ask_surely(
-            lambda node: node.library.keeper.call(lambda catalog: catalog.write(drafts))
+            lambda node: node.library.keeper.call(work)
         )
     except PhotonicError as error:
         return error.code
