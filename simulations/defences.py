@@ -22,7 +22,7 @@ _REMOVED_MAX = 20  # within an hour by one node, before the brake holds them
 class Honest(Promise):
     """Who is shown as a holder of a photo holds it: nobody says so before it is stored."""
 
-    name = "I6 honest holdings"
+    name = "honest holdings (I6)"
 
     def __init__(self) -> None:
         self._claimed: dict[str, dict[str, str]] = defaultdict(
@@ -54,7 +54,7 @@ class Honest(Promise):
 class NoForgery(Promise):
     """What was said in another's name is nowhere."""
 
-    name = "I7 no forgery"
+    name = "no forgery (I7)"
 
     def __init__(self) -> None:
         self._forged: dict[str, str] = {}  # change, and who forged it
@@ -72,7 +72,7 @@ class NoForgery(Promise):
 class NoAfterlife(Promise):
     """What a revoked node says beyond its cut does not count."""
 
-    name = "I7 no afterlife"
+    name = "no afterlife (I7)"
 
     def __init__(self) -> None:
         self._cuts: dict[str, int] = {}  # by node: the last of its changes that counts
@@ -104,7 +104,7 @@ class NoAfterlife(Promise):
 class Seen(Promise):
     """An edit replaces the edits of the same field that its node knew: nobody contests himself."""
 
-    name = "I2 seen is settled"
+    name = "seen is settled (I2)"
 
     def __init__(self) -> None:
         self._said: dict[tuple[str, str], list[Mapping[str, Any]]] = defaultdict(list)
@@ -132,7 +132,7 @@ class Seen(Promise):
 class Clocks(Promise):
     """Whoever's own clock is right writes stamps that are about right, whatever others write."""
 
-    name = "I1 clocks"
+    name = "clocks (I1)"
 
     def __init__(self) -> None:
         self._jumped_s: dict[str, float] = defaultdict(float)
@@ -156,7 +156,7 @@ class Clocks(Promise):
 class Trash(Promise):
     """What somebody wants kept is not hidden, nor what was thrown away in one go by a script."""
 
-    name = "I2 trash"
+    name = "trash (I2)"
 
     def __init__(self) -> None:
         self._purged: dict[str, set[str]] = defaultdict(set)  # by node
