@@ -3,6 +3,7 @@
     python -m simulations run [SCENARIO] [--seed N] [--seeds 1000] [--jobs 2]
     python -m simulations replay SEED [SCENARIO] [--acts FILE] [--trace FILE]
     python -m simulations shrink SEED [SCENARIO]
+    python -m simulations mutants [NAME ...] [--seeds 1000] [--jobs 2]
     python -m simulations real [SCENARIO ...]
     python -m simulations scenarios
 
@@ -18,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from simulations import real_main
+from simulations import hunt, real_main
 from simulations import scenario as scenarios
 from simulations.acts import Act
 from simulations.fleet import Fleet, mixed, replay_line
@@ -59,6 +60,7 @@ def main(words: list[str] | None = None) -> int:
     small.add_argument("scenario", nargs="?", default=_DEFAULT)
     small.add_argument("--acts", type=Path, help="begin with these acts (JSON)")
     small.set_defaults(work=_shrink)
+    hunt.add_parser(commands)
     real_main.add_parser(commands)
     commands.add_parser("scenarios", help="list the scenarios").set_defaults(work=_list)
     wanted = parser.parse_args(words)

@@ -38,7 +38,14 @@ Net = Literal[
     "heal",  # undoes all cuts, partitions and clogs
     "clog",  # the links of `node` stand still one after the other (swizzle-clog)
     "unclog",  # they go on, in another order; `order` seeds it
+]
+# What somebody does who means harm.
+Harm = Literal[
     "knock",  # a stranger on the network tries every protocol at `node`
+    "forge",  # `node` sends `other` a change in its own name, that `node` signed
+    "lie",  # for `for_s` a bit is turned in every photo that `node` sends
+    "babble",  # a script says `count` long things of the photos of `node`
+    "purge",  # a script puts `count` photos of `node` into the trash, and asks nobody
 ]
 # What becomes of a machine.
 Fault = Literal[
@@ -54,10 +61,11 @@ Fault = Literal[
     "slow",  # each fsync of `node` takes `value` seconds
     "skew",  # the wall clock of `node` jumps by `value` seconds
 ]
-Verb = Work | Net | Fault
+Verb = Work | Net | Harm | Fault
 
 WORKS: frozenset[str] = frozenset(Work.__args__)  # type: ignore[attr-defined]
 NETS: frozenset[str] = frozenset(Net.__args__)  # type: ignore[attr-defined]
+HARMS: frozenset[str] = frozenset(Harm.__args__)  # type: ignore[attr-defined]
 FAULTS: frozenset[str] = frozenset(Fault.__args__)  # type: ignore[attr-defined]
 
 

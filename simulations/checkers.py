@@ -44,6 +44,23 @@ class Checker(Protocol):
         ...
 
 
+class Promise:
+    """A checker that looks at nothing yet."""
+
+    name = ""
+
+    def note(self, event: Event) -> None:
+        """Hear what happened."""
+
+    def see(self, seen: Observation) -> Iterable[str]:
+        del seen
+        return ()
+
+    def settle(self, seen: Mapping[str, Observation]) -> Iterable[str]:
+        del seen
+        return ()
+
+
 class Panel:
     """All checkers, as one."""
 

@@ -22,6 +22,7 @@ from simulations.network import Flow, Network, Segment
 CONTROL_BYTES = 64  # to open, accept or end a stream
 _WINDOW_BYTES = 256 * limits.KIB  # unread and under way, of one direction of a stream
 _SEGMENT_BYTES = 64 * limits.KIB
+_LIE_BYTES_MIN = 256  # shorter pieces are no photos
 
 
 class Witness(Protocol):
@@ -42,6 +43,14 @@ class Ether:
     scale: int = 1
     running: dict[str, Party] = field(default_factory=dict)
     names: dict[NodeId, str] = field(default_factory=dict)
+    liars: set[str] = field(default_factory=set)  # who sends other bytes than a photo has
+
+    def told(self, source: str, protocol: str, piece: bytes) -> bytes:
+        """Return what a machine sends instead of a piece of a message."""
+        if source not in self.liars or protocol != BLOB_PROTOCOL or len(piece) < _LIE_BYTES_MIN:
+            return piece
+        middle = len(piece) // 2
+        return piece[:middle] + bytes([piece[middle] ^ 1]) + piece[middle + 1 :]
 
 
 class Party(Protocol):
@@ -193,8 +202,9 @@ class SimulatedStream:
             room = min(_SEGMENT_BYTES, _WINDOW_BYTES - self._sent_bytes + self._taken_bytes)
             piece, rest = bytes(rest[:room]), rest[room:]
             self._sent_bytes += len(piece)
-            arrives_s = self._post(len(piece), partial(self._deliver, piece))
             end = self._end
+            piece = end.owner.ether.told(end.owner.name, self._protocol, piece)
+            arrives_s = self._post(len(piece), partial(self._deliver, piece))
             end.owner.ether.witness.message(
                 end.owner.name, end.other.name, self._protocol, len(piece), arrives_s
             )

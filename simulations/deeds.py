@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from simulations.acts import FAULTS, NETS, WORKS, Act
+from simulations.acts import FAULTS, HARMS, NETS, WORKS, Act
 from simulations.cluster import Cluster, Deed
 from simulations.disturbances import DISTURBANCES
 from simulations.mishaps import MISHAPS
+from simulations.villains import VILLAINY
 from simulations.works import WORKS_DONE
 
-DEEDS: dict[str, Deed] = {**WORKS_DONE, **DISTURBANCES, **MISHAPS}
-_NEED_NODE = WORKS - {"join"}
-_NEED_MACHINE = (FAULTS | NETS | {"join"}) - {"partition", "heal"}
+DEEDS: dict[str, Deed] = {**WORKS_DONE, **DISTURBANCES, **MISHAPS, **VILLAINY}
+_NEED_NODE = (WORKS | HARMS) - {"join", "knock", "lie"}
+_NEED_MACHINE = (FAULTS | NETS | HARMS | {"join"}) - {"partition", "heal"}
 
 
 async def do(cluster: Cluster, act: Act) -> str | None:

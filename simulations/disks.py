@@ -39,6 +39,7 @@ class _Unsynced:
     """A file of which something may be lost."""
 
     durable_bytes: int  # how long it was at its last fsync
+    inode: int = 0  # by which it is found if it was given another name
     ranges: list[tuple[int, int]] = field(default_factory=list)  # offset and length, written since
 
 
@@ -66,10 +67,13 @@ class Disk:
     def sync(self) -> None:
         """Something is about to become durable."""
         self.syncs += 1
+        takes_s, root = self.sync_s * self._dice.uniform(0.5, 2), self.root
         if self.cut_at_sync is not None and self.syncs >= self.cut_at_sync:
             self.cut_at_sync = None
-            self.on_cut()
-        pause(self.sync_s * self._dice.uniform(0.5, 2))
+            pause(takes_s / 2)  # others go on meanwhile, and may tell what is not durable yet
+            if self.root == root:  # the power did not go otherwise
+                self.on_cut()
+        pause(takes_s)
 
     def free_bytes(self) -> int:
         if self.left_bytes is not None:
@@ -113,7 +117,11 @@ class Disk:
             levels[db.path] = min(db.level, levels.get(db.path, db.level))
         self._begin_anew()
         copy_tree(old, self.root)
-        lost = sum(self._lose(old, path, one) for path, one in files.unsynced.items())
+        names = _names(old) if files.unsynced else {}
+        lost = sum(
+            self._lose(old, path if Path(path).exists() else names.get(one.inode, path), one)
+            for path, one in files.unsynced.items()
+        )
         for log in sorted(self.root.rglob("*.db-wal")):
             database = str(old / log.relative_to(self.root))[: -len("-wal")]
             if levels.get(database, 1) < 2:
@@ -161,6 +169,12 @@ class Disk:
             file.seek(place)
             file.write(bytes([old ^ bit]))
         path.chmod(0o444)
+
+
+def _names(folder: Path) -> dict[int, str]:
+    """Return where each file below a folder is, by its inode."""
+    found = (Path(where) / name for where, _, names in os.walk(folder) for name in sorted(names))
+    return {path.stat().st_ino: str(path) for path in found if path.exists()}
 
 
 def copy_tree(source: Path, target: Path) -> None:
@@ -217,6 +231,11 @@ class SimulatedFiles(SystemFiles):
             known = self.unsynced[str(path)] = _Unsynced(durable)
         known.ranges.append((offset_bytes, size_bytes))
 
+    def _note_inode(self, path: Path) -> None:
+        known = self.unsynced.get(str(path))
+        if known is not None:
+            known.inode = path.stat().st_ino
+
     def _settle(self, path: Path) -> None:
         self._disk.sync()
         self.unsynced.pop(str(path), None)
@@ -226,7 +245,7 @@ class SimulatedFiles(SystemFiles):
         path.parent.mkdir(parents=True, exist_ok=True)
         self._numbers += 1
         temporary = path.with_name(f".{path.name}.{self._numbers:08x}.tmp")
-        self.unsynced[str(temporary)] = _Unsynced(0, [(0, len(data))])
+        self.unsynced[str(temporary)] = _Unsynced(0, ranges=[(0, len(data))])
         temporary.write_bytes(data)
         self.publish(temporary, path, mode=mode)
 
@@ -246,6 +265,7 @@ class SimulatedFiles(SystemFiles):
         self._disk.check_room(len(data))
         self._note(path, offset_bytes, len(data))
         super().write_at(path, offset_bytes, data)
+        self._note_inode(path)
 
     def sync(self, path: Path) -> None:
         path.stat()
@@ -262,16 +282,19 @@ class SimulatedFiles(SystemFiles):
         self._disk.check_room(size)
         if target.exists():
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
-        self.unsynced[str(target)] = _Unsynced(0, [(0, size)])
+        self.unsynced[str(target)] = _Unsynced(0, ranges=[(0, size)])
         shutil.copyfile(source, target)
+        self._note_inode(target)
 
     def abilities(self, folder: Path) -> Abilities:
         del folder
         return Abilities(shares_blocks=False, copies_in_kernel=False, hard_links=True)
 
     def remove(self, path: Path) -> None:
+        is_there = path.exists()  # else it was given another name, and what of it is lost stays so
         super().remove(path)
-        self.unsynced.pop(str(path), None)
+        if is_there:
+            self.unsynced.pop(str(path), None)
 
     def size_bytes(self, path: Path) -> int:
         del path

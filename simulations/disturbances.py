@@ -118,10 +118,10 @@ async def _knock(cluster: Cluster, act: Act) -> str | None:
             try:
                 await transport.dial(target, [address])
                 stream = await transport.open(target, protocol)
+                learned += [protocol] if protocol != ENROL_PROTOCOL else []  # somebody listens
                 await stream.send(b"\x00\x00\x00\x01\x80")
                 with trio.move_on_after(5):
-                    data = await stream.receive(1 << 16)
-                    learned += [protocol] if data and protocol != ENROL_PROTOCOL else []
+                    await stream.receive(1 << 16)
             except (PeerUnreachable, StreamBroken):
                 continue
         nursery.cancel_scope.cancel()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 import msgspec
 import trio
@@ -15,6 +16,7 @@ from photonic import limits
 from photonic.blobs.verify import hash_file
 from photonic.crdt.catalog import Catalog
 from photonic.crdt.changes import SignedChange
+from photonic.crdt.clock import stamp_ms
 from photonic.crdt.fields import TAGS, TRASHED
 from photonic.crdt.keys import SHARD_COUNT
 from photonic.errors import PhotonicError
@@ -114,13 +116,13 @@ async def look(
     `is_whole`: also at what is known of its authors' numbers.
     """
 
-    def work(catalog: Catalog) -> tuple[dict[str, PhotoSeen], str]:
+    def work(catalog: Catalog) -> tuple[dict[str, PhotoSeen], str, int]:
         subjects = photo_subjects(catalog) if some is None else list(some)
         shown = {short(s.key): show(catalog, s, node, names) for s in subjects}
         shown = {photo: seen for photo, seen in shown.items() if seen.changes}
-        return shown, short(catalog.root_digest())
+        return shown, short(catalog.root_digest()), catalog.returned
 
-    photos, digest = await node.library.keeper.call(work)
+    photos, digest, returned = await node.library.keeper.call(work)
     photos = {**(known or {}), **photos}
     authors, repeated = dict[NodeId, tuple[int, int]](), list[tuple[NodeId, int]]()
     if is_whole:
@@ -139,6 +141,7 @@ async def look(
         problems=tuple(sorted({problem.code for problem in node.problems.list()})),
         digest=digest,
         repeated=tuple(sorted({names.get(n, "?") for n, _ in repeated})),
+        returned=returned,
         queues=queues(node),
     )
 
@@ -187,15 +190,19 @@ async def listed(node: Node) -> dict[str, tuple[object, ...]]:
     return dict(sorted(found.items()))
 
 
-async def said_last(
-    node: Node, subject: Subject, field: str
-) -> tuple[str, list[str], list[str]] | None:
-    """Return this node's newest change that says something of a field of a photo.
+class SaidLast(NamedTuple):
+    """A node's newest change that says something of a field of a photo."""
 
-    With it, what it had seen: all changes that it descends from; and how many versions stand.
-    """
+    change: str
+    saw: list[str]  # all changes that it descends from
+    number: int
+    ahead_s: float  # of its stamp, before the node's own clock
 
-    def work(catalog: Catalog) -> tuple[str, list[str], list[str]] | None:
+
+async def said_last(node: Node, subject: Subject, field: str) -> SaidLast | None:
+    """Return the newest change by this node itself; None if it said nothing of the field."""
+
+    def work(catalog: Catalog) -> SaidLast | None:
         changes = {signed.id: signed for signed in catalog.changes(subject)}
         mine = [
             (change.seq, name)
@@ -205,10 +212,30 @@ async def said_last(
         ]
         if not mine:
             return None
-        _, last = max(mine)
-        seen = ancestors(last, changes)
-        entry = catalog.state(subject).fields.get(field)
-        values = [] if entry is None else [_value(v.value) for v in entry.versions]
-        return short(last), sorted(short(name) for name in seen), values
+        number, last = max(mine)
+        saw = sorted(short(name) for name in ancestors(last, changes))
+        ahead_ms = stamp_ms(changes[last].change.at) - node.world.clock.now_ms()
+        return SaidLast(short(last), saw, number, ahead_ms / 1_000)
 
     return await node.library.keeper.call(work)
+
+
+async def known_changes(node: Node, subject: Subject) -> list[str]:
+    """Return all changes of a photo that are here and count."""
+
+    def work(catalog: Catalog) -> list[str]:
+        some = filter(catalog.is_effective, catalog.changes(subject))
+        return sorted(short(signed.id) for signed in some)
+
+    return await node.library.keeper.call(work)
+
+
+async def in_trash(node: Node) -> frozenset[str]:
+    """Return the photos that this node shows in the trash and nowhere else."""
+    found, cursor = set[str](), None
+    while True:
+        page = await node.photos(PhotoFilter(q="is:trashed"), _PAGE, cursor)
+        found |= {item.id[:ID_DIGITS] for item in page.items if item.trashed}
+        cursor = page.next
+        if cursor is None:
+            return frozenset(found)

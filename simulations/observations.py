@@ -44,6 +44,8 @@ class Observation(msgspec.Struct, frozen=True, kw_only=True):
     known: dict[str, int] = msgspec.field(default_factory=dict)  # by author: its last change here
     revoked: tuple[str, ...] = ()
     connected: tuple[str, ...] = ()
+    returned: int | None = None  # how many of its own changes it heard of from others first
+    hidden: frozenset[str] | None = None  # photos that are in the trash, and shown nowhere else
     repeated: tuple[str, ...] = ()  # authors of which two changes have one number
     problems: tuple[str, ...] = ()  # their codes
     wrong: tuple[str, ...] = ()  # originals that were given, and whose bytes are not theirs

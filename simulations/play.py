@@ -26,7 +26,7 @@ from simulations.cluster import Cluster
 from simulations.figures import Figures
 from simulations.genesis import founded
 from simulations.histories import History
-from simulations.looking import listed, verify_originals
+from simulations.looking import in_trash, listed, verify_originals
 from simulations.observations import Observation
 from simulations.outcomes import Outcome
 from simulations.promises import all_checkers
@@ -223,8 +223,9 @@ class _Stage:
             held = [photo for photo in held if seen.photos[photo[:16]].held]
             verified = await cluster.machines[name].ask(partial(verify_originals, photos=held))
             right, wrong = verified or (set(), set())
+            hidden = await cluster.machines[name].ask(in_trash)
             found[name] = msgspec.structs.replace(
-                seen, stored=frozenset(right), wrong=tuple(sorted(wrong))
+                seen, stored=frozenset(right), wrong=tuple(sorted(wrong)), hidden=hidden
             )
         return found
 

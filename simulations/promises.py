@@ -9,10 +9,12 @@ himself after a power cut, nothing that was told to somebody is gone.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from simulations.checkers import Checker
+from photonic.limits import TRASH_DAYS_DEFAULT
+from simulations.checkers import Checker, Promise
+from simulations.defences import Clocks, Honest, NoAfterlife, NoForgery, Seen, Trash
 from simulations.observations import Observation, PhotoSeen
 from simulations.scenario import Scenario
 from simulations.trace import Event
@@ -28,26 +30,15 @@ def all_checkers(scenario: Scenario) -> list[Checker]:
         VerifiedDoor(),
         NoLostPhoto(scenario),
         MembersOnly(scenario),
+        Honest(),
+        NoForgery(),
+        NoAfterlife(),
+        Seen(),
+        Clocks(),
+        Trash(),
         Bounded(),
         DerivedIsDisposable(),
     ]
-
-
-class Promise:
-    """A checker that does nothing yet."""
-
-    name = ""
-
-    def note(self, event: Event) -> None:
-        """Hear what happened."""
-
-    def see(self, seen: Observation) -> Iterable[str]:
-        del seen
-        return ()
-
-    def settle(self, seen: Mapping[str, Observation]) -> Iterable[str]:
-        del seen
-        return ()
 
 
 class Convergence(Promise):
@@ -167,6 +158,8 @@ class NoContradiction(Promise):
         for author in seen.repeated:
             if author not in self._rolled_back:
                 yield f"{seen.node} has two changes of {author} with one number"
+        if seen.returned and seen.node not in self._rolled_back:
+            yield f"{seen.node} told others {seen.returned} changes that it did not have any more"
 
 
 class AppendOnly(Promise):
@@ -222,42 +215,59 @@ class NoLostPhoto(Promise):
         self._photos: dict[str, dict[str, float]] = defaultdict(dict)  # who took it in, when
         self._hurt: set[tuple[str, str]] = set()  # node and photo, lost by force
         self._revoked: set[str] = set()
-        self._gone: set[str] = set()  # photos in the trash once: their bytes may go
+        self._held: dict[str, set[str]] = defaultdict(set)  # by node, when it was last looked at
+        self._thrown_s: dict[str, float] = {}  # photos in the trash, and since when
+        days = (
+            plan.settings.get("trash_days", TRASH_DAYS_DEFAULT) for plan in scenario.nodes.values()
+        )
+        self._stays_s = min(days) * 24 * 3_600  # so long their bytes stay
 
     def note(self, event: Event) -> None:
         facts = event.facts
         if event.kind == "accepted" and facts["act"] in ("shoot", "import"):
             self._photos[facts["photo"]].setdefault(event.node, event.at_s)
         elif event.kind == "accepted" and facts["act"] == "delete":
-            self._gone.add(facts["photo"])
+            self._thrown_s.setdefault(facts["photo"], event.at_s)
         elif event.kind == "rotted":
             self._hurt.add((event.node, facts["photo"]))
         elif event.kind == "revoked":
             self._revoked.add(facts["other"])
         elif event.kind == "rolled back":
             since_s = float(facts["since_s"])
+            self._held.pop(event.node, None)
             for photo, nodes in self._photos.items():
                 if nodes.get(event.node, 0.0) >= since_s:
                     self._hurt.add((event.node, photo))
 
+    def _may_be_gone(self, photo: str, at_s: float) -> bool:
+        return photo in self._thrown_s and at_s - self._thrown_s[photo] >= self._stays_s
+
     def see(self, seen: Observation) -> Iterator[str]:
         """Whoever took a photo in has it."""
         for photo, nodes in self._photos.items():
-            if seen.node not in nodes or (seen.node, photo) in self._hurt or photo in self._gone:
+            if seen.node not in nodes or (seen.node, photo) in self._hurt:
+                continue
+            if self._may_be_gone(photo, seen.at_s):
                 continue
             shown = seen.photos.get(photo)
             if shown is None or not shown.held:
                 yield f"{seen.node} took {photo} in and does not hold it"
+        before, held = self._held[seen.node], {p for p, one in seen.photos.items() if one.held}
+        self._held[seen.node] = held
+        for photo in sorted(before - held):
+            is_hurt = (seen.node, photo) in self._hurt
+            if not is_hurt and not self._may_be_gone(photo, seen.at_s):
+                yield f"{seen.node} dropped {photo}"
 
     def settle(self, seen: Mapping[str, Observation]) -> Iterator[str]:
         members = {name: one for name, one in seen.items() if one.is_member}
         for photo, nodes in self._photos.items():
             sound = [n for n in nodes if (n, photo) not in self._hurt and n in members]
-            if photo in self._gone or not sound:
+            if not sound or any(self._may_be_gone(photo, one.at_s) for one in members.values()):
                 continue
             for name in sorted(self._wants & members.keys()):
                 shown = members[name].photos.get(photo)
-                if shown is None or not shown.held:
+                if shown is None or not (shown.held or shown.trashed):
                     yield f"{name} wants {photo} and does not hold it"
             for name, one in members.items():
                 is_held = photo in one.photos and one.photos[photo].held

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from simulations.acts import FAULTS, NETS, WORKS, Act
+from simulations.acts import FAULTS, HARMS, NETS, WORKS, Act
 from simulations.links import PRESETS, Preset
 from simulations.units import UnitInvalid, seconds, size_bytes
 
@@ -151,7 +151,7 @@ def _check(scenario: Scenario) -> None:
         problems += [f"{act.words()}: no node {n}" for n in _named(act) if n not in scenario.nodes]
         if act.place and act.place not in scenario.places:
             problems.append(f"{act.words()}: no place {act.place}")
-    unknown = set(scenario.workload.weights) - WORKS - NETS - FAULTS
+    unknown = set(scenario.workload.weights) - WORKS - NETS - HARMS - FAULTS
     problems += [f"weights: nothing is called {word}" for word in sorted(unknown)]
     if not any(plan.joins for plan in scenario.nodes.values()):
         problems.append("somebody must be a member at first")

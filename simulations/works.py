@@ -14,13 +14,14 @@ from typing import Any
 import trio
 
 from photonic.crdt.fields import TAGS, TRASHED
+from photonic.drafts import MAIN_SIDECAR
 from photonic.edits import Chosen, Said
 from photonic.errors import PhotonicError
 from photonic.ids import BlobId, digest, photo_subject
 from photonic.node import Node
 from simulations.acts import Act
 from simulations.cluster import Cluster, Deed, Shot
-from simulations.looking import said_last
+from simulations.looking import known_changes, said_last
 from simulations.machines import Machine
 from simulations.parts import photo_bytes
 
@@ -125,16 +126,17 @@ async def _say(
     shot: Shot,
 ) -> str | None:
     before = await cluster.machines[act.node].ask(lambda n: said_last(n, shot.photo, field))
+    knew = await cluster.machines[act.node].ask(lambda n: known_changes(n, shot.photo))
     done, _ = await _ask(cluster, act, shot, lambda node: work(node, shot, act))
     if not done:
         return None
     said = await cluster.machines[act.node].ask(lambda n: said_last(n, shot.photo, field))
-    if said is None or (before is not None and said[0] == before[0]):
+    if said is None or (before is not None and said.change == before.change):
         return "nothing was to be said"
-    change, saw, _ = said
     facts = {
         "act": act.do, "photo": shot.name, "field": field, "value": act.value,
-        "change": change, "saw": saw,
+        "change": said.change, "saw": said.saw, "knew": knew, "number": said.number,
+        "ahead_s": said.ahead_s,
     }  # fmt: skip
     await cluster.accept(act.node, facts)
     return None
@@ -167,14 +169,18 @@ async def _undelete(node: Node, shot: Shot, act: Act) -> None:
 
 
 async def _sidecar(cluster: Cluster, act: Act) -> str | None:
-    """Let darktable write beside a photo that was taken on this machine, and import the folder."""
-    mine = [s for s in cluster.shots if s.file.is_relative_to(cluster.machines[act.node].card)]
-    if not mine:
-        return "no photo was taken here"
-    shot = mine[act.photo % len(mine)]
-    shot.file.with_suffix(".jpg.xmp").write_text(_XMP.format(rating=act.value))
-    await _import(cluster, act, cluster.machines[act.node], shot.file.parent, [])
-    return None
+    """Let darktable write beside a photo on this machine, and import the folder."""
+    machine = cluster.machines[act.node]
+    folder = machine.card / f"{act.at_s:012.3f} darktable"
+
+    async def work(_: Node, shot: Shot, __: Act) -> None:
+        folder.mkdir(exist_ok=True)
+        file = folder / f"{shot.name}.jpg"
+        file.write_bytes(shot.file.read_bytes())
+        file.with_suffix(".jpg.xmp").write_text(_XMP.format(rating=act.value))
+        await _import(cluster, act, machine, folder, [])
+
+    return await _edit(MAIN_SIDECAR, work, cluster, act)
 
 
 async def _resolve(cluster: Cluster, act: Act) -> str | None:
@@ -234,11 +240,11 @@ async def _revoke(cluster: Cluster, act: Act) -> str | None:
     identity = next((n for n, name in cluster.names.items() if name == act.other), None)
     if identity is None:
         return "it was never here"
-    done, _ = await _ask(cluster, act, None, lambda node: node.members.revoke(identity))
+    done, view = await _ask(cluster, act, None, lambda node: node.members.revoke(identity))
     if done:
         target.is_member = False
         cluster.revoked[act.other] = False
-        cluster.tell(act.node, "revoked", {"other": act.other})
+        cluster.tell(act.node, "revoked", {"other": act.other, "cut": view.cut})
     return None
 
 

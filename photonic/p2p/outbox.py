@@ -38,8 +38,8 @@ class Outbox:
 
     @property
     def waiting(self) -> tuple[int, int]:
-        """How many pushes and answers wait."""
-        return len(self._own) + len(self._passed_on), len(self._answers)
+        """How many pushes wait, in the longer queue of theirs, and how many answers."""
+        return max(len(self._own), len(self._passed_on)), len(self._answers)
 
     def answer(self, message: Message) -> None:
         """Put in what the peer waits for."""

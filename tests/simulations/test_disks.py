@@ -121,3 +121,15 @@ def test_rot_turns_one_bit(tmp_path: Path) -> None:
     one.rot(path)
     now = path.read_bytes()
     assert sum((a ^ b).bit_count() for a, b in zip(now, b"p" * 1_000, strict=True)) == 1
+
+
+def test_what_was_renamed_without_a_sync_may_be_lost(tmp_path: Path) -> None:
+    whole = 0
+    for seed in range(20):
+        one = Disk(tmp_path / f"renamed {seed}", random.Random(seed), 1 << 40)
+        one.files.write_at(one.root / "new", 0, b"x" * 8_192)
+        (one.root / "new").replace(one.root / "final")
+        one.files.remove(one.root / "new")  # which is not there
+        one.cut_power()
+        whole += (one.root / "final").read_bytes() == b"x" * 8_192
+    assert 0 < whole < 20

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
 from simulations.checkers import Checker, Panel
@@ -140,7 +141,17 @@ def test_a_photo_is_held_by_who_took_it_and_in_the_end_by_who_wants_it() -> None
     assert settled(one, both[0], seen("luke", photo=rated(held=False)))
     assert settled(one, both[0], seen("luke", photo=rated(), stored=frozenset()))
     one.note(event("yoda", "accepted", act="delete", photo="p"))
-    assert settled(one, both[0], seen("luke", photo=rated(held=False))) == []
+    assert settled(one, both[0], seen("luke", photo=rated(held=False, trashed=True))) == []
+
+
+def test_what_was_held_is_held_until_it_was_long_in_the_trash() -> None:
+    one, day_s = checker("I6"), 24 * 3_600.0
+    kept, dropped = seen("luke", photo=rated()), seen("luke", photo=rated(held=False, trashed=True))
+    assert list(one.see(kept)) == []
+    one.note(event("yoda", "accepted", act="delete", photo="p"))
+    assert list(one.see(dropped))
+    assert list(one.see(kept)) == []
+    assert list(one.see(msgspec.structs.replace(dropped, at_s=31 * day_s))) == []
 
 
 def test_who_is_no_member_learns_nothing() -> None:

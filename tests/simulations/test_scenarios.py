@@ -10,7 +10,7 @@ import pytest
 from photonic.journal.journal import Journal
 from simulations import scenario as scenarios
 from simulations import units
-from simulations.acts import FAULTS, NETS, WORKS, Act
+from simulations.acts import FAULTS, HARMS, NETS, WORKS, Act
 from simulations.deeds import DEEDS
 from simulations.histories import draw
 from simulations.links import PRESETS
@@ -70,7 +70,7 @@ def test_sizes_are_read() -> None:
 
 
 def test_every_verb_has_its_deed_and_every_preset_is_named() -> None:
-    assert DEEDS.keys() == WORKS | NETS | FAULTS
+    assert DEEDS.keys() == WORKS | NETS | HARMS | FAULTS
     assert set(PRESETS) == {"studio-lan", "hotel-wifi", "weak-4g", "satellite", "sneakernet"}
 
 
