@@ -76,7 +76,9 @@ class Cluster:
         self.names: dict[NodeId, str] = self.ether.names
         self.shots: list[Shot] = []
         self.holders: dict[str, set[str]] = {}
-        self.conflicts: set[tuple[str, str]] = set()
+        self.conflicts: set[tuple[str, str, str]] = set()  # node, photo, field
+        self._places: dict[str, str | None] = {}  # as they were told
+        self._closed: dict[tuple[str, str], tuple[str, ...]] = {}
         self.violations: list[Violation] = []
         self.faults: dict[str, int] = {}
         self.revoked: dict[str, bool] = {}  # and whether every member has heard of it
@@ -119,6 +121,19 @@ class Cluster:
     def _look_at_network(self) -> None:
         for machine in self.machines.values():
             machine.look()
+        self.tell_network()
+
+    def tell_network(self) -> None:
+        """Tell where machines are, and between which of them nothing passes, as far as it is new."""
+        for name, place in self.network.place.items():
+            if name not in self._places or self._places[name] != place:
+                self._places[name] = place
+                self.tell(name, "place", {"place": place})
+        for a, b in self.network.pairs():
+            why = self.network.reasons(a, b)
+            if why != self._closed.get((a, b), ()):
+                self._closed[a, b] = why
+                self.tell(a, "link", {"other": b, "is_open": not why, "why": list(why)})
 
     # --- watching -----------------------------------------------------------------------------
 
@@ -193,21 +208,14 @@ class Cluster:
             self.tell("", "violation", {"checker": one.checker, "text": one.text})
 
     def _note_conflicts(self, seen: Observation) -> None:
-        for photo, shown in seen.photos.items():
-            for field in shown.conflicts:
-                if (photo, field) not in self.conflicts:
-                    self.conflicts.add((photo, field))
-                    values = len(shown.versions[field])
-                    facts = {"photo": photo, "field": field, "values": values}
-                    self.tell(seen.node, "conflict", facts)
-        settled = [
-            (photo, field)
-            for photo, field in self.conflicts
-            if photo in seen.photos and field not in seen.photos[photo].conflicts
-        ]
-        for photo, field in sorted(settled):
-            self.conflicts.discard((photo, field))
-            self.tell(seen.node, "conflict", {"photo": photo, "field": field, "values": 1})
+        """Tell what became contested on a node, and what is so no more. Each node sees its own."""
+        before = {(photo, field) for node, photo, field in self.conflicts if node == seen.node}
+        now = {(photo, field) for photo, one in seen.photos.items() for field in one.conflicts}
+        for photo, field in sorted(before ^ now):
+            is_open = (photo, field) in now
+            values = len(seen.photos[photo].versions[field]) if is_open else 1
+            (self.conflicts.add if is_open else self.conflicts.discard)((seen.node, photo, field))
+            self.tell(seen.node, "conflict", {"photo": photo, "field": field, "values": values})
 
     # --- choosing -----------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import trio
 from anyio.abc import TaskStatus
 
+from photonic import limits
 from photonic.config import Settings
 from photonic.node import Node
 from photonic.startup import run_node
@@ -42,7 +43,8 @@ class Machine:
         dice = random.Random(f"{seed} disk {name}")
         self.clock = MachineClock(seconds(plan.clock), plan.drift)
         self._entropy = SeededEntropy(f"{seed} entropy {name}")
-        self.disk = Disk(folder / name, dice, plan.disk_bytes // ether.scale)
+        room_bytes = plan.disk_bytes // ether.scale + limits.DISK_RESERVE_BYTES  # not virtual
+        self.disk = Disk(folder / name, dice, room_bytes)
         self.disk.on_cut = lambda: self.kill("fsync")
         self.card = folder / name / "card"  # what the camera wrote
         self.card.mkdir()

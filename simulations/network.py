@@ -126,6 +126,12 @@ class Network:
     def passes(self, a: str, b: str) -> bool:
         return self.preset(a, b) is not None and not self._wires[a, b].blocks
 
+    def reasons(self, a: str, b: str) -> tuple[str, ...]:
+        """Return why nothing passes from `a` to `b`; nothing if it does."""
+        if self.preset(a, b) is None:
+            return ("away",)
+        return tuple(sorted(self._wires[a, b].blocks))
+
     def latency_s(self, a: str, b: str) -> float | None:
         preset = self.preset(a, b)
         return preset.one_way_s() if preset is not None else None
