@@ -19,7 +19,7 @@ import msgspec
 
 from simulations import scenario as scenarios
 from simulations.acts import Act
-from simulations.fleet import Fleet, replay_line
+from simulations.fleet import Fleet, mixed, replay_line
 from simulations.histories import History, draw
 from simulations.outcomes import Outcome, line
 from simulations.play import play
@@ -38,7 +38,9 @@ def main(words: list[str] | None = None) -> int:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="play many histories")
-    run.add_argument("scenario", nargs="?", default=_DEFAULT)
+    run.add_argument(
+        "scenario", nargs="?", help="all scenarios of chance in turn, if there is none"
+    )
     run.add_argument("--seed", type=int, default=0, help="the first seed")
     run.add_argument("--seeds", type=int, default=1, help="how many")
     run.add_argument("--jobs", type=int, default=1, help="processes")
@@ -66,10 +68,13 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _run(wanted: argparse.Namespace) -> int:
-    scenario = scenarios.load(wanted.scenario)
     seeds = range(wanted.seed, wanted.seed + wanted.seeds)
+    if wanted.scenario is None:
+        histories = mixed(seeds)
+    else:
+        histories = [(scenarios.load(wanted.scenario), seed) for seed in seeds]
     fleet = Fleet()
-    with fleet.playing(scenario, seeds, wanted.jobs) as outcomes:
+    with fleet.playing(histories, wanted.jobs) as outcomes:
         for outcome in outcomes:
             if wanted.out is not None:
                 with wanted.out.open("ab") as file:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -176,7 +176,7 @@ class Cluster:
 
     async def _look(self, name: str, watched: Watched, whole: bool) -> Observation | None:
         machine = self.machines[name]
-        some = watched.dirty
+        some: Iterable[Subject] | None = watched.dirty
         if whole or some is None:
             some = [shot.photo for shot in self.shots]
         elif not some:
@@ -230,6 +230,3 @@ class Cluster:
         known = self.watched[name].known
         some = [shot for shot in self.shots if shot.photo in known]
         return some[number % len(some)] if some else None
-
-
-Deed = Callable[..., Any]

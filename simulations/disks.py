@@ -18,7 +18,7 @@ import os
 import random
 import shutil
 import sqlite3
-import struct
+import sys
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -95,11 +95,9 @@ class Disk:
         Whoever still runs on the old folder writes where nobody looks.
         """
         old, files = self.root, self.files
-        levels = {
-            db.path: min(db.level, level)
-            for db in sorted(self.databases, key=lambda each: each.path)
-            for level in [db.level]
-        }
+        levels: dict[str, int] = {}
+        for db in self.databases:  # the least of all who write there
+            levels[db.path] = min(db.level, levels.get(db.path, db.level))
         self._begin_anew()
         _copy_tree(old, self.root)
         lost = sum(self._lose(old, path, one) for path, one in files.unsynced.items())
@@ -172,7 +170,7 @@ def _forget_commits(log: Path, copy: Path, dice: random.Random) -> int:
     if size <= _WAL_HEADER_BYTES:
         return 0
     with copy.open("rb") as file:
-        page = struct.unpack(">I", file.read(_WAL_HEADER_BYTES)[8:12])[0]
+        page = int.from_bytes(file.read(_WAL_HEADER_BYTES)[8:12], "big")
     frame = page + _FRAME_HEADER_BYTES
     frames, kept = (size - _WAL_HEADER_BYTES) // frame, _checkpointed(log)
     stays = dice.randint(min(kept, frames), frames)
@@ -188,7 +186,7 @@ def _checkpointed(log: Path) -> int:
         return 1 << 31
     with shared.open("rb") as file:
         head = file.read(136)
-    return max(struct.unpack("=I", head[96:100])[0], struct.unpack("=I", head[128:132])[0])
+    return max(int.from_bytes(head[at : at + 4], sys.byteorder) for at in (96, 128))
 
 
 class SimulatedFiles(SystemFiles):
@@ -301,8 +299,9 @@ def watched_databases(disk_of: Callable[[str], Disk | None]) -> Iterator[None]:
     def watched(database: Any, *args: Any, **settings: Any) -> sqlite3.Connection:
         disk = disk_of(str(database))
         if disk is None or "uri" in settings or settings.get("isolation_level", 0) is not None:
-            return connect(database, *args, **settings)
-        made = connect(database, *args, factory=_Database, **settings)
+            plain: sqlite3.Connection = connect(database, *args, **settings)
+            return plain
+        made: _Database = connect(database, *args, factory=_Database, **settings)
         made.path, made.disk = str(database), disk
         disk.databases.add(made)
         return made

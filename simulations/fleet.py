@@ -6,16 +6,17 @@ import multiprocessing
 import statistics
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 from simulations.histories import draw
 from simulations.outcomes import Outcome
 from simulations.play import play
-from simulations.scenario import Scenario
+from simulations.scenario import Scenario, load
 
+# Scenarios of chance, and how many turns each has.
+MIX = {"everyday": 6, "members": 2, "rollbacks": 2}
 _HISTORIES_PER_PROCESS = 200  # then it ends, and gives back what libraries kept
 
 
@@ -25,7 +26,15 @@ def replay_line(outcome: Outcome, acts: Path | None = None) -> str:
     return f"python -m simulations replay {outcome.seed} {outcome.scenario}{rest}"
 
 
-def play_seed(scenario: Scenario, seed: int) -> Outcome:
+def mixed(seeds: Iterable[int]) -> list[tuple[Scenario, int]]:
+    """Return what is played where no scenario is named: chance in turn, `everyday` most often."""
+    loaded = {name: load(name) for name in MIX}
+    turns = [name for name, turns in MIX.items() for _ in range(turns)]
+    return [(loaded[turns[seed % len(turns)]], seed) for seed in seeds]
+
+
+def _play(one: tuple[Scenario, int]) -> Outcome:
+    scenario, seed = one
     return play(scenario, draw(scenario, seed))[0]
 
 
@@ -41,17 +50,16 @@ class Fleet:
 
     @contextmanager
     def playing(
-        self, scenario: Scenario, seeds: Sequence[int], jobs: int
+        self, histories: Sequence[tuple[Scenario, int]], jobs: int
     ) -> Iterator[Iterator[Outcome]]:
-        """Give the outcomes, in the order of the seeds, while they are played."""
-        work = partial(play_seed, scenario)
+        """Give the outcomes of scenarios and seeds, in that order, while they are played."""
         if jobs <= 1:
-            yield self._noted(map(work, seeds))
+            yield self._noted(map(_play, histories))
             return
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["simulations.play"])
         with context.Pool(jobs, maxtasksperchild=_HISTORIES_PER_PROCESS) as pool:
-            yield self._noted(pool.imap(work, seeds))
+            yield self._noted(pool.imap(_play, histories))
 
     def _noted(self, outcomes: Iterator[Outcome]) -> Iterator[Outcome]:
         for outcome in outcomes:

@@ -90,12 +90,13 @@ def _answered(
 
 def ancestors(name: ChangeId, known: Mapping[ChangeId, SignedChange]) -> set[ChangeId]:
     """Return all changes that one descends from."""
-    seen, open_ = set[ChangeId](), list(known[name].change.parents)
+    seen, open_ = set[ChangeId](), [ChangeId(parent) for parent in known[name].change.parents]
     while open_:
         parent = open_.pop()
         if parent not in seen:
             seen.add(parent)
-            open_ += known[parent].change.parents if parent in known else ()
+            parents = known[parent].change.parents if parent in known else ()
+            open_ += map(ChangeId, parents)
     return seen
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import trio
 from anyio.abc import TaskStatus
@@ -91,10 +91,10 @@ class Machine:
         with trio.CancelScope() as scope:
             life.asked[scope] = None
             try:
-                return True, await work(node)
+                answer: tuple[bool, T | None] = (True, await work(node))
             finally:
                 life.asked.pop(scope, None)
-        return False, None
+        return (False, None) if scope.cancelled_caught else answer
 
     def start(self, join: str | None = None) -> trio.Event:
         """Start the daemon; the event says that it serves, or failed."""
@@ -106,7 +106,7 @@ class Machine:
     def _settings(self, join: str | None) -> Settings:
         return Settings(
             home=self.disk.root / "home",
-            role=self.plan.role if self.plan.role in ("mobile", "central", "archive") else None,
+            role=cast("Any", self.plan.role),  # judged there
             name=self.name,
             library_name="Simulated",
             http="127.0.0.1:0",

@@ -27,7 +27,7 @@ import trio.testing
 from trio._core import _run as trio_run
 
 from photonic import identity
-from photonic.cli import app as whole_product
+from photonic.cli import app
 from simulations import deeds
 from simulations.acts import Act
 from simulations.checkers import Panel, Violation
@@ -41,7 +41,7 @@ from simulations.scenario import Scenario
 from simulations.threads import fibers, substituted, threads_in
 from simulations.trace import Trace
 
-assert whole_product  # all modules are loaded, so that all can be given fibers
+_PRODUCT = app  # all modules are loaded, so that all can be given fibers
 
 _IN_MEMORY = Path("/dev/shm")
 _LOOK_AGAIN_S = (1.0, 2.0, 3.0, 5.0)  # while nodes come to agree; the last one over and over
@@ -92,7 +92,7 @@ def _memory_folder() -> Iterator[Path]:
 def _one_thread(history: History) -> Iterator[None]:
     """Let trio schedule by the seed, verify signatures here, and collect garbage afterwards."""
     level, scheduling = logging.root.manager.disable, trio_run._ALLOW_DETERMINISTIC_SCHEDULING
-    trio_run._ALLOW_DETERMINISTIC_SCHEDULING = True
+    trio_run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]
     trio_run._r.seed(f"{history.scenario} {history.seed} scheduling")
     random.seed(history.seed)
     logging.disable(logging.CRITICAL)  # what nodes think of each other is no output of ours
@@ -103,7 +103,7 @@ def _one_thread(history: History) -> Iterator[None]:
     finally:
         gc.enable()
         logging.disable(level)
-        trio_run._ALLOW_DETERMINISTIC_SCHEDULING = scheduling
+        trio_run._ALLOW_DETERMINISTIC_SCHEDULING = scheduling  # type: ignore[misc]
 
 
 def _beginning(scenario: Scenario, seed: int) -> dict[str, Any]:

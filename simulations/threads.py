@@ -1,10 +1,10 @@
 """Threads that are fibers: product code that blocks, in one thread, in an order that repeats.
 
 Photonic's threads (the catalog's, those that wait for disks) would run as the machine likes. Here
-each of them is a greenlet that one trio task drives: where the code would block (a lock, a queue, an
-fsync that takes its time), it steps back, the task awaits the same thing on the virtual clock, and
-other tasks and fibers run meanwhile. So races between threads happen, but only at those places, and
-the same ones for the same seed.
+each of them is a greenlet that one trio task drives: where the code would block (a lock, a queue,
+an fsync that takes its time), it steps back, the task awaits the same thing on the virtual clock,
+and other tasks and fibers run meanwhile. So races between threads happen, but only at those places,
+and the same ones for the same seed.
 
 This is the one substitution that the simulator makes in the product: while `fibers` is entered,
 `trio.to_thread`, `anyio.to_thread`, `trio.from_thread`, and the names `threading` and `queue` of
@@ -31,7 +31,7 @@ T = TypeVar("T")
 _NEVER = float("inf")
 
 
-class Fiber(greenlet.greenlet):
+class Fiber(greenlet.greenlet):  # type: ignore[misc]
     """One simulated thread."""
 
     name = "worker"
@@ -46,7 +46,7 @@ def block(wait: Callable[..., Awaitable[T]], *args: object) -> T:
     """Let others run until `wait(*args)` is done; return what it returned. Fibers only."""
     fiber = greenlet.getcurrent()
     assert isinstance(fiber, Fiber), "the event loop would block"
-    result: T = fiber.parent.switch(wait, args)  # type: ignore[union-attr]
+    result: T = fiber.parent.switch(wait, args)
     return result
 
 

@@ -11,6 +11,7 @@ import ipaddress
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import trio
@@ -112,8 +113,8 @@ class SimulatedTransport:
 
     def look(self) -> None:
         """The network is another one now: let connections over ways that are gone, go."""
-        for link, end in list(self._connections.items()):
-            end.doubt(link)
+        for end in list(self._connections.values()):
+            end.doubt()
 
     # --- what the product asks ----------------------------------------------------------------
 
@@ -138,6 +139,7 @@ class SimulatedTransport:
     async def adopt(
         self, node: NodeId, socket: TcpSocket, footing: Footing, *, is_dialler: bool
     ) -> None:
+        del socket, footing, is_dialler
         raise PeerUnreachable(f"{peer_id(node)}: nobody makes connections for others here")
 
     async def dial(self, node: NodeId, addresses: Sequence[str]) -> None:
@@ -295,7 +297,7 @@ class _End:
         for forget in self.on_end:
             forget()
 
-    def doubt(self, link: Link) -> None:
+    def doubt(self) -> None:
         """Begin to lose patience if nothing comes from the other end any more, or never can."""
         network = self.owner._ether.network
         here, there = self.owner._name, self.other._name
@@ -369,7 +371,7 @@ class _Stream:
             room = min(_SEGMENT_BYTES, _WINDOW_BYTES - self._sent_bytes + self._taken_bytes)
             piece, rest = bytes(rest[:room]), rest[room:]
             self._sent_bytes += len(piece)
-            arrives_s = self._post(len(piece), lambda piece=piece: self._deliver(piece))
+            arrives_s = self._post(len(piece), partial(self._deliver, piece))
             end = self._end
             end.owner._ether.witness.message(
                 end.owner._name, end.other._name, self._protocol, len(piece), arrives_s

@@ -1,44 +1,47 @@
-"""The simulator runs product code, repeats itself, and finds a bug that is planted."""
+"""Thousands of histories hold what is promised: committed ones and fresh ones, in every test run.
+
+`tox -e simulate` plays ten thousand. A failure prints the line that plays it again.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import os
+import secrets
 
 import pytest
 
-from photonic.crdt.keys import ROOT
-from photonic.journal.journal import Entry, Journal, ShardDigest
-from simulations.catalog_checkers import Violation
-from simulations.run import simulate
+from simulations import scenario as scenarios
+from simulations.fleet import MIX, Fleet, mixed, replay_line
+from simulations.regressions import Regression, committed
+
+FRESH = int(os.environ.get("PHOTONIC_HISTORIES", "300"))
+JOBS = min(4, os.cpu_count() or 1)
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_a_history_of_partitions_and_crashes_loses_nothing_and_ends_in_agreement(seed: int) -> None:
-    simulate(seed)
+@pytest.mark.parametrize("one", committed(), ids=lambda one: f"{one.scenario}-{one.seed}")
+def test_what_failed_once_holds(one: Regression) -> None:
+    fleet = Fleet()
+    with fleet.playing([(scenarios.load(one.scenario), one.seed)], jobs=1) as outcomes:
+        [outcome] = outcomes
+    assert outcome.is_good, (outcome.violations[:3], outcome.error, replay_line(outcome))
 
 
-def test_the_same_seed_is_the_same_history() -> None:
-    assert simulate(7) == simulate(7)
-    assert simulate(7).trace != simulate(8).trace
+def test_fresh_histories_hold() -> None:
+    first = secrets.randbelow(10**9)
+    fleet, failures = Fleet(), list[str]()
+    with fleet.playing(mixed(range(first, first + FRESH)), JOBS) as outcomes:
+        for outcome in outcomes:
+            if not outcome.is_good:
+                what = [f"{v.checker}: {v.text}" for v in outcome.violations[:2]]
+                failures.append(f"{replay_line(outcome)}: {what} {outcome.error[-500:]}")
+    assert not failures, "\n".join(failures)
+    assert fleet.count == FRESH
+    assert fleet.acts > 2 * fleet.passed_over, "most acts are done"
+    for fault in ("kill", "kill fsync", "partition", "one-way partition", "rollback", "rot"):
+        assert fleet.faults[fault] > 0, f"no {fault} in {FRESH} histories"
 
 
-def test_a_journal_that_forgets_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = Journal.commit
-
-    def forgetful(
-        self: Journal,
-        entries: Iterable[Entry],
-        digests: Mapping[int, ShardDigest],
-        facts: Mapping[str, bytes],
-    ) -> None:
-        some = list(entries)
-        kept = [entry for entry in some if entry.shard == ROOT]  # members are not its victims
-        honest(self, [*kept, *[e for e in some if e.shard != ROOT][1:]], digests, facts)
-
-    def simulate_some() -> None:
-        for seed in range(20):
-            simulate(seed)
-
-    monkeypatch.setattr(Journal, "commit", forgetful)
-    with pytest.raises(Violation, match="seed"):
-        simulate_some()
+def test_the_mix_has_every_scenario_of_chance() -> None:
+    played = {scenario.name for scenario, _ in mixed(range(100))}
+    assert played == set(MIX)
+    assert all(scenarios.load(name).workload.acts for name in MIX)
