@@ -16,7 +16,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,7 +26,7 @@ import trio
 import trio.testing
 from trio._core import _run as trio_run
 
-from photonic import identity
+from photonic import identity, limits
 from photonic.cli import app
 from simulations import deeds
 from simulations.acts import Act
@@ -46,6 +46,11 @@ _PRODUCT = app  # all modules are loaded, so that all can be given fibers
 _IN_MEMORY = Path("/dev/shm")
 _LOOK_AGAIN_S = (1.0, 2.0, 3.0, 5.0)  # while nodes come to agree; the last one over and over
 _WHOLE_LOOK_EACH = 8  # acts
+_CALM_S = {
+    "SAFETY_LOOK_S": 120.0,
+    "DISK_RECHECK_S": 120.0,
+    "SCRUB_IDLE_S": 120.0,
+}
 
 
 def play(
@@ -55,7 +60,8 @@ def play(
     trace, panel = Trace(keep=keep, file=file), Panel(all_checkers(scenario))
     began_s, error = time.process_time(), ""
     stage = _Stage(scenario, history, trace, panel)
-    with _memory_folder() as folder, _one_thread(history), fibers():
+    pace = _calm() if scenario.calm else nullcontext()
+    with _memory_folder() as folder, _one_thread(history), fibers(), pace:
         try:
             trio.run(stage.run, folder, clock=trio.testing.MockClock(autojump_threshold=0))
         except Exception:  # noqa: BLE001 - whatever it is, it is this history's outcome
@@ -86,6 +92,15 @@ def _memory_folder() -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _calm() -> Iterator[None]:
+    """Let nodes look seldom for what mostly is not there: weeks of it would take an hour."""
+    with ExitStack() as stack:
+        for name, pause_s in _CALM_S.items():
+            stack.enter_context(substituted(limits, name, pause_s))
+        yield
 
 
 @contextmanager

@@ -70,6 +70,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     timeline: tuple[Act, ...] = ()
     workload: Workload = Workload()
     netns: bool = False  # short enough for real daemons
+    calm: bool = False  # housekeeping looks seldom: for histories of weeks
 
     @property
     def lasts_s(self) -> float:

@@ -30,8 +30,8 @@ from simulations.network import Flow, Network, Segment
 
 log = logging.getLogger(__name__)
 
-_WINDOW_BYTES = 256 * limits.KIB  # unread and under way, of one direction of a stream
-_SEGMENT_BYTES = 64 * limits.KIB
+_SEGMENT_BYTES = 64 * limits.KIB  # four of them may be unread and under way, one way of a stream
+_SEGMENT_S = 1.0  # no segment takes a link much longer, so that what is slow is not silent
 _CONTROL_BYTES = 64  # to open, accept or end a stream
 _HANDSHAKE_TRIPS = 3
 
@@ -305,6 +305,15 @@ class _End:
         if has_moved or not (network.passes(here, there) and network.passes(there, here)):
             self.doubt_soon()
 
+    def segment_bytes(self, scale: int) -> int:
+        """Return how much is sent at once, of bytes each of which stands for `scale`."""
+        network = self.owner._ether.network
+        preset = network.preset(self.owner._name, self.other._name)
+        if scale == 1 or preset is None:
+            return _SEGMENT_BYTES
+        slowest = min(preset.up_bytes_s, preset.down_bytes_s)
+        return min(_SEGMENT_BYTES, max(1, int(slowest * _SEGMENT_S / scale)))
+
     def doubt_soon(self) -> None:
         if self.is_live and not self._is_doubted:
             self._is_doubted = True
@@ -334,6 +343,8 @@ class _Stream:
         self._is_closed = self._has_ended = self._is_broken = not end.is_live
         self._changed = trio.Event()
         self._scale = end.owner._ether.scale if protocol == BLOB_PROTOCOL else 1
+        self._segment_bytes = end.segment_bytes(self._scale)
+        self._window_bytes = 4 * self._segment_bytes
         end.add(self)
 
     @property
@@ -343,6 +354,10 @@ class _Stream:
     @property
     def is_over(self) -> bool:
         return self._is_broken or (self._is_closed and self._has_ended and not self._buffer)
+
+    @property
+    def _under_way_bytes(self) -> int:
+        return self._sent_bytes - self._taken_bytes
 
     def answer(self, far: _Stream) -> None:
         self.far = far
@@ -364,11 +379,11 @@ class _Stream:
         await trio.lowlevel.checkpoint()
         rest = memoryview(data)
         while rest:
-            while self._sent_bytes - self._taken_bytes >= _WINDOW_BYTES and not self._is_broken:
+            while self._under_way_bytes >= self._window_bytes and not self._is_broken:
                 await self._changed.wait()
             if self._is_broken or self._is_closed:
                 raise StreamBroken("the stream is closed")
-            room = min(_SEGMENT_BYTES, _WINDOW_BYTES - self._sent_bytes + self._taken_bytes)
+            room = min(self._segment_bytes, self._window_bytes - self._under_way_bytes)
             piece, rest = bytes(rest[:room]), rest[room:]
             self._sent_bytes += len(piece)
             arrives_s = self._post(len(piece), partial(self._deliver, piece))
@@ -407,7 +422,7 @@ class _Stream:
         data = bytes(self._buffer[:size_max])
         del self._buffer[:size_max]
         self._untold_bytes += len(data)
-        if self._untold_bytes >= _WINDOW_BYTES // 4:
+        if self._untold_bytes >= self._window_bytes // 4:
             told_bytes, self._untold_bytes = self._untold_bytes, 0
             self._end.send(0, lambda: self._note_taken(told_bytes))
         return data
