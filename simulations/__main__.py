@@ -3,6 +3,7 @@
     python -m simulations run [SCENARIO] [--seed N] [--seeds 1000] [--jobs 2]
     python -m simulations replay SEED [SCENARIO] [--acts FILE] [--trace FILE]
     python -m simulations shrink SEED [SCENARIO]
+    python -m simulations report FILE... [--out FILE] [--pictures FOLDER]
     python -m simulations scenarios
 
 Whatever fails prints one line that plays it again. Exit status: 0 all is well, 1 something does
@@ -17,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from simulations import report
 from simulations import scenario as scenarios
 from simulations.acts import Act
 from simulations.fleet import Fleet, mixed, replay_line
@@ -57,6 +59,7 @@ def main(words: list[str] | None = None) -> int:
     small.add_argument("scenario", nargs="?", default=_DEFAULT)
     small.add_argument("--acts", type=Path, help="begin with these acts (JSON)")
     small.set_defaults(work=_shrink)
+    report.add_parser(commands)
     commands.add_parser("scenarios", help="list the scenarios").set_defaults(work=_list)
     wanted = parser.parse_args(words)
     try:

@@ -45,9 +45,11 @@ class _Unsynced:
 class Disk:
     """One machine's disk. `on_cut` is called when the power goes at a sync that was chosen."""
 
-    def __init__(self, folder: Path, dice: random.Random, room_bytes: int) -> None:
+    def __init__(self, folder: Path, dice: random.Random, room_bytes: int, scale: int = 1) -> None:
+        """`room_bytes` is virtual: each byte of a blob that is kept takes `scale` of them."""
         self._folder, self._dice, self._generation = folder, dice, 0
-        self.room_bytes = room_bytes  # of the whole disk
+        self.room_bytes, self._scale = room_bytes, scale
+        self._used = (0, 0)  # bytes of blobs, as they were after so many syncs
         self.left_bytes: int | None = None  # of a full one
         self.sync_s = _SYNC_S
         self.syncs = 0
@@ -68,6 +70,15 @@ class Disk:
             self.cut_at_sync = None
             self.on_cut()
         pause(self.sync_s * self._dice.uniform(0.5, 2))
+
+    def free_bytes(self) -> int:
+        if self.left_bytes is not None:
+            return self.left_bytes
+        if self._used[1] != self.syncs:
+            blobs = (self.root / "home" / "blobs").rglob("*")
+            held = sum(path.stat().st_size for path in blobs if path.is_file())
+            self._used = (held, self.syncs)
+        return max(0, self.room_bytes - self._scale * self._used[0])
 
     def check_room(self, size_bytes: int) -> None:
         """Raises OSError if the disk is full."""
@@ -266,7 +277,7 @@ class SimulatedFiles(SystemFiles):
 
     def free_bytes(self, path: Path) -> int:
         del path
-        return self._disk.room_bytes if self._disk.left_bytes is None else self._disk.left_bytes
+        return self._disk.free_bytes()
 
 
 class _Database(sqlite3.Connection):

@@ -15,7 +15,6 @@ import msgspec
 
 from simulations.acts import Act, Verb
 from simulations.scenario import Scenario
-from simulations.units import seconds
 
 _TITLES = ("dawn", "dusk", "Tegernsee", "the ferry")
 _TAGS = ("bird", "sea", "print", "family")
@@ -45,8 +44,7 @@ class History(msgspec.Struct, frozen=True):
 def draw(scenario: Scenario, seed: int) -> History:
     """Return the history of a seed. The same scenario and seed: the same history."""
     dice, work = random.Random(f"{scenario.name} {seed}"), scenario.workload
-    since_s = seconds(work.since)
-    until_s = seconds(work.until) if work.until else scenario.lasts_s
+    since_s, until_s = scenario.chance_s
     count = work.acts if work.weights else 0
     acts = list(scenario.timeline)
     moments = sorted(round(dice.uniform(since_s, until_s), 3) for _ in range(count))

@@ -14,7 +14,6 @@ from typing import Any, TypeVar, cast
 import trio
 from anyio.abc import TaskStatus
 
-from photonic import limits
 from photonic.config import Settings
 from photonic.node import Node
 from photonic.startup import run_node
@@ -43,8 +42,7 @@ class Machine:
         dice = random.Random(f"{seed} disk {name}")
         self.clock = MachineClock(seconds(plan.clock), plan.drift)
         self._entropy = SeededEntropy(f"{seed} entropy {name}")
-        room_bytes = plan.disk_bytes // ether.scale + limits.DISK_RESERVE_BYTES  # not virtual
-        self.disk = Disk(folder / name, dice, room_bytes)
+        self.disk = Disk(folder / name, dice, plan.disk_bytes, ether.scale)
         self.disk.on_cut = lambda: self.kill("fsync")
         self.card = folder / name / "card"  # what the camera wrote
         self.card.mkdir()

@@ -210,7 +210,7 @@ class Network:
             return None
         size, now_s = segment.size_bytes, trio.current_time()
         goes_up = self._far_place(segment.source, segment.target) == self.place[segment.source]
-        rate = preset.up_bytes_s if goes_up else preset.down_bytes_s
+        rate = (preset.up_bytes_s if goes_up else preset.down_bytes_s) * self._scenario.hurry
         wire.free_s = max(wire.free_s, now_s) + size / rate
         arrives_s = wire.free_s + preset.one_way_s() + self._delay_s(preset, size)
         segment.flow.arrives_s = arrives_s = max(arrives_s, segment.flow.arrives_s)

@@ -16,7 +16,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -26,7 +26,7 @@ import trio
 import trio.testing
 from trio._core import _run as trio_run
 
-from photonic import identity, limits
+from photonic import identity
 from photonic.cli import app
 from simulations import deeds
 from simulations.acts import Act
@@ -46,11 +46,8 @@ _PRODUCT = app  # all modules are loaded, so that all can be given fibers
 _IN_MEMORY = Path("/dev/shm")
 _LOOK_AGAIN_S = (1.0, 2.0, 3.0, 5.0)  # while nodes come to agree; the last one over and over
 _WHOLE_LOOK_EACH = 8  # acts
-_CALM_S = {
-    "SAFETY_LOOK_S": 120.0,
-    "DISK_RECHECK_S": 120.0,
-    "SCRUB_IDLE_S": 120.0,
-}
+_INDEX_ANEW = 0.25  # the share of histories at whose end an index is thrown away
+_COLLECT_EACH = 100  # acts: only a long history has garbage worth collecting
 
 
 def play(
@@ -60,8 +57,7 @@ def play(
     trace, panel = Trace(keep=keep, file=file), Panel(all_checkers(scenario))
     began_s, error = time.process_time(), ""
     stage = _Stage(scenario, history, trace, panel)
-    pace = _calm() if scenario.calm else nullcontext()
-    with _memory_folder() as folder, _one_thread(history), fibers(), pace:
+    with _memory_folder() as folder, _one_thread(history), fibers():
         try:
             trio.run(stage.run, folder, clock=trio.testing.MockClock(autojump_threshold=0))
         except Exception:  # noqa: BLE001 - whatever it is, it is this history's outcome
@@ -95,15 +91,6 @@ def _memory_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def _calm() -> Iterator[None]:
-    """Let nodes look seldom for what mostly is not there: weeks of it would take an hour."""
-    with ExitStack() as stack:
-        for name, pause_s in _CALM_S.items():
-            stack.enter_context(substituted(limits, name, pause_s))
-        yield
-
-
-@contextmanager
 def _one_thread(history: History) -> Iterator[None]:
     """Let trio schedule by the seed, verify signatures here, and collect garbage afterwards."""
     level, scheduling = logging.root.manager.disable, trio_run._ALLOW_DETERMINISTIC_SCHEDULING
@@ -128,6 +115,7 @@ def _beginning(scenario: Scenario, seed: int) -> dict[str, Any]:
         "title": scenario.title,
         "seed": seed,
         "nodes": {name: plan.role for name, plan in scenario.nodes.items()},
+        "hurry": scenario.hurry,
         "scale": scenario.scale,
         "photo_bytes": scenario.photo_bytes * scenario.scale,
         "min_copies": scenario.min_copies,
@@ -208,6 +196,8 @@ class _Stage:
             cluster.tell(act.node, "passed over", {"do": act.do, "why": why})
             return
         self._done += 1
+        if self._done % _COLLECT_EACH == 0:
+            gc.collect()
         for name in cluster.running():
             await cluster.look(name, whole=self._done % _WHOLE_LOOK_EACH == 0)
 
@@ -251,7 +241,8 @@ class _Stage:
         self.figures["converged_s"] = round(trio.current_time() - healed_s, 3)
         self.figures["moved_bytes"] = cluster.network.bytes_moved
         self.figures["photos"] = len(cluster.shots)
-        await self._index_anew()
+        if cluster.dice.random() < _INDEX_ANEW:
+            await self._index_anew()
 
     async def _agree(self) -> bool:
         """Whether all members that run have the same changes."""

@@ -62,6 +62,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     lasts: str
     settles: str = "2h"  # after the end all faults are undone; within so long all must be well
     scale: int = 1  # virtual bytes for each byte that is really kept and moved
+    hurry: float = 1.0  # times in the file are divided by this, and links are as much faster
     min_copies: int = 1
     nodes: dict[str, NodePlan]
     places: dict[str, str] = msgspec.field(default_factory=lambda: {"home": "studio-lan"})
@@ -70,15 +71,21 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     timeline: tuple[Act, ...] = ()
     workload: Workload = Workload()
     netns: bool = False  # short enough for real daemons
-    calm: bool = False  # housekeeping looks seldom: for histories of weeks
 
     @property
     def lasts_s(self) -> float:
-        return seconds(self.lasts)
+        return seconds(self.lasts) / self.hurry
 
     @property
     def settles_s(self) -> float:
-        return seconds(self.settles)
+        return seconds(self.settles) / self.hurry
+
+    @property
+    def chance_s(self) -> tuple[float, float]:
+        """From when until when chance acts."""
+        work = self.workload
+        until_s = seconds(work.until) / self.hurry if work.until else self.lasts_s
+        return seconds(work.since) / self.hurry, until_s
 
     @property
     def photo_bytes(self) -> int:
@@ -113,7 +120,8 @@ def parse(text: str, name: str = "") -> Scenario:
     """Read the text of a scenario. Raises ScenarioInvalid."""
     try:
         document = tomllib.loads(text)
-        document["timeline"] = [_act(entry) for entry in document.get("timeline", ())]
+        hurry = float(document.get("hurry", 1.0))
+        document["timeline"] = [_act(entry, hurry) for entry in document.get("timeline", ())]
         document.setdefault("name", name)
         scenario = msgspec.convert(document, Scenario)
         _check(scenario)
@@ -122,9 +130,9 @@ def parse(text: str, name: str = "") -> Scenario:
     return scenario
 
 
-def _act(entry: dict[str, Any]) -> dict[str, Any]:
-    """`at = "2h"` is `at_s = 7200.0`, and so on."""
-    return {_TIMES.get(k, k): seconds(v) if k in _TIMES else v for k, v in entry.items()}
+def _act(entry: dict[str, Any], hurry: float) -> dict[str, Any]:
+    """`at = "2h"` is `at_s = 7200.0`, and so on; less where time hurries."""
+    return {_TIMES.get(k, k): seconds(v) / hurry if k in _TIMES else v for k, v in entry.items()}
 
 
 def _check(scenario: Scenario) -> None:

@@ -30,8 +30,8 @@ from simulations.network import Flow, Network, Segment
 
 log = logging.getLogger(__name__)
 
-_SEGMENT_BYTES = 64 * limits.KIB  # four of them may be unread and under way, one way of a stream
-_SEGMENT_S = 1.0  # no segment takes a link much longer, so that what is slow is not silent
+_WINDOW_BYTES = 256 * limits.KIB  # unread and under way, of one direction of a stream
+_SEGMENT_BYTES = 64 * limits.KIB
 _CONTROL_BYTES = 64  # to open, accept or end a stream
 _HANDSHAKE_TRIPS = 3
 
@@ -147,6 +147,8 @@ class SimulatedTransport:
 
     async def improve(self, node: NodeId, addresses: Sequence[str], least: Way) -> None:
         await trio.lowlevel.checkpoint()
+        if self.is_dead:
+            raise PeerUnreachable(f"{peer_id(node)}: there is no power here")
         async with self._dialling.setdefault(node, trio.Lock()):
             known = self._links.best(node)
             if known and self._links.review(known) is not Admission.REFUSED and known.way >= least:
@@ -305,15 +307,6 @@ class _End:
         if has_moved or not (network.passes(here, there) and network.passes(there, here)):
             self.doubt_soon()
 
-    def segment_bytes(self, scale: int) -> int:
-        """Return how much is sent at once, of bytes each of which stands for `scale`."""
-        network = self.owner._ether.network
-        preset = network.preset(self.owner._name, self.other._name)
-        if scale == 1 or preset is None:
-            return _SEGMENT_BYTES
-        slowest = min(preset.up_bytes_s, preset.down_bytes_s)
-        return min(_SEGMENT_BYTES, max(1, int(slowest * _SEGMENT_S / scale)))
-
     def doubt_soon(self) -> None:
         if self.is_live and not self._is_doubted:
             self._is_doubted = True
@@ -341,10 +334,9 @@ class _Stream:
         self._untold_bytes = 0  # that were read here, and the far writer does not know
         self._flow = Flow()
         self._is_closed = self._has_ended = self._is_broken = not end.is_live
+        self._is_refused = False  # nobody reads at the far end any more
         self._changed = trio.Event()
         self._scale = end.owner._ether.scale if protocol == BLOB_PROTOCOL else 1
-        self._segment_bytes = end.segment_bytes(self._scale)
-        self._window_bytes = 4 * self._segment_bytes
         end.add(self)
 
     @property
@@ -352,12 +344,12 @@ class _Stream:
         return self._end.other.node
 
     @property
-    def is_over(self) -> bool:
-        return self._is_broken or (self._is_closed and self._has_ended and not self._buffer)
+    def _may_send(self) -> bool:
+        return not (self._is_broken or self._is_refused)
 
     @property
-    def _under_way_bytes(self) -> int:
-        return self._sent_bytes - self._taken_bytes
+    def is_over(self) -> bool:
+        return self._is_broken or (self._is_closed and self._has_ended and not self._buffer)
 
     def answer(self, far: _Stream) -> None:
         self.far = far
@@ -379,11 +371,11 @@ class _Stream:
         await trio.lowlevel.checkpoint()
         rest = memoryview(data)
         while rest:
-            while self._under_way_bytes >= self._window_bytes and not self._is_broken:
+            while self._sent_bytes - self._taken_bytes >= _WINDOW_BYTES and self._may_send:
                 await self._changed.wait()
-            if self._is_broken or self._is_closed:
+            if not self._may_send or self._is_closed:
                 raise StreamBroken("the stream is closed")
-            room = min(self._segment_bytes, self._window_bytes - self._under_way_bytes)
+            room = min(_SEGMENT_BYTES, _WINDOW_BYTES - self._sent_bytes + self._taken_bytes)
             piece, rest = bytes(rest[:room]), rest[room:]
             self._sent_bytes += len(piece)
             arrives_s = self._post(len(piece), partial(self._deliver, piece))
@@ -422,7 +414,7 @@ class _Stream:
         data = bytes(self._buffer[:size_max])
         del self._buffer[:size_max]
         self._untold_bytes += len(data)
-        if self._untold_bytes >= self._window_bytes // 4:
+        if self._untold_bytes >= _WINDOW_BYTES // 4:
             told_bytes, self._untold_bytes = self._untold_bytes, 0
             self._end.send(0, lambda: self._note_taken(told_bytes))
         return data
@@ -448,18 +440,26 @@ class _Stream:
 
     def break_off(self) -> None:
         """End it here; what is unread is lost."""
-        if not self.is_over:
+        if not self._is_broken:
             self._is_broken = True
             self._buffer.clear()
             self._announce()
         self.answered.set()
 
     def finish(self) -> None:
-        """Give up what is still open: the peer's next send or receive breaks."""
-        if not self.is_over and not (self._is_closed and self._has_ended):
-            if not self._is_closed or not self._has_ended:
-                self._post(0, self._break_far)
-            self.break_off()
+        """Give up what is still open: the peer's next send breaks, and its receive if we had more.
+
+        What we sent and ended is still read there.
+        """
+        if self._is_broken:
+            return
+        self._post(0, self._refuse_far if self._is_closed else self._break_far)
+        self.break_off()
+
+    def _refuse_far(self) -> None:
+        if self.far is not None:
+            self.far._is_refused = True
+            self.far._announce()
 
 
 def networks_at(network: Network, name: str) -> tuple[IpNetwork, ...]:
