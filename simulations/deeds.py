@@ -136,6 +136,16 @@ async def _edit(
     shot = cluster.shot_known_to(act.node, act.photo)
     if shot is None:
         return "it knows no photo"
+    return await _say(field, work, cluster, act, shot)
+
+
+async def _say(
+    field: str,
+    work: Callable[[Node, Shot, Act], Awaitable[Any]],
+    cluster: Cluster,
+    act: Act,
+    shot: Shot,
+) -> str | None:
     before = await cluster.machines[act.node].ask(lambda n: said_last(n, shot.photo, field))
     done, _ = await _ask(cluster, act, shot, lambda node: work(node, shot, act))
     if not done:
@@ -206,12 +216,7 @@ async def _resolve(cluster: Cluster, act: Act) -> str | None:
             shot.photo.key.hex(), field, change=versions[number % len(versions)].change
         )
 
-    position = [s for s in cluster.shots if s.photo in cluster.watched[act.node].known].index(shot)
-    return await _edit(field, settle, cluster, _at_photo(act, position))
-
-
-def _at_photo(act: Act, number: int) -> Act:
-    return Act(at_s=act.at_s, do=act.do, node=act.node, photo=number, value=act.value)
+    return await _say(field, settle, cluster, act, shot)
 
 
 async def _join(cluster: Cluster, act: Act) -> str | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import trio
@@ -82,14 +83,15 @@ async def messages(
     stream: Stream, kind: Any, *, frame_bytes_max: int = limits.FRAME_BYTES_MAX
 ) -> AsyncIterator[Any]:
     """Yield messages until the stream ends. Raises StreamBroken if that is inside of one."""
-    async for batch in message_batches(stream, kind, frame_bytes_max=frame_bytes_max):
-        for message in batch:
-            yield message
+    async with aclosing(message_batches(stream, kind, frame_bytes_max=frame_bytes_max)) as batches:
+        async for batch in batches:
+            for message in batch:
+                yield message
 
 
 async def message_batches(
     stream: Stream, kind: Any, *, frame_bytes_max: int = limits.FRAME_BYTES_MAX
-) -> AsyncIterator[list[Any]]:
+) -> AsyncGenerator[list[Any], None]:
     """Yield messages as `messages` does, together what came together."""
     reader = wire.FrameReader(frame_bytes_max)
     while data := await stream.receive(_READ_BYTES):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from contextlib import aclosing
 from functools import partial
 from typing import Any, TypeVar
 
@@ -212,8 +213,9 @@ class Sessions:
     async def serve(self, stream: Stream) -> None:
         """Read what one peer says until it ends. Registered for CATALOG_PROTOCOL."""
         try:
-            async for batch in message_batches(stream, Message):
-                await self._take(stream.peer, batch)
+            async with aclosing(message_batches(stream, Message)) as batches:
+                async for batch in batches:
+                    await self._take(stream.peer, batch)
         except FrameInvalid:
             log.warning("%s sent what is no message", peer_id(stream.peer))
             self._refuse(stream.peer, 1)
