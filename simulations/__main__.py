@@ -96,6 +96,7 @@ def _tell(outcome: Outcome, acts: Path | None = None) -> None:
     if outcome.error:
         sys.stdout.write(f"{outcome.error}\n")
     sys.stdout.write(f"again: {replay_line(outcome, acts)}\n")
+    sys.stdout.flush()  # whoever ends a long run early has what it found
 
 
 def _history(wanted: argparse.Namespace) -> History:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,9 @@ from photonic.events import Event as NodeEvent
 from photonic.events import HoldingsChanged, ImportProgress, SubjectsChanged
 from photonic.ids import PHOTO, BlobId, NodeId, Subject
 from photonic.node import Node
+from simulations.acts import Act
 from simulations.checkers import Panel, Violation
+from simulations.connections import Ether
 from simulations.disks import Disk, watched_databases
 from simulations.looking import look, short
 from simulations.machines import Machine
@@ -23,7 +25,6 @@ from simulations.network import Network
 from simulations.observations import Observation, PhotoSeen
 from simulations.scenario import Scenario
 from simulations.trace import Event, Trace
-from simulations.transport import Ether
 
 
 class Shot(msgspec.Struct):
@@ -177,12 +178,15 @@ class Cluster:
     async def _look(self, name: str, watched: Watched, whole: bool) -> Observation | None:
         machine = self.machines[name]
         some: Iterable[Subject] | None = watched.dirty
-        if whole or some is None:
+        whole = whole or some is None
+        if whole:
             some = [shot.photo for shot in self.shots]
         elif not some:
             return None
         watched.dirty = {}
-        seen = await machine.ask(lambda node: look(node, name, self.names, some, watched.photos))
+        seen = await machine.ask(
+            lambda node: look(node, name, self.names, some, watched.photos, is_whole=whole)
+        )
         if seen is None:
             watched.dirty = None
             return None
@@ -230,3 +234,6 @@ class Cluster:
         known = self.watched[name].known
         some = [shot for shot in self.shots if shot.photo in known]
         return some[number % len(some)] if some else None
+
+
+Deed = Callable[[Cluster, Act], Awaitable[str | None]]

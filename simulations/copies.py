@@ -14,12 +14,11 @@ MANY = 3  # copies; more are not told apart
 
 
 class Copies:
-    """What is known of all photos up to the last event. `min_copies`: so many are safe."""
+    """What is known of all photos up to the last event. `min_copies`: so many are safe, two at least."""
 
     def __init__(self, min_copies: int = 2) -> None:
         self.min_copies = min_copies
         self.safe_after_s: dict[str, float] = {}  # since it first had a copy; the first time
-        self.gained = 0  # copies that had to be moved: all but the first one of each photo
         self._born_s: dict[str, float] = {}
         self._holders: dict[str, frozenset[str]] = {}
         self._rotten: set[tuple[str, str]] = set()  # photo, node
@@ -27,7 +26,7 @@ class Copies:
     def note(self, event: Event) -> bool:
         """Hear what happened; return whether a photo has another number of copies now."""
         if event.kind == "began":
-            self.min_copies = int(event.facts.get("min_copies", self.min_copies))
+            self.min_copies = max(2, int(event.facts.get("min_copies", 2)))
         if event.kind not in ("copies", "rotted"):
             return False
         photo = str(event.facts["photo"])
@@ -41,8 +40,6 @@ class Copies:
         return True
 
     def _hold(self, photo: str, holders: frozenset[str]) -> None:
-        fresh = len(holders - self._holders.get(photo, frozenset()))
-        self.gained += fresh - (photo not in self._holders and fresh > 0)
         self._holders[photo] = holders
         self._rotten = {(p, n) for p, n in self._rotten if p != photo or n in holders}
 

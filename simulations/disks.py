@@ -95,12 +95,12 @@ class Disk:
         """Keep a copy of all that is there now, as somebody's backup would."""
         target = self._folder / name
         shutil.rmtree(target, ignore_errors=True)
-        _copy_tree(self.root, target)
+        copy_tree(self.root, target)
 
     def put_back(self, name: str) -> None:
         """Let the disk be what a copy has. Nothing may use it."""
         self._begin_anew()
-        _copy_tree(self._folder / name, self.root)
+        copy_tree(self._folder / name, self.root)
 
     def cut_power(self) -> int:
         """Leave what is in use to itself, and be what is left without power; return what is lost.
@@ -112,7 +112,7 @@ class Disk:
         for db in self.databases:  # the least of all who write there
             levels[db.path] = min(db.level, levels.get(db.path, db.level))
         self._begin_anew()
-        _copy_tree(old, self.root)
+        copy_tree(old, self.root)
         lost = sum(self._lose(old, path, one) for path, one in files.unsynced.items())
         for log in sorted(self.root.rglob("*.db-wal")):
             database = str(old / log.relative_to(self.root))[: -len("-wal")]
@@ -163,13 +163,13 @@ class Disk:
         path.chmod(0o444)
 
 
-def _copy_tree(source: Path, target: Path) -> None:
+def copy_tree(source: Path, target: Path) -> None:
     """Copy a folder; what is removed meanwhile is left out."""
     target.mkdir(parents=True, exist_ok=True)
     shutil.copymode(source, target)
     for entry in sorted(os.scandir(source), key=lambda each: each.name):
         if entry.is_dir(follow_symlinks=False):
-            _copy_tree(Path(entry.path), target / entry.name)
+            copy_tree(Path(entry.path), target / entry.name)
         elif entry.is_file(follow_symlinks=False):
             shutil.copy2(entry.path, target / entry.name)
 

@@ -186,13 +186,12 @@ def apart(wanted: Sequence[float], distance: float, low: float, high: float) -> 
     """Return positions near those wanted (sorted), so far apart, within bounds where they fit."""
     placed = list[float]()
     for position in wanted:
-        placed.append(max([low, position] + [placed[-1] + distance] * bool(placed)))
-    over = (placed[-1] - high) if placed else 0.0
-    for number_ in range(len(placed) - 1, -1, -1):
-        if over <= 0:
-            break
-        placed[number_] -= over
-        over = placed[number_ - 1] + distance - placed[number_] if number_ else 0.0
+        above = placed[-1] + distance if placed else low
+        placed.append(max(position, above))
+    bound = high
+    for place in range(len(placed) - 1, -1, -1):
+        placed[place] = min(placed[place], bound)
+        bound = placed[place] - distance
     return placed
 
 

@@ -10,13 +10,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from simulations.genesis import keep_in
 from simulations.histories import draw
 from simulations.outcomes import Outcome
 from simulations.play import play
+from simulations.sandbox import memory_folder
 from simulations.scenario import Scenario, load
 
 # Scenarios of chance, and how many turns each has.
-MIX = {"everyday": 6, "members": 2, "rollbacks": 2}
+MIX = {"everyday": 6, "members": 2, "rollbacks": 2, "crowd": 1, "carried": 1}
 _HISTORIES_PER_PROCESS = 200  # then it ends, and gives back what libraries kept
 
 
@@ -58,7 +60,10 @@ class Fleet:
             return
         context = multiprocessing.get_context("forkserver")
         context.set_forkserver_preload(["simulations.play"])
-        with context.Pool(jobs, maxtasksperchild=_HISTORIES_PER_PROCESS) as pool:
+        with (
+            memory_folder() as homes,
+            context.Pool(jobs, keep_in, (homes,), _HISTORIES_PER_PROCESS) as pool,
+        ):
             yield self._noted(pool.imap(_play, histories))
 
     def _noted(self, outcomes: Iterator[Outcome]) -> Iterator[Outcome]:

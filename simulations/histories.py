@@ -101,7 +101,7 @@ _DRAWERS: dict[str, _Drawer] = {
     "mend": lambda dice, plan, act: {"other": _other(dice, plan, act)},
     "carry": lambda dice, plan, act: {
         "other": _other(dice, plan, act),
-        "for_s": round(dice.uniform(60, 1_200), 1),
+        "for_s": round(plan.lasts_s * dice.uniform(0.02, 0.3), 1),
     },
     "cut": lambda dice, plan, act: {
         "other": _other(dice, plan, act),

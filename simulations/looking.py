@@ -106,8 +106,13 @@ async def look(
     names: Names,
     some: Iterable[Subject] | None = None,
     known: Mapping[str, PhotoSeen] | None = None,
+    *,
+    is_whole: bool = True,
 ) -> Observation:
-    """Look at a node. `some`: at these photos only, the others are as they were (`known`)."""
+    """Look at a node. `some`: at these photos only, the others are as they were (`known`).
+
+    `is_whole`: also at what is known of its authors' numbers.
+    """
 
     def work(catalog: Catalog) -> tuple[dict[str, PhotoSeen], str]:
         subjects = photo_subjects(catalog) if some is None else list(some)
@@ -117,8 +122,10 @@ async def look(
 
     photos, digest = await node.library.keeper.call(work)
     photos = {**(known or {}), **photos}
-    authors = await trio.to_thread.run_sync(node.library.query.authors)
-    repeated = await trio.to_thread.run_sync(node.library.query.repeated_numbers, 100)
+    authors, repeated = dict[NodeId, tuple[int, int]](), list[tuple[NodeId, int]]()
+    if is_whole:
+        authors = await trio.to_thread.run_sync(node.library.query.authors)
+        repeated = await trio.to_thread.run_sync(node.library.query.repeated_numbers, 100)
     roster = node.admissions.roster
     return Observation(
         node=name,

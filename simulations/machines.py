@@ -19,14 +19,14 @@ from photonic.node import Node
 from photonic.startup import run_node
 from photonic.views import StatusView
 from photonic.world import World
-from simulations.disks import Disk
+from simulations.connections import Ether
+from simulations.disks import Disk, copy_tree
 from simulations.parts import SimulatedParts
 from simulations.scenario import NodePlan
-from simulations.transport import Ether
 from simulations.units import seconds
 from simulations.world import MachineClock, SeededEntropy
 
-_SYNCS_WITHIN_S = 60.0  # a node that does nothing syncs nothing, and keeps its power
+_SYNCS_WITHIN_S = 15.0  # a node that does nothing syncs nothing, and keeps its power
 
 T = TypeVar("T")
 Tell = Callable[[str, str, dict[str, Any]], None]  # node, kind, facts
@@ -93,6 +93,11 @@ class Machine:
             finally:
                 life.asked.pop(scope, None)
         return (False, None) if scope.cancelled_caught else answer
+
+    def begin(self, home: Path) -> trio.Event:
+        """Start the daemon with a copy of this home, which it had before the history."""
+        copy_tree(home, self.disk.root / "home")
+        return self.start()
 
     def start(self, join: str | None = None) -> trio.Event:
         """Start the daemon; the event says that it serves, or failed."""

@@ -163,7 +163,8 @@ class Network:
         self._changed()
 
     def heal(self) -> None:
-        """Undo every block."""
+        """Undo every block, and let somebody carry what has to be carried."""
+        self._carried = {frozenset(pair) for pair in self.pairs()}
         for (a, b), wire in self._wires.items():
             wire.blocks.clear()
             self._release(a, b)

@@ -39,8 +39,8 @@ _HEADINGS = {
     ),
     "bytes": (
         "What was sent",
-        "Added up from the beginning; dashed is what would have been enough: each copy but a"
-        " photo's first one, moved once.",
+        "Added up from the beginning; dashed is what would have been enough: each photo moved"
+        " once to each machine that has it in the end and did not take it in itself.",
     ),
 }
 
@@ -71,7 +71,10 @@ def of_one(story: Story, pictures: Mapping[str, Sequence[Element]]) -> Element:
     made.append(e("h1", story.title or story.scenario or "A trace"))
     machines = "1 machine" if len(story.lanes) == 1 else f"{len(story.lanes)} machines"
     lasts = moment(story.until_s)
-    made.append(e("p", f"Scenario {story.scenario}, seed {story.seed}: {machines}, {lasts}."))
+    words = f"Scenario {story.scenario}, seed {story.seed}: {machines}, {lasts}."
+    if story.hurry != 1:
+        words += f" A second that was played stands for {story.hurry:g} of the story."
+    made.append(e("p", words))
     made.append(_verdict(len(story.violations), story.converged_s))
     made.append(_figures(_of_story(story)))
     made.append(e("code", f"python -m simulations replay {story.seed} {story.scenario}",

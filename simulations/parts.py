@@ -25,7 +25,8 @@ from photonic.p2p.ways import Network as IpNetwork
 from photonic.parts import Neighbourhood, Readers
 from photonic.photos import PhotoFacts, Rendition
 from photonic.world import World
-from simulations.transport import Ether, SimulatedTransport, networks_at
+from simulations.connections import Ether
+from simulations.transport import SimulatedTransport, networks_at
 
 _MAGIC = b"photo\n"
 _PREVIEW_BYTES = 900

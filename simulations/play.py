@@ -8,15 +8,8 @@ them nodes are looked at; then every fault is undone, and all must be well withi
 from __future__ import annotations
 
 import gc
-import logging
-import os
-import random
-import shutil
-import tempfile
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,26 +17,24 @@ from typing import Any, BinaryIO
 import msgspec
 import trio
 import trio.testing
-from trio._core import _run as trio_run
 
-from photonic import identity
-from photonic.cli import app
 from simulations import deeds
 from simulations.acts import Act
 from simulations.checkers import Panel, Violation
 from simulations.cluster import Cluster
+from simulations.figures import Figures
+from simulations.genesis import founded
 from simulations.histories import History
 from simulations.looking import listed, verify_originals
 from simulations.observations import Observation
 from simulations.outcomes import Outcome
 from simulations.promises import all_checkers
+from simulations.sandbox import sandbox
 from simulations.scenario import Scenario
-from simulations.threads import fibers, substituted, threads_in
+from simulations.threads import threads_in
 from simulations.trace import Trace
 
-_PRODUCT = app  # all modules are loaded, so that all can be given fibers
-
-_IN_MEMORY = Path("/dev/shm")
+_MEETING_S = 2.0  # for members to find each other
 _LOOK_AGAIN_S = (1.0, 2.0, 3.0, 5.0)  # while nodes come to agree; the last one over and over
 _WHOLE_LOOK_EACH = 8  # acts
 _INDEX_ANEW = 0.25  # the share of histories at whose end an index is thrown away
@@ -57,11 +48,10 @@ def play(
     trace, panel = Trace(keep=keep, file=file), Panel(all_checkers(scenario))
     began_s, error = time.process_time(), ""
     stage = _Stage(scenario, history, trace, panel)
-    with _memory_folder() as folder, _one_thread(history), fibers():
-        try:
-            trio.run(stage.run, folder, clock=trio.testing.MockClock(autojump_threshold=0))
-        except Exception:  # noqa: BLE001 - whatever it is, it is this history's outcome
-            error = traceback.format_exc()
+    try:
+        stage.play()
+    except Exception:  # noqa: BLE001 - whatever it is, it is this history's outcome
+        error = traceback.format_exc()
     outcome = Outcome(
         scenario=scenario.name,
         seed=history.seed,
@@ -77,35 +67,6 @@ def play(
         error=error or stage.error,
     )
     return outcome, trace
-
-
-@contextmanager
-def _memory_folder() -> Iterator[Path]:
-    """Give a folder in memory, with a name that is always as long."""
-    where = _IN_MEMORY if os.access(_IN_MEMORY, os.W_OK) else None
-    folder = Path(tempfile.mkdtemp(prefix="simulation-", dir=where))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _one_thread(history: History) -> Iterator[None]:
-    """Let trio schedule by the seed, verify signatures here, and collect garbage afterwards."""
-    level, scheduling = logging.root.manager.disable, trio_run._ALLOW_DETERMINISTIC_SCHEDULING
-    trio_run._ALLOW_DETERMINISTIC_SCHEDULING = True  # type: ignore[misc]
-    trio_run._r.seed(f"{history.scenario} {history.seed} scheduling")
-    random.seed(history.seed)
-    logging.disable(logging.CRITICAL)  # what nodes think of each other is no output of ours
-    gc.disable()
-    try:
-        with substituted(identity, "_threads", lambda: 1):
-            yield
-    finally:
-        gc.enable()
-        logging.disable(level)
-        trio_run._ALLOW_DETERMINISTIC_SCHEDULING = scheduling  # type: ignore[misc]
 
 
 def _beginning(scenario: Scenario, seed: int) -> dict[str, Any]:
@@ -130,10 +91,19 @@ class _Stage:
         self.passed_over, self.ended_s, self.error = 0, 0.0, ""
         self.faults: dict[str, int] = {}
         self.figures: dict[str, float] = {}
+        self._figures = Figures(scenario.photo_bytes * scenario.scale)
+        trace.listen(self._figures.note)
         self._cluster: Cluster
+        self._founded: Path  # the homes of members as they were founded
         self._done = 0
 
-    async def run(self, folder: Path) -> None:
+    def play(self) -> None:
+        """Play it all. Raises what the simulator itself does wrong."""
+        self._founded = founded(self._scenario)
+        with sandbox(f"{self._history.scenario} {self._history.seed}") as folder:
+            trio.run(self._run, folder, clock=trio.testing.MockClock(autojump_threshold=0))
+
+    async def _run(self, folder: Path) -> None:
         async with trio.open_nursery() as nursery:
             self._cluster = cluster = Cluster(
                 self._scenario, self._history.seed, folder, self._trace, self._panel, nursery
@@ -152,25 +122,22 @@ class _Stage:
                 nursery.cancel_scope.cancel()
 
     async def _begin(self) -> None:
-        """Let the first member found the library, and admit the others."""
+        """Let the members come up in one place, as they were founded, and then go where they are.
+
+        Photos are taken when all of them know each other.
+        """
         cluster = self._cluster
         members = [name for name, plan in self._scenario.nodes.items() if plan.joins]
-        members.sort(key=lambda name: self._scenario.nodes[name].role == "mobile")
-        first = cluster.machines[members[0]]
         places = dict(cluster.network.place)
-        home = places[members[0]]
         for name in members:
-            cluster.network.place[name] = home
-        await first.start().wait()
-        if not first.is_running:
-            raise RuntimeError(f"{first.name} did not start: {first.error!r}")
-        for name in members[1:]:
-            code = await deeds.invite(cluster, first.name, self._scenario.nodes[name].role)
-            assert code is not None, "the founder may invite"
-            why = await deeds.join(cluster.machines[name], code)
-            if why is not None:
-                raise RuntimeError(why)
-        await trio.sleep(2)
+            cluster.network.place[name] = places[members[0]]
+        served = [cluster.machines[name].begin(self._founded / name) for name in members]
+        for event in served:
+            await event.wait()
+        for name in members:
+            if not cluster.machines[name].is_running:
+                raise RuntimeError(f"{name} did not start: {cluster.machines[name].error!r}")
+        await trio.sleep(_MEETING_S)
         for name, place in places.items():
             if cluster.network.place[name] != place:
                 cluster.network.move(name, place)
@@ -239,8 +206,7 @@ class _Stage:
         else:
             cluster.tell("", "converged", {})
         self.figures["converged_s"] = round(trio.current_time() - healed_s, 3)
-        self.figures["moved_bytes"] = cluster.network.bytes_moved
-        self.figures["photos"] = len(cluster.shots)
+        self.figures |= self._figures.result(cluster.network.bytes_moved)
         if cluster.dice.random() < _INDEX_ANEW:
             await self._index_anew()
 

@@ -14,6 +14,7 @@ import msgspec
 
 from simulations.acts import WORKS, Act
 from simulations.copies import Copies
+from simulations.figures import Figures
 from simulations.trace import Event
 
 TOLD = {
@@ -53,7 +54,6 @@ MARKS = {
 MARKED_ACTS = {"fill", "empty", "slow", "skew", "address", "save", "carry"}
 PHOTOS, CATALOG, OTHER = "photos", "catalog", "other"  # what a message carries
 _CARRIES = {"/photonic/blobs/1": PHOTOS, "/photonic/catalog/1": CATALOG}
-FOR_EVER = float("inf")
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -139,8 +139,9 @@ class Story(msgspec.Struct, frozen=True, kw_only=True):
     min_copies: int
     safe_after_s: tuple[float, ...]  # of each photo that had enough copies, sorted
     unsafe: int
-    ideal_bytes: int  # each copy but the first one of a photo is moved once
+    ideal_bytes: int  # see figures.py
     photo_bytes: int
+    hurry: float  # so many seconds of the story for one that was played
     violations: tuple[Mark, ...]
     figures: dict[str, float]
 
@@ -171,8 +172,8 @@ class _Teller:
 
     def __init__(self) -> None:
         self._began: dict[str, Any] = {}
-        self._until_s = 0.0
-        self._copies = Copies()
+        self._hurry, self._until_s = 1.0, 0.0
+        self._copies, self._needs = Copies(), Figures(0)
         self._runs = defaultdict[str, list[Event]](list)
         self._places = defaultdict[str, list[Event]](list)
         self._links = defaultdict[tuple[str, str], list[Event]](list)
@@ -186,7 +187,12 @@ class _Teller:
         self._figures: dict[str, float] = {}
 
     def note(self, event: Event) -> None:
+        if event.kind == "began":
+            self._hurry = float(event.facts.get("hurry", 1.0))
+            self._needs = Figures(int(event.facts.get("photo_bytes", 0)))
+        event = msgspec.structs.replace(event, at_s=event.at_s * self._hurry)
         self._until_s = max(self._until_s, event.at_s)
+        self._needs.note(event)
         if event.kind in MARKS:
             self._mark(event)
         if self._copies.note(event):
@@ -224,6 +230,7 @@ class _Teller:
         carries = _CARRIES.get(str(facts.get("protocol", "")), OTHER)
         scale = int(self._began.get("scale", 1)) if carries == PHOTOS else 1
         size_bytes, arrives_s = int(facts["bytes"]) * scale, facts.get("arrives_s")
+        arrives_s = None if arrives_s is None else arrives_s * self._hurry
         self._sent.append(
             Sent(event.node, str(facts["to"]), carries, event.at_s, arrives_s, size_bytes)
         )
@@ -284,8 +291,9 @@ class _Teller:
             min_copies=self._copies.min_copies,
             safe_after_s=tuple(sorted(self._copies.safe_after_s.values())),
             unsafe=self._copies.unsafe,
-            ideal_bytes=self._copies.gained * photo_bytes,
+            ideal_bytes=int(self._needs.result(0)["ideal_bytes"]),
             photo_bytes=photo_bytes,
+            hurry=self._hurry,
             violations=tuple(mark for mark in self._marks if mark.what == "violation"),
             figures=self._figures,
         )

@@ -13,7 +13,7 @@ import msgspec
 
 from simulations.outcomes import Outcome
 
-CONVERGED, SAFE, SAFE_SLOWEST = "converged_s", "safe_median_s", "safe_slowest_s"
+CONVERGED, SAFE, SAFE_SLOWEST = "converged_s", "safe_s_median", "safe_s_max"
 MOVED, IDEAL = "moved_bytes", "ideal_bytes"
 
 

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from nacl.public import SealedBox
+from nacl.signing import SigningKey
 
 from photonic import limits
-from photonic.identity import SIGNATURE_BYTES, Claim, Identity, are_signed, is_signed_by
+from photonic.identity import (
+    SIGNATURE_BYTES,
+    Claim,
+    Identity,
+    are_signed,
+    box_for,
+    is_signed_by,
+)
 from photonic.ids import NodeId
 from photonic.world import World
 
@@ -70,3 +79,17 @@ def test_threads_are_few() -> None:
 def test_an_identity_shows_no_seed() -> None:
     identity = Identity.generate(World())
     assert identity.seed.hex() not in repr(identity) and "seed" not in repr(identity)
+
+
+def test_a_box_is_libsodiums_and_follows_from_what_it_is_made_with() -> None:
+    data, once = b"a library key", bytes(range(32))
+    box = box_for(SIGNER.node, data, once)
+    assert SealedBox(SigningKey(SIGNER.seed).to_curve25519_private_key()).decrypt(box) == data
+    assert SIGNER.open_box(box) == data
+    assert OTHER.open_box(box) is None
+    assert box_for(SIGNER.node, data, once) == box, "nothing else of chance is in it"
+    assert box_for(SIGNER.node, data, bytes(32)) != box
+    public = SigningKey(SIGNER.seed).verify_key.to_curve25519_public_key()
+    assert SIGNER.open_box(SealedBox(public).encrypt(data)) == data, "older nodes' boxes open"
+    with pytest.raises(ValueError, match="sealed"):
+        box_for(NodeId(bytes(32)), data, once)

@@ -112,8 +112,7 @@ class Transfers:
             while True:
                 has_news = self._wanting.rounds.has_news
                 tick_s = self._pace.tick_s if len(self._jobs) else self._pace.idle_tick_s
-                tick_s = limits.WANTS_REFRESH_MIN_S if has_news else tick_s
-                with anyio.move_on_after(tick_s):
+                with anyio.move_on_after(limits.WANTS_REFRESH_MIN_S if has_news else tick_s):
                     await self._news.wait()
                 self._news = anyio.Event()
                 if not self._is_paused:

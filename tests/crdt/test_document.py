@@ -36,6 +36,15 @@ def test_an_update_that_arrives_twice_does_nothing_the_second_time() -> None:
     assert (again.added, again.overwritten, again.removed) == ({}, {}, frozenset())
 
 
+def test_entries_and_news_come_by_key_and_not_by_chance() -> None:
+    """The library underneath keeps maps in another order in each process."""
+    left, right = _pair()
+    some = {f"{number * 7_919 % 1_000:03}": b"v" for number in range(200)}
+    added = right.apply(left.insert(some)).added
+    assert list(added) == sorted(some)
+    assert list(left.entries()) == list(right.entries()) == sorted(left.entries())
+
+
 def test_overwriting_and_deleting_are_told() -> None:
     left, right = _pair()
     delta = right.apply(left.insert({"key 3": b"other"}))

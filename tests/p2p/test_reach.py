@@ -13,14 +13,12 @@ from photonic.p2p.reach import (
     Outlook,
     Try,
     at_down,
-    at_hope,
     at_news,
     at_up,
     due_s,
     failed,
     least_better,
     next_attempt,
-    patience_s,
     promising,
     why_not_better,
 )
@@ -115,26 +113,6 @@ def test_waits_grow_up_to_a_bound_and_news_ends_them(
     assert at_news(made).due_s == 0.0
     assert at_up(made, now_s).due_s >= now_s + limits.BETTER_FIRST_S
     assert at_down(made, now_s).due_s == now_s + limits.RECONNECT_MIN_S
-
-
-@given(st.floats(0, 1e6), st.booleans())
-def test_a_peer_that_was_lost_is_dialled_again_after_a_part_of_its_absence(
-    away_s: float, is_near: bool
-) -> None:
-    wait_s = patience_s(away_s=away_s, is_near=is_near)
-    assert limits.RECONNECT_MIN_S <= wait_s <= limits.RECONNECT_MAX_S
-    if limits.RECONNECT_MIN_S < wait_s < limits.RECONNECT_MAX_S and not is_near:
-        assert wait_s <= limits.RECONNECT_SHARE * away_s + 1e-9
-    if is_near and away_s < limits.RECONNECT_NEAR_S:
-        assert wait_s == limits.RECONNECT_NEAR_MAX_S
-
-
-@given(st.builds(Try, st.integers(0, 10), TIMES), TIMES)
-def test_hope_makes_an_attempt_due_and_does_not_forget_that_it_failed(
-    made: Try, now_s: float
-) -> None:
-    hoped = at_hope(made, now_s)
-    assert hoped.due_s == min(made.due_s, now_s) and hoped.failures == made.failures
 
 
 def test_it_is_said_why_there_is_no_better_way() -> None:

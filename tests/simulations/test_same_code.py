@@ -51,7 +51,7 @@ LEFT_OUT = {
         "photonic.index_builders", "photonic.index_messages", "photonic.rebuild",
         "photonic.crdt.new_shelf", "photonic.crdt.retelling", "photonic.crdt.union",
         "photonic.journal.compaction", "photonic.journal.pages", "photonic.blobs.notes",
-        "photonic.blobs.reuse",
+        "photonic.blobs.reuse", "photonic.blobs.store",
     },
 }  # fmt: skip
 
@@ -121,7 +121,7 @@ def ran() -> set[str]:
         if event == "call" and code.co_filename.startswith(inside) and code.co_name != "<module>":
             files.add(code.co_filename)
 
-    for name, seeds in (("everyday", range(4)), ("members", range(3)), ("rollbacks", range(2))):
+    for name, seeds in (("everyday", range(5)), ("members", range(3)), ("rollbacks", range(2))):
         for seed in seeds:
             scenario = scenarios.load(name)
             sys.setprofile(note)

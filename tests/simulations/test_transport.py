@@ -15,9 +15,10 @@ from photonic.errors import PeerUnreachable, PhotonicError, StreamBroken
 from photonic.identity import Identity
 from photonic.ids import digest
 from photonic.p2p.transport import PeerDown, PeerUp, Transport
+from simulations.connections import Ether
 from simulations.network import Network
 from simulations.scenario import parse
-from simulations.transport import Ether, SimulatedTransport
+from simulations.transport import SimulatedTransport
 from tests.p2p.peer import ECHO, SINK, running, send_for_ever
 from tests.p2p.transport_contract import CLAIMS, Claim
 
