@@ -76,7 +76,8 @@ class Cluster:
         self.watched = {name: Watched() for name in self.machines}
         self.names: dict[NodeId, str] = self.ether.names
         self.shots: list[Shot] = []
-        self.holders: dict[str, set[str]] = {}
+        self.holders: dict[str, set[str]] = {}  # as far as nodes announced it
+        self._told: dict[str, set[str]] = {}  # and as the trace has it
         self.conflicts: set[tuple[str, str, str]] = set()  # node, photo, field
         self._places: dict[str, str | None] = {}  # as they were told
         self._closed: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -125,7 +126,7 @@ class Cluster:
         self.tell_network()
 
     def tell_network(self) -> None:
-        """Tell where machines are, and between which of them nothing passes, as far as it is new."""
+        """Tell where machines are and between which nothing passes, as far as it is new."""
         for name, place in self.network.place.items():
             if name not in self._places or self._places[name] != place:
                 self._places[name] = place
@@ -161,13 +162,21 @@ class Cluster:
                 watched.imports.setdefault(event.folder, trio.Event()).set()
 
         node.events.listen(hear)
+        for shot in self.shots:  # a power cut or a rollback may have taken some of them
+            self._tell_copies(name, node, shot.photo)
 
     def _note_copies(self, name: str, node: Node, photo: Subject) -> None:
         holders = self.holders.setdefault(short(photo.key), set())
-        before = set(holders)
         (holders.add if node.store.has(BlobId(photo.key)) else holders.discard)(name)
-        if holders != before:
-            self.tell(name, "copies", {"photo": short(photo.key), "holders": sorted(holders)})
+        self._tell_copies(name, node, photo)
+
+    def _tell_copies(self, name: str, node: Node, photo: Subject) -> None:
+        """Tell who has a photo, if that is new."""
+        told = self._told.setdefault(short(photo.key), set())
+        before = set(told)
+        (told.add if node.store.has(BlobId(photo.key)) else told.discard)(name)
+        if told != before:
+            self.tell(name, "copies", {"photo": short(photo.key), "holders": sorted(told)})
 
     async def look(self, name: str, *, whole: bool = False) -> Observation | None:
         """Look at a node as it is now, and have the checkers judge it; None if it does not run."""

@@ -1,7 +1,8 @@
-"""How many sound copies each photo has, from the events of a trace: when it became safe, what it took.
+"""How many sound copies each photo has, from the events of a trace, and when it became safe.
 
 A copy counts wherever its disk is: off, away or cut off. A copy that rotted does not count until
-its node has fetched the photo anew. Pure: `note` is called with every event, in their order.
+its node has fetched the photo anew, and a photo in the trash is no photo at all. Pure: `note` is
+called with every event, in their order.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ MANY = 3  # copies; more are not told apart
 
 
 class Copies:
-    """What is known of all photos up to the last event. `min_copies`: so many are safe, two at least."""
+    """What is known of all photos up to the last event. `min_copies` are safe, two at least."""
 
     def __init__(self, min_copies: int = 2) -> None:
         self.min_copies = min_copies
@@ -22,11 +23,14 @@ class Copies:
         self._born_s: dict[str, float] = {}
         self._holders: dict[str, frozenset[str]] = {}
         self._rotten: set[tuple[str, str]] = set()  # photo, node
+        self._trashed: set[str] = set()
 
     def note(self, event: Event) -> bool:
         """Hear what happened; return whether a photo has another number of copies now."""
         if event.kind == "began":
             self.min_copies = max(2, int(event.facts.get("min_copies", 2)))
+        if event.kind == "accepted":
+            return self._note_trash(event)
         if event.kind not in ("copies", "rotted"):
             return False
         photo = str(event.facts["photo"])
@@ -39,6 +43,14 @@ class Copies:
             self.safe_after_s.setdefault(photo, event.at_s - self._born_s[photo])
         return True
 
+    def _note_trash(self, event: Event) -> bool:
+        photo = str(event.facts.get("photo", ""))
+        if event.facts["act"] == "delete":
+            self._trashed.add(photo)
+        elif event.facts["act"] == "undelete":
+            self._trashed.discard(photo)
+        return event.facts["act"] in ("delete", "undelete")
+
     def _hold(self, photo: str, holders: frozenset[str]) -> None:
         self._holders[photo] = holders
         self._rotten = {(p, n) for p, n in self._rotten if p != photo or n in holders}
@@ -49,10 +61,13 @@ class Copies:
 
     def levels(self) -> tuple[int, ...]:
         """Return how many photos have no copy, one, two, and three or more."""
-        found = Counter(min(MANY, self.count(photo)) for photo in self._born_s)
+        found = Counter(min(MANY, self.count(photo)) for photo in self._kept())
         return tuple(found[number] for number in range(MANY + 1))
+
+    def _kept(self) -> list[str]:
+        return [photo for photo in self._born_s if photo not in self._trashed]
 
     @property
     def unsafe(self) -> int:
-        """How many photos never had enough copies."""
-        return len(self._born_s) - len(self.safe_after_s)
+        """How many photos that are kept never had enough copies."""
+        return sum(photo not in self.safe_after_s for photo in self._kept())

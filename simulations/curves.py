@@ -5,9 +5,10 @@ Pure: figures in, elements out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from xml.etree.ElementTree import Element
 
+from simulations.bundles import running_totals
 from simulations.copies import MANY
 from simulations.drawing import (
     Frame,
@@ -23,7 +24,7 @@ from simulations.drawing import (
     time_axis,
     width_px,
 )
-from simulations.story import CATALOG, PHOTOS, Level, Story, running_totals
+from simulations.story import CATALOG, PHOTOS, Level, Story
 
 _TOP = 12.0
 _AREAS = ("none", "one", "two", "many")
@@ -38,7 +39,7 @@ def copies(story: Story, frame: Frame) -> Element:
     most = max((sum(level.values) for level in story.copies), default=0)
     px_each = height / max(1, most)
     inside = [time_axis(frame, _TOP, base)]
-    below = [0] * len(story.copies)
+    below, unnamed = [0] * len(story.copies), list[int]()
     for number in range(MANY, -1, -1):  # the safest lie at the bottom
         above = [b + level.values[number] for b, level in zip(below, story.copies, strict=True)]
         if any(level.values[number] for level in story.copies):
@@ -48,10 +49,26 @@ def copies(story: Story, frame: Frame) -> Element:
             area = element("path", element("title", _WORDS[number]), d=shape)
             area.set("class", f"area {_AREAS[number]}")
             inside.append(area)
-            inside += _inscribed(story, frame, number, below, above, base, px_each)
+            word = _inscribed(story, frame, number, below, above, base, px_each)
+            if word is not None:
+                inside.append(word)
+            else:
+                unnamed.append(number)
         below = above
     inside += _scale(frame, base, px_each, most, str)
-    return picture(frame, base + _AXIS_PX, "copies of each photo over time", *inside)
+    inside += _key(frame, unnamed, base + _AXIS_PX + 12)
+    height = base + _AXIS_PX + 22 * bool(unnamed)
+    return picture(frame, height, "copies of each photo over time", *inside)
+
+
+def _key(frame: Frame, numbers: Sequence[int], y: float) -> list[Element]:
+    """Say below what those areas are which have no room for a word."""
+    made, x = list[Element](), frame.left
+    for number in numbers:
+        box = element("rect", x=x, y=y - 9, width=10, height=10, class_=_AREAS[number])
+        made += [box, element("text", _WORDS[number], x=x + 15, y=y)]
+        x += 15 + width_px(_WORDS[number]) + 18
+    return made
 
 
 def _stairs(
@@ -69,8 +86,8 @@ def _inscribed(
     above: Sequence[int],
     base: float,
     px_each: float,
-) -> list[Element]:
-    """Write what an area means into it, where it is roomiest; nothing where it is nowhere roomy."""
+) -> Element | None:
+    """Write what an area means into it, where it is roomiest; None if it is nowhere roomy."""
     word = _WORDS[number]
     best: tuple[float, float, float] | None = None  # room, x, y
     for start in range(len(below)):
@@ -90,14 +107,15 @@ def _inscribed(
             if (high - low) * px_each < 14:
                 break
     if best is None:
-        return []
+        return None
     place = {"x": best[1], "y": best[2] + 4, "text_anchor": "middle"}
-    return [element("text", word, class_=f"on-{_AREAS[number]}", **place)]
+    return element("text", word, class_=f"on-{_AREAS[number]}", **place)
 
 
-def _scale(frame: Frame, base: float, px_each: float, most: float, word: object) -> list[Element]:
+def _scale(
+    frame: Frame, base: float, px_each: float, most: float, write: Callable[[float], str]
+) -> list[Element]:
     """Return a base line, and the words for the top of the scale."""
-    write = word if callable(word) else str
     top = base - most * px_each
     at = {"x": frame.left - 8, "text_anchor": "end"}
     if frame.is_narrow:
@@ -160,7 +178,8 @@ def moved(story: Story, frame: Frame) -> Element:
         else:
             at = {"x": frame.end + 8, "y": y + 4}
         inside.append(element("text", word, class_="halo", **at))
-    inside += _scale(frame, base, px_each, 0, lambda _: "0") if not frame.is_narrow else []
+    if not frame.is_narrow:
+        inside += _scale(frame, base, px_each, 0, lambda _: "0")
     return picture(frame, base + _AXIS_PX, "bytes that were sent", *inside)
 
 
@@ -184,7 +203,9 @@ def bars(counts: Mapping[str, int], width: float, title: str, *, bad: bool = Fal
     return picture(frame, y + 4, title, *inside)
 
 
-def spread(values: Sequence[float], marks: Mapping[str, float], width: float, title: str) -> Element:
+def spread(
+    values: Sequence[float], marks: Mapping[str, float], width: float, title: str
+) -> Element:
     """Return how many values are how large, with some of them marked by name."""
     top = round_top(max(values, default=1.0))
     frame = Frame(width, 14, 14, top)

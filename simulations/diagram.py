@@ -12,8 +12,9 @@ from collections.abc import Iterator
 from math import sqrt
 from xml.etree.ElementTree import Element
 
+from simulations.bundles import bundles, gaps
 from simulations.drawing import Frame, clipped, element, number, path, picture, time_axis, width_px
-from simulations.story import CATALOG, OTHER, PHOTOS, Deed, Lane, Mark, Sent, Story, bundles, gaps
+from simulations.story import CATALOG, OTHER, PHOTOS, Deed, Lane, Mark, Sent, Story
 from simulations.units import readable_time
 
 LINES_MAX = 1_500  # messages that are drawn one by one
@@ -238,9 +239,7 @@ def _deeds(story: Story, frame: Frame, y_of: dict[str, float]) -> Iterator[Eleme
         )
         lines = [f"{readable_time(d.at_s)} {d.act.words()} ({d.ending})" for d in deeds]
         rest = len(lines) - _TITLE_LINES_MAX
-        yield _titled(
-            dot, "\n".join(lines[:_TITLE_LINES_MAX] + [f"and {rest} more"] * (rest > 0))
-        )
+        yield _titled(dot, "\n".join(lines[:_TITLE_LINES_MAX] + [f"and {rest} more"] * (rest > 0)))
 
 
 def _mark(mark: Mark, frame: Frame, y: float) -> Element:
@@ -266,9 +265,8 @@ def _legend(story: Story, frame: Frame, y: float) -> tuple[Element, float]:
         line = element("path", d="M-8,5L8,-5", class_="sent lost", stroke_width=1.5)
         entries.append(("held up or lost", line))
     if story.cuts:
-        box = element(
-            "rect", x=-8, y=-6, width=16, height=12, fill=f"url(#{_hatch_name(frame)})", opacity=0.55
-        )
+        fill = f"url(#{_hatch_name(frame)})"
+        box = element("rect", x=-8, y=-6, width=16, height=12, fill=fill, opacity=0.55)
         entries.append(("nothing passes", box))
     if any(deed.is_work and deed.is_done for deed in story.deeds):
         entries.append(("work that was done", element("circle", r=3.5, class_="deed done")))

@@ -96,7 +96,7 @@ class Frame(msgspec.Struct, frozen=True):
 
     @property
     def is_narrow(self) -> bool:
-        return self.width < 700
+        return self.width < 500
 
     def x(self, at_s: float) -> float:
         share = at_s / self.until_s if self.until_s > 0 else 0.0
@@ -156,7 +156,6 @@ def picture(frame: Frame, height: float, title: str, *inside: Element) -> Elemen
         *inside,
         viewBox=f"0 0 {number(frame.width)} {number(height)}",
         role="img",
-        aria_label=title,
         class_="narrow" if frame.is_narrow else "wide",
     )
 
@@ -203,4 +202,4 @@ def alone(svg: Element) -> bytes:
     facts = {**svg.attrib, "xmlns": "http://www.w3.org/2000/svg", "width": width, "height": height}
     made = Element("svg", facts)
     made.extend([style, element("rect", class_="ground", width="100%", height="100%"), *svg])
-    return tostring(made, encoding="utf-8", xml_declaration=False) + b"\n"
+    return f"{tostring(made, encoding='unicode')}\n".encode()

@@ -22,26 +22,20 @@ from simulations.units import readable_time
 _PAGE_CSS = Path(__file__).with_name("page.css")
 _DEEDS_OPEN_MAX, _SEEDS_MAX, _VIOLATIONS_MAX, _TEXT_MAX = 60, 200, 100, 600
 
-_HEADINGS = {
-    "space-time": (
-        "Who ran, what passed, what was done",
-        "A line for each machine, time to the right. It is dotted while the machine does not run,"
-        " and shaded while it is away. Between machines goes what was sent.",
-    ),
-    "copies": (
-        "Copies of each photo",
-        "How many photos have how many sound copies, wherever these are: on a machine that is"
-        " off or away, too. Those at risk lie on top.",
-    ),
-    "conflicts": (
-        "Contested fields",
-        "Fields of photos that were edited on two sides, and which nobody has settled yet.",
-    ),
-    "bytes": (
-        "What was sent",
-        "Added up from the beginning; dashed is what would have been enough: each photo moved"
-        " once to each machine that has it in the end and did not take it in itself.",
-    ),
+_HEADINGS = {  # of each picture, and the words under it
+    "space-time": "Who ran, what passed, what was done",
+    "copies": "Copies of each photo",
+    "conflicts": "Contested fields",
+    "bytes": "What was sent",
+}
+_WORDS = {
+    "space-time": """A line for each machine, time to the right. It is dotted while the machine does
+        not run, and shaded while it is away. Between machines goes what was sent.""",
+    "copies": """How many photos have how many sound copies, wherever these are: on a machine that
+        is off or away, too. Those at risk lie on top; those in the trash are left out.""",
+    "conflicts": "Fields of photos that were edited on two sides, and not settled yet.",
+    "bytes": """Added up from the beginning; dashed is what would have been enough: each photo
+        once to each machine that has it in the end and did not take it in itself.""",
 }
 
 
@@ -55,7 +49,7 @@ def page(titles: Sequence[str], articles: Iterable[Element]) -> Element:
         e("meta", charset="utf-8"),
         e("meta", name="viewport", content="width=device-width, initial-scale=1"),
         e("meta", name="color-scheme", content="light dark"),
-        e("title", f"{clipped(title, 120)} – photonic simulator"),
+        e("title", f"{clipped(title, 120)} · photonic simulator"),
         style,
     )
     words = "Drawn by python -m simulations report. docs/simulator-report.md says how to read it."
@@ -81,11 +75,10 @@ def of_one(story: Story, pictures: Mapping[str, Sequence[Element]]) -> Element:
                   class_="again"))  # fmt: skip
     if story.violations:
         lines = [f"{readable_time(v.at_s)} {v.text}" for v in story.violations]
-        made += [e("h2", "What did not hold"), _listed(lines)]
+        made.extend([e("h2", "What did not hold"), _listed(lines)])
     for name, drawn in pictures.items():
-        heading, words = _HEADINGS[name]
-        made += [e("h2", heading), e("p", words), e("figure", *drawn)]
-    made += _acts(story.deeds)
+        made.extend([e("h2", _HEADINGS[name]), e("p", _WORDS[name]), e("figure", *drawn)])
+    made.extend(_acts(story.deeds))
     return made
 
 
@@ -105,7 +98,7 @@ _Figure = tuple[str, str, str]  # what, how much, and a word below it
 def _of_story(story: Story) -> list[_Figure]:
     photos = sum(story.copies[-1].values) if story.copies else 0
     done = sum(deed.is_done for deed in story.deeds)
-    found = [("photos", f"{photos:,}", f"{amount(story.photo_bytes)} each")]
+    found = [("photos kept", f"{photos:,}", f"{amount(story.photo_bytes)} each")]
     found.append(("acts done", f"{done:,}", f"{len(story.deeds) - done:,} could not be"))
     found.append(("messages", f"{len(story.sent):,}", ""))
     if story.converged_s is not None:
@@ -186,11 +179,11 @@ def of_many(tally: Tally) -> Element:
         made.append(e("p", "In all of them every promise held.", class_="verdict"))
     made.append(_figures(_of_tally(tally)))
     if failed:
-        made += [e("h2", "What did not hold"), _failures(failed)]
+        made.extend([e("h2", "What did not hold"), _failures(failed)])
         bars = [curves.bars(tally.checkers, w, "what did not hold", bad=True) for w in (560, 420)]
-        made.append(e("figure", *bars))
+        made.append(e("figure", *bars, class_="half"))
     made.append(_side_by_side(tally))
-    made += _seeds(tally)
+    made.extend(_seeds(tally))
     return made
 
 

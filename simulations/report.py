@@ -7,6 +7,7 @@ There is no script in the page; what is told over a dot or a line is told by its
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
@@ -21,7 +22,7 @@ from simulations.drawing import Frame, alone
 from simulations.outcomes import Outcome
 from simulations.story import Story, tell
 from simulations.tallies import Tally, tally
-from simulations.trace import Event, read
+from simulations.trace import read
 
 _WIDE, _NARROW = (1_200.0, 92.0, 126.0), (420.0, 4.0, 8.0)  # width, left, right
 
@@ -89,7 +90,7 @@ def html(stories: Sequence[Story], tallies: Sequence[Tally]) -> bytes:
         (pages.of_one(each, _drawn(each)) for each in stories),
     )
     page = pages.page([story.title for story in stories], articles)
-    return b"<!doctype html>\n" + tostring(page, encoding="utf-8", method="html") + b"\n"
+    return f"<!doctype html>\n{tostring(page, encoding='unicode', method='html')}\n".encode()
 
 
 def _drawn(story: Story) -> dict[str, list[Element]]:
@@ -99,9 +100,10 @@ def _drawn(story: Story) -> dict[str, list[Element]]:
 def write_pictures(story: Story, folder: Path) -> list[Path]:
     """Write each picture of a story as a file `SCENARIO-PICTURE.svg`; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
+    begins = re.sub(r"[^\w-]+", "-", story.scenario) or "trace"  # no path comes from a trace
     written = []
     for name, draw in PICTURES.items():
-        path = folder / f"{story.scenario or 'trace'}-{name}.svg"
+        path = folder / f"{begins}-{name}.svg"
         path.write_bytes(alone(draw(story, frames(story)[0])))
         written.append(path)
     return written
