@@ -5,6 +5,7 @@
     python -m simulations shrink SEED [SCENARIO]
     python -m simulations mutants [NAME ...] [--seeds 1000] [--jobs 2]
     python -m simulations real [SCENARIO ...]
+    python -m simulations report FILE... [--out FILE] [--pictures FOLDER]
     python -m simulations scenarios
 
 Whatever fails prints one line that plays it again. Exit status: 0 all is well, 1 something does
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import msgspec
 
-from simulations import hunt, real_main
+from simulations import hunt, real_main, report
 from simulations import scenario as scenarios
 from simulations.acts import Act
 from simulations.fleet import Fleet, mixed, replay_line
@@ -62,6 +63,7 @@ def main(words: list[str] | None = None) -> int:
     small.set_defaults(work=_shrink)
     hunt.add_parser(commands)
     real_main.add_parser(commands)
+    report.add_parser(commands)
     commands.add_parser("scenarios", help="list the scenarios").set_defaults(work=_list)
     wanted = parser.parse_args(words)
     try:

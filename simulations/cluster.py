@@ -76,8 +76,11 @@ class Cluster:
         self.watched = {name: Watched() for name in self.machines}
         self.names: dict[NodeId, str] = self.ether.names
         self.shots: list[Shot] = []
-        self.holders: dict[str, set[str]] = {}
-        self.conflicts: set[tuple[str, str]] = set()
+        self.holders: dict[str, set[str]] = {}  # as far as nodes announced it
+        self._told: dict[str, set[str]] = {}  # and as the trace has it
+        self.conflicts: set[tuple[str, str, str]] = set()  # node, photo, field
+        self._places: dict[str, str | None] = {}  # as they were told
+        self._closed: dict[tuple[str, str], tuple[str, ...]] = {}
         self.violations: list[Violation] = []
         self.faults: dict[str, int] = {}
         self.revoked: dict[str, bool] = {}  # and whether every member has heard of it
@@ -120,6 +123,19 @@ class Cluster:
     def _look_at_network(self) -> None:
         for machine in self.machines.values():
             machine.look()
+        self.tell_network()
+
+    def tell_network(self) -> None:
+        """Tell where machines are and between which nothing passes, as far as it is new."""
+        for name, place in self.network.place.items():
+            if name not in self._places or self._places[name] != place:
+                self._places[name] = place
+                self.tell(name, "place", {"place": place})
+        for a, b in self.network.pairs():
+            why = self.network.reasons(a, b)
+            if why != self._closed.get((a, b), ()):
+                self._closed[a, b] = why
+                self.tell(a, "link", {"other": b, "is_open": not why, "why": list(why)})
 
     # --- watching -----------------------------------------------------------------------------
 
@@ -146,13 +162,21 @@ class Cluster:
                 watched.imports.setdefault(event.folder, trio.Event()).set()
 
         node.events.listen(hear)
+        for shot in self.shots:  # a power cut or a rollback may have taken some of them
+            self._tell_copies(name, node, shot.photo)
 
     def _note_copies(self, name: str, node: Node, photo: Subject) -> None:
         holders = self.holders.setdefault(short(photo.key), set())
-        before = set(holders)
         (holders.add if node.store.has(BlobId(photo.key)) else holders.discard)(name)
-        if holders != before:
-            self.tell(name, "copies", {"photo": short(photo.key), "holders": sorted(holders)})
+        self._tell_copies(name, node, photo)
+
+    def _tell_copies(self, name: str, node: Node, photo: Subject) -> None:
+        """Tell who has a photo, if that is new."""
+        told = self._told.setdefault(short(photo.key), set())
+        before = set(told)
+        (told.add if node.store.has(BlobId(photo.key)) else told.discard)(name)
+        if told != before:
+            self.tell(name, "copies", {"photo": short(photo.key), "holders": sorted(told)})
 
     async def look(self, name: str, *, whole: bool = False) -> Observation | None:
         """Look at a node as it is now, and have the checkers judge it; None if it does not run."""
@@ -197,21 +221,14 @@ class Cluster:
             self.tell("", "violation", {"checker": one.checker, "text": one.text})
 
     def _note_conflicts(self, seen: Observation) -> None:
-        for photo, shown in seen.photos.items():
-            for field in shown.conflicts:
-                if (photo, field) not in self.conflicts:
-                    self.conflicts.add((photo, field))
-                    values = len(shown.versions[field])
-                    facts = {"photo": photo, "field": field, "values": values}
-                    self.tell(seen.node, "conflict", facts)
-        settled = [
-            (photo, field)
-            for photo, field in self.conflicts
-            if photo in seen.photos and field not in seen.photos[photo].conflicts
-        ]
-        for photo, field in sorted(settled):
-            self.conflicts.discard((photo, field))
-            self.tell(seen.node, "conflict", {"photo": photo, "field": field, "values": 1})
+        """Tell what became contested on a node, and what is so no more. Each node sees its own."""
+        before = {(photo, field) for node, photo, field in self.conflicts if node == seen.node}
+        now = {(photo, field) for photo, one in seen.photos.items() for field in one.conflicts}
+        for photo, field in sorted(before ^ now):
+            is_open = (photo, field) in now
+            values = len(seen.photos[photo].versions[field]) if is_open else 1
+            (self.conflicts.add if is_open else self.conflicts.discard)((seen.node, photo, field))
+            self.tell(seen.node, "conflict", {"photo": photo, "field": field, "values": values})
 
     # --- choosing -----------------------------------------------------------------------------
 

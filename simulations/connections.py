@@ -20,9 +20,10 @@ from photonic.p2p.messages import BLOB_PROTOCOL
 from simulations.network import Flow, Network, Segment
 
 CONTROL_BYTES = 64  # to open, accept or end a stream
-_WINDOW_BYTES = 256 * limits.KIB  # unread and under way, of one direction of a stream
+_WINDOW_SEGMENTS = 4  # unread and under way, of one direction of a stream
 _SEGMENT_BYTES = 64 * limits.KIB
 _LIE_BYTES_MIN = 256  # shorter pieces are no photos
+_SEGMENT_S = 0.2  # as long takes one, of bytes that stand for many, while four streams share a link
 
 
 class Witness(Protocol):
@@ -131,6 +132,18 @@ class End:
         if has_moved or not (network.passes(here, there) and network.passes(there, here)):
             self.doubt_soon()
 
+    def segment_bytes(self, scale: int) -> int:
+        """Return how much is sent at once of bytes each of which stands for `scale`.
+
+        A slow link must not be silent while a segment is under way: nodes would give it up.
+        """
+        network, here, there = self.owner.ether.network, self.owner.name, self.other.name
+        preset = network.preset(here, there)
+        if scale == 1 or preset is None:
+            return _SEGMENT_BYTES
+        rate_bytes_s = network.rate_bytes_s(here, there, preset)
+        return min(_SEGMENT_BYTES, max(1, int(rate_bytes_s * _SEGMENT_S / scale)))
+
     def doubt_soon(self) -> None:
         if self.is_live and not self._is_doubted:
             self._is_doubted = True
@@ -161,11 +174,17 @@ class SimulatedStream:
         self._is_refused = False  # nobody reads at the far end any more
         self._changed = trio.Event()
         self._scale = end.owner.ether.scale if protocol == BLOB_PROTOCOL else 1
+        self._segment_bytes = end.segment_bytes(self._scale)
+        self._window_bytes = _WINDOW_SEGMENTS * self._segment_bytes
         end.add(self)
 
     @property
     def peer(self) -> NodeId:
         return self._end.other.node
+
+    @property
+    def _under_way_bytes(self) -> int:
+        return self._sent_bytes - self._taken_bytes
 
     @property
     def _may_send(self) -> bool:
@@ -195,11 +214,11 @@ class SimulatedStream:
         await trio.lowlevel.checkpoint()
         rest = memoryview(data)
         while rest:
-            while self._sent_bytes - self._taken_bytes >= _WINDOW_BYTES and self._may_send:
+            while self._under_way_bytes >= self._window_bytes and self._may_send:
                 await self._changed.wait()
             if not self._may_send or self._is_closed:
                 raise StreamBroken("the stream is closed")
-            room = min(_SEGMENT_BYTES, _WINDOW_BYTES - self._sent_bytes + self._taken_bytes)
+            room = min(self._segment_bytes, self._window_bytes - self._under_way_bytes)
             piece, rest = bytes(rest[:room]), rest[room:]
             self._sent_bytes += len(piece)
             end = self._end
@@ -239,7 +258,7 @@ class SimulatedStream:
         data = bytes(self._buffer[:size_max])
         del self._buffer[:size_max]
         self._untold_bytes += len(data)
-        if self._untold_bytes >= _WINDOW_BYTES // 4:
+        if self._untold_bytes >= self._window_bytes // 4:
             told_bytes, self._untold_bytes = self._untold_bytes, 0
             self._end.send(0, lambda: self._note_taken(told_bytes))
         return data

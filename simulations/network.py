@@ -126,9 +126,20 @@ class Network:
     def passes(self, a: str, b: str) -> bool:
         return self.preset(a, b) is not None and not self._wires[a, b].blocks
 
+    def reasons(self, a: str, b: str) -> tuple[str, ...]:
+        """Return why nothing passes from `a` to `b`; nothing if it does."""
+        if self.preset(a, b) is None:
+            return ("away",)
+        return tuple(sorted(self._wires[a, b].blocks))
+
     def latency_s(self, a: str, b: str) -> float | None:
         preset = self.preset(a, b)
         return preset.one_way_s() if preset is not None else None
+
+    def rate_bytes_s(self, a: str, b: str, preset: Preset) -> float:
+        """Return how fast bytes leave `a` for `b`, over what joins them."""
+        goes_up = self._far_place(a, b) == self.place[a]
+        return (preset.up_bytes_s if goes_up else preset.down_bytes_s) * self._scenario.hurry
 
     # --- what changes -------------------------------------------------------------------------
 
@@ -204,8 +215,7 @@ class Network:
             wire.held.append(segment)
             return None
         size, now_s = segment.size_bytes, trio.current_time()
-        goes_up = self._far_place(segment.source, segment.target) == self.place[segment.source]
-        rate = (preset.up_bytes_s if goes_up else preset.down_bytes_s) * self._scenario.hurry
+        rate = self.rate_bytes_s(segment.source, segment.target, preset)
         wire.free_s = max(wire.free_s, now_s) + size / rate
         arrives_s = wire.free_s + preset.one_way_s() + self._delay_s(preset, size)
         segment.flow.arrives_s = arrives_s = max(arrives_s, segment.flow.arrives_s)

@@ -13,7 +13,7 @@ import traceback
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import msgspec
 import trio
@@ -70,6 +70,20 @@ def play(
     return outcome, trace
 
 
+def _beginning(scenario: Scenario, seed: int) -> dict[str, Any]:
+    """Return what a trace says first: all of the scenario that one needs who reads it."""
+    return {
+        "scenario": scenario.name,
+        "title": scenario.title,
+        "seed": seed,
+        "nodes": {name: plan.role for name, plan in scenario.nodes.items()},
+        "hurry": scenario.hurry,
+        "scale": scenario.scale,
+        "photo_bytes": scenario.photo_bytes * scenario.scale,
+        "min_copies": scenario.min_copies,
+    }
+
+
 class _Stage:
     """One history while it is played."""
 
@@ -97,11 +111,7 @@ class _Stage:
             )
             with threads_in(nursery), cluster.databases():
                 nursery.start_soon(cluster.network.run)
-                roles = {name: plan.role for name, plan in self._scenario.nodes.items()}
-                facts = {
-                    "scenario": self._scenario.name, "seed": self._history.seed, "nodes": roles,
-                    "hurry": self._scenario.hurry, "scale": self._scenario.scale,
-                }  # fmt: skip
+                facts = _beginning(self._scenario, self._history.seed)
                 cluster.tell("", "began", facts)
                 await self._begin()
                 await self._act()
@@ -137,6 +147,7 @@ class _Stage:
         for name in members:
             if not self._scenario.nodes[name].runs:
                 await cluster.machines[name].stop()
+        cluster.tell_network()
         self._began_s = trio.current_time()
 
     async def _act(self) -> None:

@@ -6,7 +6,8 @@ whether or not the lines are kept.
 
 | kind | facts |
 |---|---|
-| `began` | `scenario`, `seed`, `nodes` (name: role), `hurry`, `scale` (see scenario.py) |
+| `began` | `scenario`, `title`, `seed`, `nodes` (name: role), `hurry`, `scale`, `photo_bytes`,
+`min_copies` (see scenario.py); nothing of the machine |
 | `act` | the act (`acts.Act`); `passed over` is one that could not be done, with `why` |
 | `accepted` | what a node took from a person and made durable: `act`, `photo`; of an edit `field`,
 `value`, `change`, `saw` (the ids of all changes of that photo which the node knew) |
@@ -14,12 +15,16 @@ whether or not the lines are kept.
 | `started`, `stopped`, `killed` | a node; `killed` has `lost` (bytes that were not fsynced) |
 | `rolled back` | `since_s`: all that the node learned after that is gone from it |
 | `joined`, `revoked` | `other` (who invited or revoked) |
-| `link` | `other`, `is_open`: what the network between two nodes does now |
+| `place` | `place`: where the node is from now on (null: nowhere) |
+| `link` | `other`, `is_open`, and `why` not (`away` or kinds of acts): what passes now, one way |
 | `connected`, `disconnected` | `other` |
 | `message` | `to`, `protocol`, `bytes`, `arrives_s` (null: it was lost with its connection) |
 | `event` | what the node's own event log announced: `event` (its type) and its fields in short |
 | `copies` | `photo`, `holders` (names), when they changed |
-| `conflict` | `photo`, `field`, `values` (how many), when it changed; 1 is settled |
+| `rotted` | `photo`: a bit of its original turned on this node |
+| `stranger` | `learned`: what somebody who is no member was given by this node |
+| `revocation known` | `other`: every member has heard that it was revoked |
+| `conflict` | `photo`, `field`, `values`: how many this node has, when it changed; 1 is settled |
 | `healed` | all faults are undone |
 | `converged` | every member shows the same |
 | `violation` | `checker`, `text` |
