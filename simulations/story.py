@@ -32,6 +32,8 @@ TOLD = {
     "revoked": "a mark on the lane",
     "revocation known": "a mark at the top",
     "stranger": "a mark on the lane",
+    "forged": "a mark on the lane",
+    "purged": "a mark on the lane",
     "place": "where the machine is stands over its lane; nowhere is shaded",
     "link": "what lies between two lanes is hatched while nothing passes",
     "message": "a line from lane to lane",
@@ -49,6 +51,7 @@ LEFT_OUT = {
 }
 MARKS = {
     "killed", "rolled back", "rotted", "joined", "revoked", "revocation known", "stranger",
+    "forged", "purged",
     "violation", "healed", "converged",
 }  # fmt: skip
 MARKED_ACTS = {"fill", "empty", "slow", "skew", "address", "save", "carry"}

@@ -23,6 +23,8 @@ whether or not the lines are kept.
 | `copies` | `photo`, `holders` (names), when they changed |
 | `rotted` | `photo`: a bit of its original turned on this node |
 | `stranger` | `learned`: what somebody who is no member was given by this node |
+| `forged` | `other`, `photo`, `change`: a change of another that this node signed and sent |
+| `purged` | `photos`: many removals that this node wrote without asking anybody |
 | `revocation known` | `other`: every member has heard that it was revoked |
 | `conflict` | `photo`, `field`, `values`: how many this node has, when it changed; 1 is settled |
 | `healed` | all faults are undone |

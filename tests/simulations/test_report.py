@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from simulations.__main__ import main
 from simulations.bundles import bundles, gaps, running_totals
 from simulations.copies import Copies
-from simulations.diagram import LINES_MAX, SHAPES
+from simulations.diagram import SHAPES
 from simulations.drawing import apart, element, moment, ticks_s, visible
 from simulations.outcomes import Outcome, line
 from simulations.report import PICTURES, frames, html, write_pictures
@@ -67,6 +67,8 @@ _EVENTS = [
     Event(3.2, "b", "killed", {"how": "", "lost": 10}),
     Event(3.3, "b", "rolled back", {"since_s": 1.0}),
     Event(3.4, "a", "stranger", {"learned": []}),
+    Event(3.45, "b", "forged", {"other": "a", "photo": "p1", "change": "c"}),
+    Event(3.46, "b", "purged", {"photos": ["p1"]}),
     Event(3.5, "a", "revoked", {"other": "b"}),
     Event(3.6, "", "revocation known", {"other": "b"}),
     Event(3.7, "a", "stopped", {}),
@@ -116,6 +118,26 @@ def test_every_kind_of_the_trace_is_told_or_left_out_with_a_reason() -> None:
 @pytest.mark.parametrize("kind", sorted(TOLD))
 def test_without_an_event_the_page_is_another_one(kind: str) -> None:
     assert _page([event for event in _EVENTS if event.kind != kind]) != _page(_EVENTS)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "a runs, 00:00:00.500 to 00:00:03.700",
+        "nothing passes from a to b (partition), 00:00:03.000 to 00:00:06.000",
+        "00:00:01.000 shoot a (accepted, and durable)",
+        "00:00:02.000 rate a value=3 (refused: some.code)",
+        "00:00:02.200 tag b value=sea (passed over: it knows no photo)",
+        "00:00:03.200 b killed: lost 10",
+        "all faults undone, at 00:00:04.000",
+        "00:00:04.500 violation: checker I6, text lost",
+    ],
+)
+def test_what_is_drawn_says_what_it_is(words: str) -> None:
+    story = tell(_EVENTS)
+    for frame in frames(story):
+        drawn = PICTURES["space-time"](story, frame)
+        assert words in {title.text for title in drawn.iter("title")}
 
 
 def test_every_mark_has_a_shape_or_an_upright_line() -> None:
@@ -268,7 +290,7 @@ def _long(count: int) -> Story:
 
 def test_a_long_story_is_bundled_and_stays_small() -> None:
     sizes = {}
-    for count in (LINES_MAX + 1, 20 * LINES_MAX):
+    for count in (1_501, 30_000):
         story = _long(count)
         sizes[count] = len(html([story], []))
     assert max(sizes.values()) < 250_000
