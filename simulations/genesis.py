@@ -47,6 +47,11 @@ def founded(scenario: Scenario) -> Path:
     return _FOUNDED[key]
 
 
+def found_anew() -> None:
+    """Forget what was founded: whoever watches what a history runs is to see the founding, too."""
+    _FOUNDED.clear()
+
+
 async def _found(scenario: Scenario, folder: Path, kept: Path) -> None:
     """Let the first member found the library, and admit the others."""
     members = [name for name, plan in scenario.nodes.items() if plan.joins]
