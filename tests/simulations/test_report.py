@@ -19,7 +19,7 @@ from simulations.bundles import bundles, gaps, running_totals
 from simulations.copies import Copies
 from simulations.diagram import SHAPES
 from simulations.drawing import apart, element, moment, ticks_s, visible
-from simulations.outcomes import Outcome, line
+from simulations.outcomes import line
 from simulations.report import PICTURES, frames, html, write_pictures
 from simulations.story import (
     LEFT_OUT,
@@ -33,9 +33,10 @@ from simulations.story import (
     spans,
     tell,
 )
-from simulations.tallies import Spread, tally
+from simulations.tallies import tally
 from simulations.trace import Event
 from tests import story as story_command
+from tests.simulations.test_tallies import outcome
 
 _ROOT = Path(__file__).parents[2]
 _HOSTILE = '"><script>alert(1)</script><img src=x onerror=y>\u202e\x07'
@@ -190,7 +191,7 @@ def _tostring(made: Any) -> str:
 
 
 def test_the_page_loads_nothing_and_runs_nothing() -> None:
-    page = html([tell(_EVENTS)], tally([_outcome(1)])).decode()
+    page = html([tell(_EVENTS)], tally([outcome(1)])).decode()
     _Parser().feed(page)
     assert not re.search(r"https?://|@import|url\((?!#)", page.replace("http://www.w3.org", ""))
     assert "prefers-color-scheme: dark" in page
@@ -318,55 +319,13 @@ def test_moments_are_short(at_s: float, words: str) -> None:
     assert moment(at_s) == words
 
 
-# --- many histories ---------------------------------------------------------------------------
-
-
-def _outcome(seed: int, **facts: Any) -> Outcome:
-    some = {
-        "scenario": "everyday", "seed": seed, "trace": f"{seed:032x}", "events": 10, "acts": 5,
-        "passed_over": 1, "virtual_s": 60.0, "cpu_s": 0.5, "faults": {"kill": 1, "rot": 2},
-        "figures": {"converged_s": float(seed), "safe_s_median": 0.2},
-    }  # fmt: skip
-    return msgspec.convert({**some, **facts}, Outcome)
-
-
-@given(st.lists(st.floats(0, 1e6), min_size=1))
-def test_quantiles_are_values_with_so_many_not_above(values: list[float]) -> None:
-    spread = Spread(tuple(sorted(values)))
-    for share in (0.5, 0.99):
-        found = spread.quantile(share)
-        assert sum(value <= found for value in values) >= share * len(values)
-        assert sum(value < found for value in values) < share * len(values)
-
-
-def test_histories_that_failed_come_first_each_with_the_line_that_plays_it_again() -> None:
-    broken = {"violations": [{"at_s": 1.0, "checker": "I6", "text": _HOSTILE}]}
-    outcomes = [_outcome(1), _outcome(2, **broken), _outcome(3, error="it\nRuntimeError: fell"),
-                _outcome(1)]  # fmt: skip
-    (found,) = tally(outcomes)
-    assert [one.seed for one in found.outcomes] == [2, 3, 1]
-    assert found.faults == {"kill": 3, "rot": 6}
-    assert found.checkers == {"I6": 1, "the simulator itself": 1}
-    assert found.spreads["converged_s"].median == 2.0
-    page = html([], [found]).decode()
-    assert "python -m simulations replay 2 everyday" in page
-    assert "python -m simulations replay 3 everyday" in page
-    assert "RuntimeError: fell" in page
-    assert "<script" not in page
-
-
-def test_of_very_many_seeds_the_page_says_how_many_are_left_out() -> None:
-    page = html([], tally(_outcome(seed) for seed in range(250))).decode()
-    assert "50 more histories, all of them good" in page
-
-
 # --- the command, and the docs ----------------------------------------------------------------
 
 
 def test_report_draws_what_replay_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trace, out, many = tmp_path / "t.jsonl", tmp_path / "r.html", tmp_path / "many.jsonl"
     assert main(["replay", "1", "partition-heal", "--trace", str(trace)]) == 0
-    many.write_bytes(line(_outcome(1)) + line(_outcome(2)))
+    many.write_bytes(line(outcome(1)) + line(outcome(2)))
     pictures = tmp_path / "pictures"
     words = ["report", str(trace), str(many), "--out", str(out), "--pictures", str(pictures)]
     assert main(words) == 0
