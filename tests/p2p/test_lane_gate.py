@@ -29,18 +29,6 @@ TICKET = b"t" * 32
 SECRET = b"bytes of a photo"
 
 
-class Clock:
-    """Time that goes on when it is told to."""
-
-    now_s = 100.0
-
-    def monotonic_s(self) -> float:
-        return self.now_s
-
-    def now_ms(self) -> int:
-        return int(self.now_s * 1000)
-
-
 class Gate:
     """A gatehouse that listens, and gives whoever is let in some bytes until it is cut."""
 

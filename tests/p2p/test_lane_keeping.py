@@ -16,21 +16,10 @@ from photonic.p2p.exchange import ChunkCame
 from photonic.p2p.lane_keeping import LaneKeeping
 from photonic.world import World
 from tests.blobs.samples import noise
+from tests.p2p.clock import Clock
 
 BIG = noise(4 * limits.MIB)
 FOUND = scan_bytes(BIG)
-
-
-class Clock:
-    """Time that goes on when it is told to."""
-
-    now_s = 100.0
-
-    def monotonic_s(self) -> float:
-        return self.now_s
-
-    def now_ms(self) -> int:
-        return int(self.now_s * 1000)
 
 
 class Lane:
