@@ -22,6 +22,7 @@ from photonic.ids import NodeId
 from photonic.p2p.gatehouse import Gatehouse, cut
 from photonic.p2p.lane_certificates import Credentials, check_certificate, make_credentials
 from photonic.p2p.lane_sockets import FrameSource, LaneTls, Socket, is_readable, round_trip_s, tuned
+from tests.p2p.clock import Clock
 
 HOST, FETCHER, OTHER = (Identity(bytes([n]) * 32) for n in (1, 2, 3))
 SHOWN = {identity.node: make_credentials(identity) for identity in (HOST, FETCHER, OTHER)}
