@@ -59,7 +59,9 @@ class Aside:
         except FileNotFoundError:
             if not aside.exists():
                 self._keep(aside, packed)
-        self._shelf.ledger.forget(blob)
+            self._shelf.strike_out(blob)
+        else:
+            self._shelf.ledger.forget(blob)
         return aside
 
     def _keep(self, aside: Path, packed: bytes) -> None:
@@ -85,7 +87,7 @@ class Aside:
             self._files.remove(path)
         for blob in self.blobs():
             if self._shelf.find(blob) is None:
-                self._shelf.ledger.forget(blob)
+                self._shelf.strike_out(blob)
 
     def release_repaired(self) -> None:
         """Remove what is held again: a crash may come between the two."""

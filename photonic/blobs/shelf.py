@@ -244,7 +244,7 @@ class Shelf:
             if self.final(found.ref.blob).exists():
                 self.take_up(found, origin)
             else:
-                self.ledger.forget(found.ref.blob)
+                self.strike_out(found.ref.blob)
         for path in (self.root / "partial").iterdir():
             name = path.name[:64]
             is_held = _HEX.fullmatch(name) and self.ledger.held(BlobId(bytes.fromhex(name)))
@@ -285,9 +285,20 @@ class Shelf:
     def put_aside(self, path: Path, blob: BlobId) -> Path:
         """Take a file that is not what its name says out of the held ones; return where it is."""
         aside = self.aside(blob)
-        self.ledger.forget(blob)
         self._world.files.publish(path, aside, mode=0o400)
+        self.ledger.forget(blob)
         return aside
+
+    def strike_out(self, blob: BlobId) -> None:
+        """Forget a blob whose file is not under its final name any more.
+
+        Whoever moved it may have been killed before that was durable: without the entry, nobody
+        would look at what a power failure brings back under that name.
+        """
+        for folder in (self.final(blob).parent, self._asides):
+            if folder.exists():
+                self._world.files.sync(folder)
+        self.ledger.forget(blob)
 
     def rebuild(self, progress: Callable[[int], None]) -> int:
         """Enter every file with a final name whose bytes are right; return how many there are.

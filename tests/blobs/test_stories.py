@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.blobs.story import BLOBS, Act, Deed, Life, Stop, tell
@@ -24,7 +24,19 @@ LIVES = st.builds(
 )
 
 
+def _by_the_carrier(*deeds: Act) -> tuple[Deed, ...]:
+    return tuple(Deed(act, 0, by_owner=False) for act in deeds)
+
+
+# Whoever put a damaged file aside was killed before that was durable; then the power failed.
+KILLED_THEN_DARK = [
+    Life(_by_the_carrier(Act.ROT), 5, Stop.OWNER),
+    Life(_by_the_carrier(Act.RECEIVE), 0, Stop.POWER),
+]
+
+
 @settings(deadline=None, max_examples=80)
+@example(KILLED_THEN_DARK, 4)
 @given(st.lists(LIVES, min_size=1, max_size=4), st.integers(0, 1 << 16))
 def test_nothing_that_was_told_is_lost_and_nothing_unverified_is_named(
     lives: list[Life], seed: int
