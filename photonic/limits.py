@@ -44,6 +44,7 @@ SYNC_AFTER_DROP_S = 0.5
 SYNC_WINDOW = 12  # documents asked for at one time
 ADDRESSES_PER_PEER_MAX, ADDRESS_CHARS_MAX = 16, 512
 PUSHES_TAKE_S = 0.025  # the same for pushes alone, which bring little: an edit waits behind them
+PUSHES_REST_FACTOR = 3.0  # times what they took, where more of them wait
 SYNC_TAKE_S = 0.1  # that what one peer sent has the catalog's thread, before others have a turn
 REFUSED_BORNE_MAX = 8  # updates of one peer that the door refused, before it is shunned
 REFUSED_FORGIVEN_S = 30.0  # after which one of them is forgotten

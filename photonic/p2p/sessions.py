@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import aclosing
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import trio
 
@@ -242,11 +242,14 @@ class Sessions:
                 sync = [message for message in sync if not isinstance(message, _QUESTIONS)]
                 session.outbox.note_dropped()
             before = reconciler.refused
-            answers, sync = await self._call(partial(_handle, reconciler, sync, clock))
-            for answer in answers:
+            handled = await self._call(partial(_handle, reconciler, sync, clock))
+            sync = handled.left
+            for answer in handled.answers:
                 session.outbox.answer(answer)
             if self._refuse(peer, reconciler.refused - before):
                 return  # what is left of the batch nobody reads
+            if sync and handled.rest_s:
+                await trio.sleep(handled.rest_s)
             session = self._sessions.get(peer)
         # Without a session it is about to end, or not begun; the next round does it all again.
 
@@ -258,23 +261,35 @@ class Sessions:
         return is_over
 
 
+class Handled(NamedTuple):
+    """Answers to the first messages of a batch, what is left of it, and how long that rests."""
+
+    answers: list[SyncMessage]
+    left: list[SyncMessage]
+    rest_s: float
+
+
 def _handle(
     reconciler: Reconciler, batch: Sequence[SyncMessage], clock: Clock, _: Catalog
-) -> tuple[list[SyncMessage], list[SyncMessage]]:
-    """Handle the first messages, as many as time allows; return answers, and what is left.
+) -> Handled:
+    """Handle the first messages, as many as time allows.
 
     A small question may cost much. So whoever sends thousands of them at once has the catalog's
-    thread for a moment only, before others have their turn.
+    thread for a moment only, before others have their turn. Whoever pushes more than that keeps
+    rest in proportion: what it says is passed on, and who hears of it must not be flooded, either.
+    What it drops meanwhile, its rounds bring.
     """
     is_round = any(not isinstance(message, Push) for message in batch)
     take_s = limits.SYNC_TAKE_S if is_round else limits.PUSHES_TAKE_S
-    until_s = clock.monotonic_s() + take_s
+    began_s = clock.monotonic_s()
     answers: list[SyncMessage] = []
     for count, message in enumerate(batch, 1):
         answers += reconciler.handle(message)
-        if clock.monotonic_s() >= until_s or len(answers) >= limits.OUTBOX_ANSWERS_MAX:
-            return answers, list(batch[count:])
-    return answers, []
+        took_s = clock.monotonic_s() - began_s
+        if took_s >= take_s or len(answers) >= limits.OUTBOX_ANSWERS_MAX:
+            rest_s = 0.0 if is_round else took_s * limits.PUSHES_REST_FACTOR
+            return Handled(answers, list(batch[count:]), rest_s)
+    return Handled(answers, [], 0.0)
 
 
 def _begin(reconciler: Reconciler, _: Catalog) -> list[SyncMessage]:

@@ -250,6 +250,30 @@ def test_what_one_batch_asks_has_the_catalog_for_a_moment_only(
     play(story)
 
 
+def test_who_pushes_without_end_keeps_rest_while_others_are_heard(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What it pushes is passed on: whoever took all of it at once would flood the others."""
+    monkeypatch.setattr(limits, "PUSHES_TAKE_S", 0.0)  # each push is a job
+    monkeypatch.setattr(limits, "PUSHES_REST_FACTOR", 1e9)  # and the rest after it without end
+
+    async def story(
+        nursery: trio.Nursery, left: Honest, right: Honest, line: Line, malice: Malice
+    ) -> None:
+        await left.write(import_draft(0))
+        await wait_same(left, right)
+        await line.reach(left)
+        pushes = [malice.push(one) for one in _photos(malice, 50)]
+        nursery.start_soon(left.sessions._take, malice.identity.node, pushes)
+        await right.write(Draft(photo(0), {CAPTION: "heard"}))
+        while left.catalog.state(photo(0)).fact(CAPTION) != "heard":
+            await left.changed.wait()
+        taken = sum(bool(left.catalog.changes(photo(number + 1))) for number in range(50))
+        assert taken == 1
+
+    play(story)
+
+
 def test_what_could_not_be_answered_is_not_even_looked_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -31,7 +31,7 @@ from tests.system.test_strangers import (
 MANY = 3_000  # changes, at least
 # Every one of its changes is judged, kept and passed on: what is said meanwhile waits for some.
 SLOWER_MS = 150.0
-WORST_MS = 20_000.0  # where what is said is dropped, the next round of anti-entropy brings it
+WORST_MS = 5_000.0  # where what is said is dropped, the next round of anti-entropy brings it
 DESCRIPTORS_MAX = 20
 
 
