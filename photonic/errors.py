@@ -464,7 +464,10 @@ class CodeExpired(CodeRefused):
     """A code whose time is over."""
 
     code, exit_status, http_status = "enrol.code-expired", 116, 410
-    fix = "Ask for a new code with `photonic invite`; `--expires 7d` lets it work longer."
+    fix = (
+        "Ask for a new code with `photonic invite`; `--expires 7d` lets it work longer. If it is a"
+        " new one: look whether this machine's clock is right."
+    )
 
 
 class CodeElsewhere(CodeRefused):

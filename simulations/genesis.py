@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 import trio
 import trio.testing
+from msgspec.structs import replace
 
 from simulations.checkers import Panel
 from simulations.cluster import Cluster
@@ -53,7 +54,10 @@ def found_anew() -> None:
 
 
 async def _found(scenario: Scenario, folder: Path, kept: Path) -> None:
-    """Let the first member found the library, and admit the others."""
+    """Let the first member found the library, and admit the others, while all clocks are right:
+    a code is not good for a machine that lives in another day."""
+    plans = {name: replace(plan, clock="0s", drift=0.0) for name, plan in scenario.nodes.items()}
+    scenario = replace(scenario, nodes=plans)
     members = [name for name, plan in scenario.nodes.items() if plan.joins]
     members.sort(key=lambda name: scenario.nodes[name].role == "mobile")
     async with trio.open_nursery() as nursery:

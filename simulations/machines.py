@@ -114,12 +114,11 @@ class Machine:
             library_name="Simulated",
             http="127.0.0.1:0",
             listen=(),
-            relay="off",
             upnp=False,
             workers=1,
             join=join,
             log_level="error",
-            **self.plan.settings,
+            **{"relay": "off", **self.plan.settings},
         )
 
     def world(self) -> World:

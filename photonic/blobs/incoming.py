@@ -364,7 +364,8 @@ class Incoming:
 
     def small(self, found: Scan, origin: Origin, data: bytes = b"") -> SmallPartial:
         partial = SmallPartial(found.ref, found.chunks, origin, self._shelf, self._finish_one)
-        partial.is_repair = self._shelf.aside(found.ref.blob).exists()
+        left = (self._shelf.aside(found.ref.blob), self._shelf.incoming_list(found.ref.blob))
+        partial.is_repair = any(path.exists() for path in left)
         partial.fill(data)
         return partial
 

@@ -24,8 +24,8 @@ LIVES = st.builds(
 )
 
 
-def _by_the_carrier(*deeds: Act) -> tuple[Deed, ...]:
-    return tuple(Deed(act, 0, by_owner=False) for act in deeds)
+def _by_the_carrier(*acts: Act, blob: int = 0) -> tuple[Deed, ...]:
+    return tuple(Deed(act, blob, by_owner=False) for act in acts)
 
 
 # Whoever put a damaged file aside was killed before that was durable; then the power failed.
@@ -33,10 +33,13 @@ KILLED_THEN_DARK = [
     Life(_by_the_carrier(Act.ROT), 5, Stop.OWNER),
     Life(_by_the_carrier(Act.RECEIVE), 0, Stop.POWER),
 ]
+# The list from which a small blob would have been repaired came back after it was discarded.
+LISTED_FOR_NOTHING = [Life(_by_the_carrier(Act.ROT, Act.DISCARD, blob=3), 18, Stop.POWER)]
 
 
 @settings(deadline=None, max_examples=80)
 @example(KILLED_THEN_DARK, 4)
+@example(LISTED_FOR_NOTHING, 0)
 @given(st.lists(LIVES, min_size=1, max_size=4), st.integers(0, 1 << 16))
 def test_nothing_that_was_told_is_lost_and_nothing_unverified_is_named(
     lives: list[Life], seed: int

@@ -241,6 +241,7 @@ def test_holdings_that_are_overwritten_pass() -> None:
         (KEY.partition(".")[0], HELD),
         (holding_key(BlobId(digest(b"elsewhere")), NodeId(AUTHOR.node)), HELD),
     ],
+    ids=["no value", "empty", "no key", "padded", "no node", "of another shard"],
 )
 def test_a_holding_that_is_none_is_refused(key: str, value: bytes) -> None:
     with pytest.raises(UpdateRefused, match="a holding"):

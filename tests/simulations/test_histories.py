@@ -41,6 +41,14 @@ def test_fresh_histories_hold() -> None:
         assert fleet.faults[fault] > 0, f"no {fault} in {FRESH} histories"
 
 
+@pytest.mark.parametrize("name", sorted({*scenarios.names()} - {*MIX, "founding-story"}))
+def test_a_fresh_history_of_each_written_scenario_holds(name: str) -> None:
+    seed, fleet = secrets.randbelow(10**9), Fleet()
+    with fleet.playing([(scenarios.load(name), seed)], jobs=1) as outcomes:
+        [outcome] = outcomes
+    assert outcome.is_good, (outcome.violations[:3], outcome.error, replay_line(outcome))
+
+
 def test_the_mix_has_every_scenario_of_chance() -> None:
     played = {scenario.name for scenario, _ in mixed(range(100))}
     assert played == set(MIX)
