@@ -2,7 +2,8 @@
 
 A class owns its `code`, its `exit_status` (CLI), its `http_status` (REST problem document) and its
 `fix`. Exit statuses are banded by floor and never reused: 10 values, 20 catalog, 30 blobs,
-40 peers, 60 ingest, 70 index, acts and albums, 80 libraries, 85 HTTP, 100 command line, 108 keys.
+40 peers, 60 ingest, 70 index, acts and albums, 80 libraries, 85 HTTP, 100 command line, 108 keys;
+from 195 on, beyond what shells say of signals: placement, 205 eviction, 215 export, 225 simulator.
 `tests/test_errors.py` proves that they are distinct and helpful, and that the docs list each.
 """
 
@@ -987,6 +988,13 @@ class VerificationFailed(PhotonicError):
         "Damaged files are repaired by themselves from other nodes: `photonic doctor` says when."
         " What the disk does not give is tried again; look at the disk."
     )
+
+
+class PromiseBroken(PhotonicError):
+    """A simulated history in which something did not hold that this program promises."""
+
+    code, exit_status, http_status = "cli.promise-broken", 225, 422
+    fix = "It is a fault of this program: report it with the scenario and the seed."
 
 
 class NodeUnreachable(PhotonicError):

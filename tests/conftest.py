@@ -17,7 +17,19 @@ settings.register_profile(
 settings.load_profile("photonic")
 
 PAGE = ROOT / "photonic/api/page/index.html"
+# Where daemons of their own are started, or something is measured: nothing runs beside these.
+ALONE = (
+    "tests/system/", "tests/benchmarks/", "tests/simulations/test_real.py",
+    "tests/simulations/test_netns.py",
+)  # fmt: skip
 PROGRAMS = {"rsync", "syncthing", "exiftool", "node"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what runs alone by where it stands."""
+    for item in items:
+        if item.path.relative_to(ROOT).as_posix().startswith(ALONE):
+            item.add_marker("alone")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -33,6 +33,10 @@ BANDS = {
     112: "Command line, further ones",
     115: "Members and recovery",
     120: "Further ones",
+    195: "Placement",
+    205: "Eviction",
+    215: "Export",
+    225: "Simulator",
 }
 _MADE = "<!-- Made from the code by `python -m tests.docs`; a test holds them equal. -->\n"
 

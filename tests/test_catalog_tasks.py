@@ -165,7 +165,7 @@ def test_a_task_is_not_asked_for_twice_and_not_too_many_wait(tmp_path: Path) -> 
 
 def test_an_export_that_is_cancelled_leaves_nothing(tmp_path: Path) -> None:
     async def work(desk: Desk) -> None:
-        await desk.write(*(introduced(photo(number), f"{number}.jpg") for number in range(200)))
+        await desk.write(*(introduced(photo(number), f"{number}.jpg") for number in range(2_000)))
         await desk.tasks.start_export(tmp_path / "out")
         while not desk.tasks.views()[-1].done:
             await trio.lowlevel.checkpoint()

@@ -77,9 +77,9 @@ def test_what_the_product_imports_is_declared() -> None:
     providers = packages_distributions()
     undeclared = {
         f"{source.path} imports {module}"
-        for source in sources("photonic")
+        for source in (*sources("photonic"), *sources("simulations"))
         for module in {one.module.partition(".")[0] for one in source.imports}
-        if module != "photonic" and module not in sys.stdlib_module_names
+        if module not in ("photonic", "simulations") and module not in sys.stdlib_module_names
         if not {canonicalize_name(name) for name in providers.get(module, ())} & declared
     }
     assert not undeclared

@@ -56,6 +56,7 @@ VERBS = {
     "pause": "pause",
     "resume": "resume",
     "verify": "verify",
+    "simulate": "simulate",
     "export-catalog": "exporting",
     "import-catalog": "restoring",
     "version": "version",
@@ -118,6 +119,28 @@ class Node(Protocol):
         ...
 
 
+class Watched(Protocol):
+    """What is said of a history that was played."""
+
+    seed: int
+    title: str
+    nodes: int
+    acts: int
+    virtual_s: float
+    faults: Mapping[str, int]
+    broken: tuple[str, ...]
+
+
+class Simulator(Protocol):
+    """What `simulate` uses of `simulations.watching`, which runs all of the product."""
+
+    def titles(self) -> dict[str, str]: ...
+
+    def watch(self, name: str, seed: int | None, out: Path) -> Watched:
+        """Raises ValueError, OSError."""
+        ...
+
+
 class Grammar(Protocol):
     """What the entry point uses of `photonic.cli.grammar`."""
 
@@ -146,6 +169,11 @@ def load_grammar() -> Grammar:
 def load_node() -> Node:
     """Import the node and everything below it."""
     return cast(Node, importlib.import_module("photonic.cli.daemon"))
+
+
+def load_simulator() -> Simulator:
+    """Import the simulator, and the node below it."""
+    return cast(Simulator, importlib.import_module("simulations.watching"))
 
 
 def load_settings(flags: Mapping[str, object], lodging: Lodging | None = None) -> Settings:

@@ -19,7 +19,7 @@ from photonic.api.app import Face, create_app
 from photonic.api.server import serve
 from tests.api.local_node import MemoryNode
 
-BOUND_S = 10.0
+BOUND_S = 30.0
 HOST = "http://127.0.0.1:8640"
 
 
