@@ -136,9 +136,12 @@ def _acts(deeds: Sequence[Deed]) -> list[Element]:
          "" if deed.is_done else "left-out")
         for deed in deeds
     ]  # fmt: skip
-    table = _table(["when", "machine", "act", "what became of it"], rows)
+    listed = table(["when", "machine", "act", "what became of it"], rows)
     facts = {"open": "open"} if len(deeds) <= _DEEDS_OPEN_MAX else {}
-    return [e("h2", "All acts"), e("details", e("summary", f"{len(deeds):,} acts"), table, **facts)]
+    return [
+        e("h2", "All acts"),
+        e("details", e("summary", f"{len(deeds):,} acts"), listed, **facts),
+    ]
 
 
 def _without_node(deed: Deed) -> str:
@@ -146,7 +149,7 @@ def _without_node(deed: Deed) -> str:
     return f"{verb} {rest.removeprefix(deed.act.node).strip()}".strip()
 
 
-def _table(heads: Sequence[str], rows: Iterable[tuple[Sequence[str], str]]) -> Element:
+def table(heads: Sequence[str], rows: Iterable[tuple[Sequence[str], str]]) -> Element:
     """Return a table; a row is its cells and its class. The first column is a moment or a name."""
     body = e("tbody")
     for cells, class_ in rows:
@@ -246,7 +249,7 @@ def _seeds(tally: Tally) -> list[Element]:
         cells = [str(one.seed), words, f"{one.acts - one.passed_over}", faults, *times, *sizes]
         rows.append((cells, "bad" if words else ""))
     heads = ["seed", "", "acts", "faults", "same after", "safe after", "sent", "needed"]
-    made = [e("h2", "Seeds"), _table(heads, rows)]
+    made = [e("h2", "Seeds"), table(heads, rows)]
     left = len(tally.outcomes) - len(rows)
     if left:
         made.append(e("p", f"{left:,} more histories, all of them good, are left out here."))

@@ -141,6 +141,40 @@ class Simulator(Protocol):
         ...
 
 
+class Outlook(Protocol):
+    """What is foreseen of a trip."""
+
+    title: str
+    full_on: int | None
+    broken: tuple[str, ...]
+
+
+class TripPlanner(Protocol):
+    """What `simulate --trip` uses of `simulations.outlook`."""
+
+    def machine(self, name: str, role: str, room_bytes: int, held_bytes: int) -> object: ...
+
+    def foresee(
+        self,
+        text: str,
+        away: object,
+        others: Sequence[object],
+        min_copies: int,
+        seed: int,
+        out: Path,
+    ) -> Outlook:
+        """Raises ValueError, OSError."""
+        ...
+
+    def verdict(self, seen: Outlook) -> str: ...
+
+    def columns(self) -> tuple[str, ...]: ...
+
+    def rows(self, seen: Outlook) -> list[tuple[str, ...]]: ...
+
+    def facts(self, seen: Outlook) -> dict[str, object]: ...
+
+
 class Grammar(Protocol):
     """What the entry point uses of `photonic.cli.grammar`."""
 
@@ -174,6 +208,11 @@ def load_node() -> Node:
 def load_simulator() -> Simulator:
     """Import the simulator, and the node below it."""
     return cast(Simulator, importlib.import_module("simulations.watching"))
+
+
+def load_trip_planner() -> TripPlanner:
+    """Import what plays a trip, and the node below it."""
+    return cast(TripPlanner, importlib.import_module("simulations.outlook"))
 
 
 def load_settings(flags: Mapping[str, object], lodging: Lodging | None = None) -> Settings:
