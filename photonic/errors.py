@@ -1,8 +1,9 @@
 """Every error that a user may see: what happened, a stable code, and what to do about it.
 
 A class owns its `code`, its `exit_status` (CLI), its `http_status` (REST problem document) and its
-`fix`. Exit statuses are banded by floor and never reused: 10 values, 20 catalog, 30 blobs,
-40 peers, 60 ingest, 70 index, acts and albums, 80 libraries, 85 HTTP, 100 command line, 108 keys.
+`fix`. Exit statuses are banded by floor and never reused: 3 placement, 10 values, 20 catalog,
+30 blobs, 40 peers, 60 ingest, 70 index, acts and albums, 80 libraries, 85 HTTP, 100 command line,
+108 keys.
 `tests/test_errors.py` proves that they are distinct and helpful, and that the docs list each.
 """
 
@@ -183,6 +184,23 @@ class QueryInvalid(PhotonicError):
         """`position`, `length`: the characters of the query that are wrong, where known."""
         super().__init__(message)
         self.position, self.length = position, length
+
+
+class RuleInvalid(PhotonicError):
+    """A rule of placement that cannot be read."""
+
+    code, exit_status, http_status = "placement.rule-invalid", 3, 422
+    fix = (
+        "Correct the rule at the place that is named; `photonic policy placement check FILE` reads"
+        " rules without setting them. No rule was changed."
+    )
+
+    def __init__(
+        self, message: str, position: int | None = None, length: int = 0, line: int | None = None
+    ) -> None:
+        """`position`, `length`: the characters that are wrong; `line`: of a file, from 1."""
+        super().__init__(message)
+        self.position, self.length, self.line = position, length, line
 
 
 class IndexUnreadable(PhotonicError):

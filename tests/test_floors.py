@@ -23,6 +23,7 @@ FOLDERS = {
     "crdt": 1,
     "journal": 1,
     "search": 1,
+    "placement": 1,
     "blobs": 2,
     "p2p": 3,
     "roles": 4,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -18,7 +18,7 @@ from photonic.crdt.query import PhotoQuery
 from photonic.crdt.timeline import moment_text
 from photonic.errors import QueryInvalid
 from photonic.ids import BlobId, digest
-from photonic.photos import RAW_TYPES
+from photonic.photos import media_type
 from photonic.search.criteria import ALL, Is, Not, Sort, Tree, matches, with_defaults
 from photonic.search.grammar import parse
 from photonic.search.sample import Sample
@@ -266,26 +266,22 @@ def test_numbers_show_what_is_lacking_and_what_was_given_twice() -> None:
 
 def test_a_raw_file_of_the_same_shot_is_found_wherever_it_lies() -> None:
     second = "2024-05-17T09:30:12"
+    told: tuple[dict[str, Any], ...] = (
+        {"name": "IMG_1.JPG", "taken": f"{second}.250"},
+        {"name": "img_1.cr3", "taken": f"{second}.990", "folder": "raw"},
+        {"name": "IMG_2.JPG", "taken": second},  # its raw is of another second
+        {"name": "IMG_2.CR3", "taken": "2024-05-17T09:30:13"},
+        {"name": "IMG_3.JPG", "taken": second},  # its raw is in the trash
+        {"name": "IMG_3.CR3", "taken": second, "trashed": True},
+        {"name": "IMG_4.JPG"},  # nobody knows when
+        {"name": "IMG_4.CR3"},
+        {"name": "IMG_5.CR3", "taken": second},  # not beside itself
+    )
     some = [
-        Sample(photo=BlobId(digest(b"%d" % number)), **facts)
-        for number, facts in enumerate(
-            (
-                {"name": "IMG_1.JPG", "taken": f"{second}.250"},
-                {"name": "img_1.cr3", "taken": f"{second}.990", "folder": "raw"},
-                {"name": "IMG_2.JPG", "taken": second},  # its raw is of another second
-                {"name": "IMG_2.CR3", "taken": "2024-05-17T09:30:13"},
-                {"name": "IMG_3.JPG", "taken": second},  # its raw is in the trash
-                {"name": "IMG_3.CR3", "taken": second, "trashed": True},
-                {"name": "IMG_4.JPG"},  # nobody knows when
-                {"name": "IMG_4.CR3"},
-                {"name": "IMG_5.CR3", "taken": second},  # not beside itself
-            )
+        Sample(
+            photo=BlobId(digest(b"%d" % number)), media_type=media_type(one["name"]) or "", **one
         )
-    ]
-    some = [
-        replace(one, media_type=RAW_TYPES["cr3"] if is_raw else "image/jpeg")
-        for one in some
-        for is_raw in (one.name.lower().endswith("cr3"),)
+        for number, one in enumerate(told)
     ]
     page = PhotoQuery(index_of(some).engine).page(parse("has-raw", date(2026, 1, 1)).tree, 9, None)
     assert [item.row.name for item in page.items] == ["IMG_1.JPG"]
