@@ -7,9 +7,10 @@ catalog changes, and when the day does, for a rule may speak of days.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
+from typing import Any
 
 import trio
 
@@ -17,6 +18,7 @@ from photonic.catalog_thread import CatalogThread
 from photonic.crdt.answers import AtRisk
 from photonic.crdt.catalog import Catalog
 from photonic.crdt.changes import Draft
+from photonic.crdt.fold import SubjectState
 from photonic.crdt.matching import MatchQuery
 from photonic.crdt.query import PhotoQuery
 from photonic.crdt.roster import Roster
@@ -25,10 +27,10 @@ from photonic.ids import BlobId, NodeId, peer_id
 from photonic.placement.decision import Demand, Member, demand, most, named
 from photonic.placement.demands import levels, originals
 from photonic.placement.grammar import parse_rule
-from photonic.placement.policy import PLACEMENT_POLICY, Entry, changes, entries, read
+from photonic.placement.policy import PLACEMENT_POLICY, Entry, amended, changes, entries, read
 from photonic.placement.rules import Floor, Need, Rank, Rule, Rules
 from photonic.roles.presets import ROLES
-from photonic.search.criteria import Tree, conditions
+from photonic.search.criteria import Tree, any_of, conditions
 from photonic.search.saved import Album, with_saved
 from photonic.world import Clock
 
@@ -39,6 +41,7 @@ class Known:
 
     listed: Sequence[Entry] = ()
     members: Sequence[Member] = ()
+    others: Sequence[Member] = ()  # members whose copies do not count
 
 
 class Placements:
@@ -52,8 +55,13 @@ class Placements:
         clock: Clock,
         me: Member,
         floor: Floor,
+        on_change: Callable[[], object] = lambda: None,
     ) -> None:
-        """`me`: this node, as long as the roster does not say otherwise."""
+        """`me`: this node, as long as the roster does not say otherwise.
+
+        `on_change` is called when rules or members are others than before.
+        """
+        self._on_change = on_change
         self._thread, self._query, self._matching = thread, query, matching
         self._clock, self._me, self.floor = clock, me, floor
         self._known = Known()
@@ -64,7 +72,13 @@ class Placements:
 
     async def load(self) -> None:
         """Read rules and members from the catalog."""
-        self._known = await self._thread.call(_known)
+        self.know(await self._thread.call(known_in))
+
+    def know(self, known: Known) -> None:
+        """Go by these rules and members from now on."""
+        is_news, self._known = known != self._known, known
+        if is_news:
+            self._on_change()
 
     def note(self) -> None:
         """Hear that the root of the catalog changed."""
@@ -92,6 +106,11 @@ class Placements:
         """The day that rules count from: that of UTC, so that all nodes mean the same."""
         return datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC).date()
 
+    def member(self, node: NodeId) -> Member:
+        """Return a member, whether or not its copies count; without a role if it is none."""
+        everybody = (*self._known.members, *self._known.others)
+        return next((one for one in everybody if one.node == node), member_of(node, "", ""))
+
     def me(self) -> Member:
         """Return this node as the roster has it, with what it fetches by the role that it runs."""
         mine = next((one for one in self.members if one.node == self._me.node), self._me)
@@ -99,10 +118,20 @@ class Placements:
 
     def rules(self) -> Rules:
         """Return the rules that count, with what is in albums where they name some. Blocks."""
-        known, today = self._known, self.today
-        if self._rules is None or self._rules[:2] != (today, known):
-            self._rules = (today, known, read(known.listed, today))
-        found = self._rules[2]
+        known, today, cached = self._known, self.today, self._rules
+        if cached is None or cached[0] != today or cached[1] is not known:
+            self._rules = cached = (today, known, read(known.listed, today))
+        return self._with_albums(cached[2])
+
+    def conditions(self, entry: Entry) -> Tree | None:
+        """Return the photos that a rule is about, by any of its versions. Blocks.
+
+        None if it cannot be read.
+        """
+        found = self._with_albums(read([entry], self.today))
+        return None if found.unread else any_of(*(rule.condition for rule in found.rules))
+
+    def _with_albums(self, found: Rules) -> Rules:
         if not any(_names_albums(rule.condition) for rule in found.rules):
             return found
         albums = [Album(one.album.hex(), one.name, one.query) for one in self._query.albums()]
@@ -110,7 +139,7 @@ class Placements:
         unread = [*found.unread]
         for rule in found.rules:
             try:
-                tree = with_saved(rule.condition, albums, today, UTC)
+                tree = with_saved(rule.condition, albums, self.today, UTC)
             except QueryInvalid:
                 unread.append(rule.text)
             else:
@@ -144,10 +173,12 @@ class Placements:
     def demand_of(self, photo: BlobId) -> Demand:
         """Return what the rules want for one photo. Blocks; raises IndexUnreadable."""
         rules = self.rules()
-        trees = [rule.condition for rule in rules.rules]
-        matched = self._matching.matched([photo], trees)
-        numbers = {number for one in matched for number in one.trees}
-        return self._demand(rules, tuple(sorted(numbers)), self.members)
+        numbers = self._matching.true_of(photo, [rule.condition for rule in rules.rules])
+        return self._demand(rules, numbers, self.members)
+
+    def is_of(self, photo: BlobId, tree: Tree) -> bool:
+        """Whether a tree is true of a photo. Blocks; raises IndexUnreadable."""
+        return bool(self._matching.true_of(photo, [tree]))
 
     def _demand(self, rules: Rules, numbers: Sequence[int], members: Sequence[Member]) -> Demand:
         return demand(rules, [rules.rules[number] for number in numbers], members, self.floor)
@@ -174,20 +205,22 @@ class Placements:
         Raises RuleInvalid, NotAllowed.
         """
         self.check(texts)
-        return await self._write(lambda _: [text.strip() for text in texts])
+        wanted = [text.strip() for text in texts]
+        return await self._write(lambda state: changes(state, wanted))
 
-    async def change(self, edit: Callable[[list[str]], list[str]]) -> Sequence[Entry]:
-        """Make of the rules, as they are then, what `edit` says. Raises as `set` does.
+    async def change(self, add: Sequence[str], remove: Sequence[str]) -> Sequence[Entry]:
+        """Add rules and remove others, by their texts; what contests otherwise stays so.
 
-        A rule that is contested stays as it is where `edit` keeps all of its versions.
+        Raises as `set` does.
         """
-        return await self._write(edit)
+        self.check(add)
+        come = [text.strip() for text in add]
+        gone = {text.strip() for text in remove} - set(come)
+        return await self._write(lambda state: amended(state, come, gone))
 
-    async def _write(self, edit: Callable[[list[str]], list[str]]) -> Sequence[Entry]:
+    async def _write(self, sets_of: Callable[[SubjectState], Mapping[str, Any]]) -> Sequence[Entry]:
         def write(catalog: Catalog) -> None:
-            state = catalog.state(PLACEMENT_POLICY)
-            before = [text for entry in entries(state) for text in entry.texts]
-            sets = changes(state, edit(before))
+            sets = sets_of(catalog.state(PLACEMENT_POLICY))
             if sets:
                 catalog.write([Draft(PLACEMENT_POLICY, sets)])
 
@@ -230,15 +263,21 @@ def member_of(node: NodeId, role: str, name: str) -> Member:
     return Member(node, role, name or peer_id(node), preset is not None and preset.wants_originals)
 
 
-def _known(catalog: Catalog) -> Known:
-    return Known(entries(catalog.state(PLACEMENT_POLICY)), _members(catalog.roster))
+def known_in(catalog: Catalog) -> Known:
+    """Return what a catalog says of rules and members, now."""
+    roster = catalog.roster
+    return Known(
+        entries(catalog.state(PLACEMENT_POLICY)),
+        _members(roster, roster.keeps),
+        _members(roster, lambda node: roster.holds(node) and not roster.keeps(node)),
+    )
 
 
-def _members(roster: Roster) -> Sequence[Member]:
+def _members(roster: Roster, is_meant: Callable[[NodeId], bool]) -> Sequence[Member]:
     return [
         member_of(node, one.certificate.role, one.certificate.name)
         for node, one in sorted(roster.members.items())
-        if roster.keeps(node)
+        if is_meant(node)
     ]
 
 

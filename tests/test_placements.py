@@ -52,7 +52,7 @@ def placements(
         library or MemoryLibrary(), PhotoQuery(engine), MatchQuery(engine), SystemClock(), me, floor
     )
     listed = [Entry(f"rule/{text}", (Saying(text, NODES[0], 1),)) for text in texts]
-    made._known = Known(listed, (LAPTOP, STUDIO, ATTIC))
+    made.know(Known(listed, (LAPTOP, STUDIO, ATTIC)))
     return made
 
 
@@ -70,7 +70,7 @@ def with_rules(some: Sequence[Sample], said: Sequence[Rule], floor: Floor) -> Gi
     made = Given(
         MemoryLibrary(), PhotoQuery(engine), MatchQuery(engine), SystemClock(), LAPTOP, floor
     )
-    made._known = Known((), (LAPTOP, STUDIO, ATTIC))
+    made.know(Known((), (LAPTOP, STUDIO, ATTIC)))
     made.given = Rules(tuple(said))
     return made
 

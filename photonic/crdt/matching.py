@@ -61,6 +61,21 @@ class MatchQuery(IndexReading):
                 found += (Matched(blob, tuple(true[n])) for blob, n in named)
         return found
 
+    def true_of(self, photo: BlobId, trees: Sequence[Tree]) -> tuple[int, ...]:
+        """Return the numbers of the trees that are true of a photo; none of one that is unknown."""
+        found: list[int] = []
+        with self._reading() as read:
+            lexicon = Lexicon(read)
+            for number, tree in enumerate(trees):
+                asked = predicate(Meaning(lexicon).of(tree), "p.n")
+                statement = (
+                    "SELECT 1 FROM photo p WHERE substr(p.photo, 1, 8) = ?"  # noqa: S608
+                    f" AND p.photo = ? AND {asked.text}"
+                )
+                if read(statement, (photo[:KEY_BYTES], photo, *asked.values)):
+                    found.append(number)
+        return tuple(found)
+
     def at_risk(self, levels: Iterable[tuple[int, Tree]], *, counts_here: bool = True) -> AtRisk:
         """Count the photos with fewer copies than their level wants, without the trash.
 

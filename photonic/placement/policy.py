@@ -9,7 +9,7 @@ it. A removed rule is a field without a value. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from difflib import SequenceMatcher
@@ -47,6 +47,19 @@ class Entry:
     @property
     def is_contested(self) -> bool:
         return len(self.said) > 1
+
+    @classmethod
+    def alone(cls, text: str, author: NodeId) -> Entry:
+        """Return a rule that nobody contests, as it would be if `author` set it."""
+        return cls(RULE_PREFIX, (Saying(text, author, 0),))
+
+    @property
+    def latest(self) -> str:
+        """The text that was said last."""
+        said = max(
+            ((one.at, one.text) for one in self.said if one.text is not None), default=(0, "")
+        )
+        return said[1]
 
     @property
     def texts(self) -> list[str]:
@@ -96,6 +109,27 @@ def changes(state: SubjectState, texts: Sequence[str]) -> dict[str, Any]:
     sets |= {entry.name: None for entry in before if entry.name not in names}
     if names != sorted(names, key=_place(state)):
         sets[ORDER] = names
+    return sets
+
+
+def amended(state: SubjectState, add: Collection[str], remove: Collection[str]) -> dict[str, Any]:
+    """Return what to set so that some rules are there and others are not; {} if it is so already.
+
+    What contests stays as it is, but for a version that is removed: then the others stand alone.
+    """
+    before = entries(state)
+    sets: dict[str, Any] = {}
+    for entry in before:
+        kept = [text for text in entry.texts if text not in remove]
+        if len(kept) < len(entry.texts):
+            sets[entry.name] = kept[0] if kept else None
+    known = {text for entry in before for text in entry.texts} - set(remove)
+    names = {entry.name for entry in before}
+    for text in dict.fromkeys(add):
+        if text not in known:
+            name = _fresh(text, names)
+            names.add(name)
+            sets[name] = text
     return sets
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from photonic.crdt.fold import Field, SubjectState, Version
 from photonic.ids import ChangeId, NodeId, digest
 from photonic.placement.decision import demand
-from photonic.placement.policy import ORDER, PLACEMENT_POLICY, changes, entries, read
+from photonic.placement.policy import ORDER, PLACEMENT_POLICY, amended, changes, entries, read
 from photonic.placement.rules import Floor
 
 TODAY = date(2026, 1, 1)
@@ -102,6 +102,20 @@ def test_a_rule_that_one_removed_and_another_changed_counts_until_it_is_settled(
     found = read(entries(both), TODAY)
     assert demand(found, found.rules, (), Floor()).copies == 3
     assert entries(after(both, changes(both, []), 4)) == []
+
+
+def test_adding_and_removing_leaves_the_others_as_they_are() -> None:
+    base = after(NOBODY, changes(NOBODY, [TWO, LINES[3]]))
+    one, other = (after(base, changes(base, [text, LINES[3]])) for text in (ONE, THREE))
+    both = merged(one, other, base)
+    assert entries(both)[0].is_contested
+    more = after(both, amended(both, [LINES[4]], [LINES[3]]), 4)
+    assert entries(more)[0].is_contested
+    assert texts(more)[1:] == [[LINES[4]]]
+    assert amended(more, [LINES[4]], [LINES[3]]) == {}
+    settled = after(more, amended(more, [], [ONE]), 5)
+    assert texts(settled) == [[THREE], [LINES[4]]]
+    assert not entries(settled)[0].is_contested
 
 
 def test_what_a_newer_photonic_wrote_is_kept_and_said_to_be_unread() -> None:
