@@ -132,14 +132,22 @@ def test_what_is_paused_is_not_wanted() -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(libraries(10), trees(4) | st.just(NOTHING), st.integers(1, 12), st.booleans())
+@given(
+    libraries(10),
+    trees(4) | st.just(NOTHING),
+    st.integers(1, 12),
+    st.booleans(),
+    st.sampled_from((4, 8_192)),
+)
 def test_of_originals_only_those_that_rules_want_are_wanted_and_all_of_the_rest(
-    some: list[Sample], originals: Tree, limit: int, previews_first: bool
+    some: list[Sample], originals: Tree, limit: int, previews_first: bool, looks: int
 ) -> None:
     some = [replace(one, held=False, copies=1, trashed=False) for one in some]
     some = with_raws(some)
     catalog = Catalog(some)
-    pages = catalog.all(limit, previews_first=previews_first, originals=originals)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("photonic.crdt.wants._PLACES_MAX", looks)
+        pages = catalog.all(limit, previews_first=previews_first, originals=originals)
     found = [want.ref.blob for page in pages for want in page]
     everything = {want.ref.blob for page in catalog.all(1_000) for want in page}
     unwanted = {one.photo for one in some if not matches(originals, one)}

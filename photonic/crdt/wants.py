@@ -6,12 +6,13 @@ begins: so going on costs what the part holds, and nothing that was passed is lo
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from photonic.crdt.lexicon import Lexicon, Read
-from photonic.crdt.plans import Plan, Sql, piece, plan, predicate, walk
+from photonic.crdt.plans import Plan, Sql, piece, plan, predicate
 from photonic.crdt.projection import ORIGINAL_KIND
 from photonic.crdt.rows import KEY_BYTES, Blobs, BlobTable, numbers_in
 from photonic.crdt.sets import EVERYTHING, NOTHING, Meaning, Postings, Set, both
@@ -20,6 +21,8 @@ from photonic.ids import BlobId, NodeId
 from photonic.search.criteria import ALL, Tree
 
 _AT_ONCE = 500
+_FIRST = -1  # no place is before it
+_TRUE = Sql("1")
 _PLACES_MAX = 8_192  # photos that are looked at for one answer and turn out to need nothing
 
 
@@ -44,6 +47,18 @@ class MissingPart:
 
     items: list[Missing]
     end: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Photos of which something may be missing, newest first: all of them from `end` on.
+
+    `end` None: all that there are. `looked_at`: how many it took.
+    """
+
+    places: list[int]
+    end: int | None
+    looked_at: int
 
 
 class Wants:
@@ -93,8 +108,8 @@ class Wants:
         found: list[Missing] = []
         looked_at = 0
         while sources and len(found) < limit and looked_at < _PLACES_MAX:
-            places = self._places(sources, end, limit)
-            rows = self._within_reach(self._blobs(places, kinds), set(connected))
+            some = self._places(sources, end, limit)
+            rows = self._within_reach(self._blobs(some.places, kinds), set(connected))
             better = self._named_better([one.row for one in rows], within_reach)
             taken = [one for one in rows if one.row.blob not in better or _is_own(one.row)]
             over = next((n for n, one in enumerate(taken) if len(found) + n >= limit), None)
@@ -103,9 +118,9 @@ class Wants:
                 found += (one for one in taken if one.place >= last)
                 return MissingPart(found, last)
             found += taken
-            if len(places) < limit:
+            if some.end is None:
                 return MissingPart(found, None)
-            end, looked_at = places[-1], looked_at + len(places)
+            end, looked_at = some.end, looked_at + some.looked_at
         return MissingPart(found, end if sources else None)
 
     def _within_reach(self, rows: list[Missing], connected: set[bytes]) -> list[Missing]:
@@ -133,28 +148,40 @@ class Wants:
         found: list[Plan] = []
         if small:
             lists = (Postings(tuple(small), 0),)
-            found.append(Plan(lists, None, None, Sql("1"), is_row_free=True, estimate=0, walked=0))
+            found.append(Plan(lists, None, None, _TRUE, is_row_free=True, estimate=0, walked=0))
         if within_reach and self._originals != NOTHING:
             count = sum(term.photos for term in self._lexicon.terms(WITHIN_REACH))
             wanted = both(Postings(tuple(within_reach), count), self._originals)
             found.append(plan(wanted, self._lexicon.total, to_the_end=True))
         return found
 
-    def _places(self, sources: Sequence[Plan], end: int | None, limit: int) -> list[int]:
-        """Return the newest photos of some plans, before `end`."""
+    def _places(self, sources: Sequence[Plan], end: int | None, limit: int) -> _Places:
+        """Return the newest photos of some plans before `end`.
+
+        Of a plan with conditions some of its photos are looked at, and maybe none is found.
+        """
         found: set[int] = set()
+        reached, looked_at = _FIRST, 0
         for chosen in sources:
-            if chosen.where == Sql("1") and chosen.sources is not None:
-                asked = piece(chosen, None, end, newest_first=True, limit=limit)
-                found.update(n for (n,) in self._read(asked.text, asked.values))
-                continue
-            body = walk(chosen, None, end)
-            rows = self._read(
-                f"SELECT p.n FROM {body.text} ORDER BY p.n DESC LIMIT ?",  # noqa: S608 - ours
-                (*body.values, limit),
-            )
-            found.update(n for (n,) in rows)
-        return sorted(found, reverse=True)[:limit]
+            size = limit if chosen.where == _TRUE else max(limit, _PLACES_MAX // 4)
+            asked = piece(chosen, None, end, newest_first=True, limit=size)
+            places = [n for (n,) in self._read(asked.text, asked.values)]
+            looked_at += len(places)
+            if len(places) == size:
+                reached = max(reached, places[-1])
+            found.update(places if chosen.where == _TRUE else self._meeting(chosen.where, places))
+        # What is behind the place to which all of them were looked at comes next.
+        ordered = sorted((n for n in found if n >= reached), reverse=True)
+        return _Places(ordered, None if reached == _FIRST else reached, looked_at)
+
+    def _meeting(self, where: Sql, places: Sequence[int]) -> list[int]:
+        """Return those of some places whose photos meet a plan's conditions."""
+        rows = self._read(
+            "SELECT p.n FROM (SELECT value AS n FROM json_each(?)) d"  # noqa: S608 - ours
+            f" CROSS JOIN photo p ON p.n = d.n WHERE {where.text}",
+            (json.dumps(places), *where.values),
+        )
+        return [n for (n,) in rows]
 
     def _blobs(self, places: Sequence[int], kinds: Collection[str]) -> list[Missing]:
         skipped = self._skipped or Sql("0")
