@@ -50,6 +50,7 @@ def test_a_laptop_fetches_what_is_pinned_on_it_and_nothing_else(tmp_path: Path) 
         laptop.wait_until(lambda: laptop.status()["safety"]["photos_at_risk"] == at_risk)
         assert placement(laptop, chosen)["copies"] == 3
 
+        assert laptop.status()["wants"]["originals"] == "its own, and what rules want here"
         photonic(studio.home, "policy", "placement", "add", "everything: one on mobile")
         laptop.wait_until(lambda: held(laptop) == set(photos))
         refused = photonic(laptop.home, "pin", "rating:5", check=False)
