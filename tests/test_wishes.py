@@ -17,10 +17,10 @@ from photonic.crdt.query import PhotoQuery
 from photonic.crdt.wants import Missing, MissingPart, Wants
 from photonic.ids import BlobId, digest
 from photonic.p2p.planner import BEGINNING, Want, WantPage, WantsAsked, in_order
-from photonic.search.criteria import ALL, NOTHING, Equals, Tree, matches
+from photonic.search.criteria import ALL, NOTHING, Equals, Number, Tree, matches
 from photonic.search.sample import Sample
 from photonic.wishes import end_of, position_of, read_page
-from tests.crdt.photo_rows import NODES, batch_of, libraries, with_raws
+from tests.crdt.photo_rows import NODES, batch_of, blob, libraries, with_raws
 from tests.search.queries import trees
 
 KINDS = ("original", "preview", "sidecar")
@@ -153,6 +153,16 @@ def test_of_originals_only_those_that_rules_want_are_wanted_and_all_of_the_rest(
     unwanted = {one.photo for one in some if not matches(originals, one)}
     assert set(found) == everything - unwanted
     assert len(found) == len(set(found))
+
+
+def test_what_two_lists_have_comes_once_though_one_of_them_is_looked_at_in_pieces() -> None:
+    some = [at(n, f"2024-05-0{n}T09:00:00") for n in range(1, 8)]
+    catalog = Catalog(some)
+    catalog.index.mark_held(blob(f"preview of {photo(n).hex()}").blob for n in range(2, 8))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("photonic.crdt.wants._PLACES_MAX", 12)
+        pages = catalog.all(2, originals=Number("width", ">", 10_000))
+    assert [want.name for page in pages for want in page] == ["1"]
 
 
 def test_a_few_originals_among_many_are_found_by_the_rule_and_not_by_looking_at_all() -> None:

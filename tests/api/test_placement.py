@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from photonic.ids import BlobId, peer_id
+from photonic.scopes import MEMBERS_ADMIN, OPERATIONS
 from photonic.views import PeerView
 from tests.api.client import face, run
 from tests.api.local_node import HERE, THERE, MemoryNode
@@ -186,3 +187,8 @@ def test_who_is_named_must_be_a_member() -> None:
             assert len(told["rules"]) == 1
 
     run(main)
+
+
+def test_who_may_change_rules_is_who_may_change_the_display_policy() -> None:
+    for name in ("write_placement_policy", "change_placement_policy"):
+        assert OPERATIONS[name] == OPERATIONS["write_display_policy"] == (MEMBERS_ADMIN,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ from photonic.placement.rules import Floor, Rule, Rules
 from photonic.search.criteria import ALL, NOTHING, matches
 from photonic.search.sample import Sample
 from tests.placement.rule_lists import floors, members, rules
-from tests.search.queries import samples
+from tests.search.queries import IDS, samples
 
 TODAY = date(2026, 1, 1)
 
@@ -51,6 +52,16 @@ def test_without_rules_the_questions_are_the_simplest() -> None:
     some = parse_rules(lines, TODAY)
     assert [one.copies for one in levels(some, Floor())] == [3, 2, 1]
     assert [one.copies for one in levels(some, Floor(2, least=2))] == [3, 2]
+
+
+def test_a_contested_rule_takes_no_photo_to_a_lower_level() -> None:
+    (rule,) = parse_rules("where rating>=3: copies 1", TODAY)
+    photo = Sample(photo=IDS[0], rating=5)
+
+    def level(rule: Rule) -> list[int]:
+        return [one.copies for one in levels([rule], Floor()) if matches(one.tree, photo)]
+
+    assert (level(rule), level(replace(rule, is_contested=True))) == ([1], [2])
 
 
 def _node(number: int) -> NodeId:
