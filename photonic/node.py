@@ -246,7 +246,7 @@ class Node(Running):
         self.placements = Placements(
             keeper, self.library.query, MatchQuery(keeper.index.engine), self.world.clock,
             member_of(me, self.role.name, settings.name), Floor(settings.min_copies, least),
-            self.transfers.begin_anew,
+            self.events.announce, self.transfers.begin_anew,
         )  # fmt: skip
         self.library.originals = self.placements.originals
         self.moving = self._make_moving()

@@ -23,6 +23,7 @@ from photonic.crdt.matching import MatchQuery
 from photonic.crdt.query import PhotoQuery
 from photonic.crdt.roster import Roster
 from photonic.errors import QueryInvalid, RuleInvalid
+from photonic.events import Event, PlacementChanged
 from photonic.ids import BlobId, NodeId, peer_id
 from photonic.placement.decision import Demand, Member, demand, most, named
 from photonic.placement.demands import levels, originals
@@ -55,13 +56,14 @@ class Placements:
         clock: Clock,
         me: Member,
         floor: Floor,
+        announce: Callable[[Event], object] = lambda _: None,
         on_change: Callable[[], object] = lambda: None,
     ) -> None:
         """`me`: this node, as long as the roster does not say otherwise.
 
         `on_change` is called when rules or members are others than before.
         """
-        self._on_change = on_change
+        self._announce, self._on_change = announce, on_change
         self._thread, self._query, self._matching = thread, query, matching
         self._clock, self._me, self.floor = clock, me, floor
         self._known = Known()
@@ -79,6 +81,7 @@ class Placements:
         is_news, self._known = known != self._known, known
         if is_news:
             self._on_change()
+            self._announce(PlacementChanged(len(known.listed)))
 
     def note(self) -> None:
         """Hear that the root of the catalog changed."""
