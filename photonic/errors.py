@@ -186,6 +186,23 @@ class QueryInvalid(PhotonicError):
         self.position, self.length = position, length
 
 
+class RuleInvalid(PhotonicError):
+    """A rule of placement that cannot be read."""
+
+    code, exit_status, http_status = "placement.rule-invalid", 195, 422
+    fix = (
+        "Correct the rule at the place that is named; `photonic policy placement check FILE` reads"
+        " rules without setting them. No rule was changed."
+    )
+
+    def __init__(
+        self, message: str, position: int | None = None, length: int = 0, line: int | None = None
+    ) -> None:
+        """`position`, `length`: the characters that are wrong; `line`: of a file, from 1."""
+        super().__init__(message)
+        self.position, self.length, self.line = position, length, line
+
+
 class IndexUnreadable(PhotonicError):
     """The index cannot be read just now: it is damaged, and is made again from the journal."""
 

@@ -134,6 +134,13 @@ class PausesChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class PlacementChanged:
+    """Rules of placement, or the members that they are about, are others now; so many rules are."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class SafetyChanged:
     """How many photos have too few copies; `eta_s` until that is over, None: nobody can say."""
 
@@ -172,6 +179,7 @@ Event = (
     | ScrubChanged
     | LimitsChanged
     | PausesChanged
+    | PlacementChanged
     | SafetyChanged
     | Audited
     | Gap

@@ -37,7 +37,7 @@ from photonic.p2p.planner import WantPage, WantsAsked
 from photonic.photos import BlobRef, Marks, NewPhoto, Sidecar
 from photonic.repairs import Repairs, first
 from photonic.roles.role import Role
-from photonic.search.criteria import Tree
+from photonic.search.criteria import ALL, NOTHING, Tree
 from photonic.wishes import read_page
 from photonic.world import World
 
@@ -78,6 +78,8 @@ class Library:
         self._repairs = Repairs(store, self.query, identity.node)
         # Which photos somebody paused: nothing of them is wanted. May block.
         self.left_alone: Callable[[], Tree | None] = lambda: None
+        # Which photos' originals are wanted, by role and rules. May block.
+        self.originals: Callable[[], Tree] = lambda: ALL if role.wants_originals else NOTHING
         self.arriving: set[BlobId] = set()  # just stored, and about to be said
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
@@ -241,20 +243,24 @@ class Library:
     # --- Wants -------------------------------------------------------------------------------
 
     async def wanted(self, asked: WantsAsked) -> WantPage:
-        """Return what the role wants, is not here, and someone reachable may have, in order.
+        """Return what role and rules want, is not here, and someone reachable may have, in order.
 
         Nothing of photos that somebody paused.
         """
         return await trio.to_thread.run_sync(self._wanted, asked)
 
     def _wanted(self, asked: WantsAsked) -> WantPage:
-        kinds = self.role.wanted_kinds
+        originals = self.originals()
+        kinds = tuple(kind for kind in self.role.wanted_kinds if kind != ORIGINAL_KIND)
+        kinds += (ORIGINAL_KIND,) if originals != NOTHING else ()
         if self.holds_originals():  # they would only be in the way of what may come
             kinds = tuple(kind for kind in kinds if kind != ORIGINAL_KIND)
         left_alone = self.left_alone()
 
         def read(some: Sequence[str], limit: int, end: int | None) -> MissingPart:
-            return self.query.missing_part(some, kinds, asked.reachable, limit, end, left_alone)
+            return self.query.missing_part(
+                some, kinds, asked.reachable, limit, end, left_alone, originals
+            )
 
         page = read_page(read, kinds, asked)
         if asked.begin[0] >= 0:

@@ -371,6 +371,7 @@ EVENT_HEARTBEAT_S = 15.0
 EVENT_RETRY_MS = 1_000  # what a browser waits before it listens again
 EVENT_IDS_MAX = 500  # in one server-sent event; of more it says only that they are many
 QUERY_CHARS_MAX = 1_024
+RULES_MAX, RULE_CHARS_MAX = 64, 1_536  # of placement; a rule is a query and what it wants
 CURSOR_CHARS_MAX = 1_024
 TAG_CHARS_MAX = 256
 PATH_CHARS_MAX = 4_096

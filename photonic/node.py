@@ -21,6 +21,7 @@ from photonic.blobs.files import FileStore
 from photonic.catalog_tasks import CatalogTasks
 from photonic.config import Settings
 from photonic.crdt.commits import Committed
+from photonic.crdt.matching import MatchQuery
 from photonic.edits import Edits
 from photonic.entrance import open_entrance
 from photonic.errors import KeysExposed, LibraryNotEmpty, PeerShunned
@@ -58,6 +59,9 @@ from photonic.p2p.transfers import Transfers
 from photonic.p2p.transport import Admission, PeerEvent, PeerUp
 from photonic.parts import MachineParts, Parts
 from photonic.pauses import Pauses
+from photonic.placement.policy import PLACEMENT_POLICY
+from photonic.placement.rules import Floor
+from photonic.placements import Placements, member_of
 from photonic.policies import Policies
 from photonic.problems import Problems
 from photonic.roles.presets import ROLES
@@ -66,6 +70,7 @@ from photonic.safety import Safety
 from photonic.scrubber import Scrubber
 from photonic.verifications import Verifications
 from photonic.views import LibraryView
+from photonic.whereabouts import Here, Whereabouts
 from photonic.world import World
 
 
@@ -213,77 +218,72 @@ class Node(Running):
             self.record.library,
         )  # fmt: skip
         self.trash = AuditedTrash(
-            keeper,
-            query,
-            self.edits,
-            own,
-            world.clock,
-            name_of,
-            self.library.drop,
+            keeper, query, self.edits, own, world.clock, name_of, self.library.drop,
             Grace(self.settings.trash_days, world, self.layout.grace(self.record.library)),
             announce=self.events.announce,
-        )
+        )  # fmt: skip
         self.gallery = AuditedGallery(
             keeper, query, self.finder, self.store, self.workers, name_of, own,
             announce=self.events.announce,
         )  # fmt: skip
         self.limiter = Limiter(
-            self.throttle,
-            self.layout.limits,
-            self.settings.bandwidth,
-            world.files,
-            self.acquaintances.names,
-            self.events.announce,
-            self._on_limits,
-        )
+            self.throttle, self.layout.limits, self.settings.bandwidth, world.files,
+            self.acquaintances.names, self.events.announce, self._on_limits,
+        )  # fmt: skip
         self.lanes.limit(self.throttle.bandwidth)
         self.library.holds_originals = lambda: self.throttle.bandwidth.holds_originals
-        self.moving = self._make_moving()
+        self._make_placements()
         self._make_scrubber()
         self.members = Members(
             self.layout, self.record, self.identity, keeper, query, self.admissions,
             self.transport, self.book, world, self.problems, self.events.announce, name_of,
         )  # fmt: skip
 
+    def _make_placements(self) -> None:
+        """Make what knows the rules of placement, and why a photo is where it is."""
+        keeper, settings, me = self.library.keeper, self.settings, self.identity.node
+        least = settings.min_copies if "min_copies" in settings.model_fields_set else 1
+        self.placements = Placements(
+            keeper, self.library.query, MatchQuery(keeper.index.engine), self.world.clock,
+            member_of(me, self.role.name, settings.name), Floor(settings.min_copies, least),
+            self.events.announce, self.transfers.begin_anew,
+        )  # fmt: skip
+        self.library.originals = self.placements.originals
+        self.moving = self._make_moving()
+        paused = self.moving.pauses
+        here = Here(
+            lambda: paused.paused.library, paused.left_alone, lambda: paused.paused.peers,
+            self.library.holds_originals, lambda: self.transfers.problem,
+        )  # fmt: skip
+        self.whereabouts = Whereabouts(
+            self.placements, self.library.query, self.gallery.photo,
+            lambda: self.observatory.peers(),  # noqa: PLW0108 - it comes next
+            self.acquaintances.name_of, me, here,
+        )  # fmt: skip
+
     def _make_moving(self) -> Moving:
         """Make what says what moves, and leaves alone what is paused."""
         moved = self.transfers.counters
         pauses = Pauses(
-            self.layout.pauses,
-            self.world.files,
-            self.finder,
-            self.acquaintances.names,
-            self.events.announce,
-            self.transfers.pause,
-        )
+            self.layout.pauses, self.world.files, self.finder, self.acquaintances.names,
+            self.events.announce, self.transfers.pause,
+        )  # fmt: skip
         self.library.left_alone = pauses.left_alone
         safety = Safety(
-            self.library.query,
-            self.world.clock,
-            self.settings.min_copies,
-            self.admissions.keepers,
-            self.identity.node,
-            lambda: moved.bytes_in + moved.bytes_out,
-            self.transfers.underway_bytes,
-            lambda: pauses.paused.library,
-            self.events.announce,
-        )
+            self.placements, self.world.clock, self.settings.min_copies, self.admissions.keepers,
+            self.identity.node, lambda: moved.bytes_in + moved.bytes_out,
+            self.transfers.underway_bytes, lambda: pauses.paused.library, self.events.announce,
+        )  # fmt: skip
         return Moving(lambda: self.transfers, pauses, safety)
 
     def _make_scrubber(self) -> None:
         """Make what looks after stored files."""
         moved = self.transfers.counters
         self.scrubber = Scrubber(
-            self.store,
-            self.world,
-            self.problems,
-            self.events.announce,
-            self._withdraw,
-            lambda: moved.bytes_in + moved.bytes_out,
-            self.layout.scrub_paused,
-            days=self.settings.scrub_days,
-            mb_s=self.settings.scrub_mb_s,
-        )
+            self.store, self.world, self.problems, self.events.announce, self._withdraw,
+            lambda: moved.bytes_in + moved.bytes_out, self.layout.scrub_paused,
+            days=self.settings.scrub_days, mb_s=self.settings.scrub_mb_s,
+        )  # fmt: skip
         self.events.listen(lambda _number, event: self.scrubber.hear(event))
         self.verifications = Verifications(
             self.scrubber, self.store, self.library.query, self.finder, self.world.entropy,
@@ -356,6 +356,8 @@ class Node(Running):
         self.sessions.announce(committed.announcements)
         if committed.roster_changed or committed.keys_changed:
             self.custody.note()
+        if committed.roster_changed or PLACEMENT_POLICY in committed.subjects:
+            self.placements.note()
         if committed.roster_changed:
             self.admissions.note_roster()
             self.connector.wake()

@@ -33,6 +33,7 @@ from photonic.p2p.transport import PeerDown, PeerEvent, ReachingTransport
 from photonic.problems import Problems
 from photonic.roles.role import Role
 from photonic.scrubber import Scrubber
+from photonic.search.criteria import ALL, NOTHING
 from photonic.showing import iso_utc
 from photonic.status import Facts, mode, state
 from photonic.views import (
@@ -163,12 +164,19 @@ class Observatory:
         kinds = self._role.wanted_kinds
         totals = await trio.to_thread.run_sync(self._library.query.totals, kinds)
         return {
-            "originals": "all" if self._role.wants_originals else "its own",
+            "originals": await trio.to_thread.run_sync(self._originals),
             "previews": "all" if self._role.wants_previews else "none",
             "keeps": self._role.keeps,
             "blobs_wanted": totals.wanted,
             "blobs_held": totals.held,
         }
+
+    def _originals(self) -> str:
+        """Say whose originals are wanted here, by role and rules of placement. Blocks."""
+        wanted = self._library.originals()
+        if self._role.wants_originals:
+            return "all" if wanted == ALL else "all but what rules keep away"
+        return "its own" if wanted == NOTHING else "its own, and what rules want here"
 
     def _catalog(self) -> dict[str, object]:
         """What the catalog is busy with: shards to index, documents that peers differ in."""

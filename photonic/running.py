@@ -44,6 +44,7 @@ from photonic.p2p.sessions import Sessions
 from photonic.p2p.transfers import Transfers
 from photonic.p2p.transport import PeerEvent, ReachingTransport, StreamHandler
 from photonic.parts import Neighbourhood, Parts, Readers
+from photonic.placements import Placements
 from photonic.problems import Problems
 from photonic.scrubber import Scrubber
 from photonic.supervise import keep_running
@@ -85,6 +86,7 @@ class Running(Answers):
     custody: KeyCustody
     trash: Trash
     scrubber: Scrubber
+    placements: Placements
 
     def __init__(self, settings: Settings, on_peer: Callable[[PeerEvent], None]) -> None:
         """`on_peer` hears who comes and goes."""
@@ -110,6 +112,7 @@ class Running(Answers):
                 tasks.start_soon(keep_running, "the audit log", self.audit.run, self.problems)
                 await tasks.start(self.library.run)
                 await self.admissions.load()
+                await self.placements.load()
                 self.acquaintances.load(self.settings.peers)
                 for damage in self.library.keeper.damaged:
                     self.problems.add(JournalDamaged(damage), damage)
@@ -143,6 +146,7 @@ class Running(Answers):
         services: dict[str, Callable[[], Awaitable[None]]] = {
             "conversations with peers": self.sessions.run,
             "following the roster": self.admissions.run,
+            "following the rules of placement": self.placements.run,
             "renewing certificates": self.members.run,
             "keeping library keys": self.custody.run,
             "connecting with peers": self.connector.run,

@@ -1,6 +1,7 @@
 """Time to safe: how many photos are on fewer nodes than they should be, and when that is over.
 
-A photo is safe when as many members say they hold its original as the setting `min_copies` wants.
+A photo is safe when as many members say they hold its original as the rules of placement want, or
+the setting `min_copies` where no rule says a number.
 Only members with the scope `blobs.hold` count; from the others one fetches.
 What is left counts what is here already of a file that is still on its way. The speed is how fast
 that grows less, whoever moves the bytes; where this node moves most of them, how fast it does, for
@@ -12,13 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import trio
 
 from photonic import limits
 from photonic.crdt.answers import AtRisk
-from photonic.crdt.query import PhotoQuery
 from photonic.errors import IndexUnreadable
 from photonic.events import Event, SafetyChanged
 from photonic.ids import NodeId
@@ -35,7 +35,9 @@ _MOST: Final = 0.6  # of what moves, at least, where this node's own speed is to
 
 @dataclass(frozen=True, slots=True)
 class SafetyView:
-    """How many photos have fewer than `min_copies` copies, and when all have them.
+    """How many photos have fewer copies than are wanted, and when all have them.
+
+    `min_copies` are wanted of a photo of which no rule of placement says a number.
 
     `state`: safe, moving, still (nothing moves), paused (on this node), too-few-nodes (fewer
     members whose copies count than copies), unknown (not counted yet). `bytes_left` are those of
@@ -52,6 +54,14 @@ class SafetyView:
     eta_s: float | None
     only_here: int = 0
     nowhere: int = 0
+
+
+class Risks(Protocol):
+    """Counts the photos that are not safe: `placements.Placements` by the rules of the library."""
+
+    def at_risk(self, copies: int, *, counts_here: bool = True) -> AtRisk:
+        """`copies`: how many are wanted where no rule says it. Blocks; raises IndexUnreadable."""
+        ...
 
 
 class Progress:
@@ -106,7 +116,7 @@ class Safety:
 
     def __init__(
         self,
-        query: PhotoQuery,
+        risks: Risks,
         clock: Clock,
         min_copies: int,
         members: Callable[[], Collection[NodeId]],
@@ -120,7 +130,7 @@ class Safety:
 
         `underway_bytes`: what is here of originals on their way that have fewer copies than this.
         """
-        self._query, self._clock, self._copies = query, clock, min_copies
+        self._risks, self._clock, self._copies = risks, clock, min_copies
         self._members, self._me = members, me
         self._moved, self._is_paused = moved_bytes, is_paused
         self._underway = underway_bytes
@@ -145,7 +155,7 @@ class Safety:
             await trio.sleep(max(limits.SAFETY_LOOK_S, limits.SAFETY_PAUSE_FACTOR * took_s))
 
     def _look(self) -> AtRisk:
-        return self._query.at_risk(self._copies, counts_here=self._counts_here)
+        return self._risks.at_risk(self._copies, counts_here=self._counts_here)
 
     @property
     def _counts_here(self) -> bool:
@@ -173,7 +183,11 @@ class Safety:
         if found is None:
             return SafetyView(self._copies, UNKNOWN, 0, 0, 0.0, None)
         state = state_of(
-            found, self._outlook, self._copies, len(self._members()), paused=self._is_paused()
+            found,
+            self._outlook,
+            found.copies or self._copies,
+            len(self._members()),
+            paused=self._is_paused(),
         )
         eta_s = self._outlook.eta_s(now_s) if state in (SAFE, MOVING) else None
         rate = self._progress.rate(now_s) if state == MOVING else 0.0

@@ -64,6 +64,9 @@ OPERATIONS: Mapping[str, Need] = {
     "list_trash": (CATALOG_READ,),
     "list_albums": (CATALOG_READ,),
     "read_display_policy": (CATALOG_READ,),
+    "read_placement": (CATALOG_READ,),
+    "read_placement_policy": (CATALOG_READ,),
+    "check_placement_policy": (CATALOG_READ,),
     "list_peers": (CATALOG_READ,),
     "list_members": (CATALOG_READ,),
     "list_imports": (CATALOG_READ,),
@@ -101,6 +104,8 @@ OPERATIONS: Mapping[str, Need] = {
     "empty_trash": (CATALOG_WRITE, MEMBERS_ADMIN),
     "confirm_removals": (CATALOG_WRITE, MEMBERS_ADMIN),  # the brake on whoever may write
     "write_display_policy": (MEMBERS_ADMIN,),
+    "write_placement_policy": (MEMBERS_ADMIN,),
+    "change_placement_policy": (MEMBERS_ADMIN,),
     "stop": (MEMBERS_ADMIN,),
     # who may do what
     "invite": (MEMBERS_ADMIN,),

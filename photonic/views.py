@@ -66,6 +66,7 @@ from photonic.safety import SafetyView
 from photonic.trash import Trash
 from photonic.verifications import Verifications
 from photonic.verify_views import ScrubView
+from photonic.whereabouts import Whereabouts
 
 # --- the node --------------------------------------------------------------------------------
 
@@ -233,6 +234,9 @@ class LocalNode(Protocol):
 
     @property
     def policies(self) -> Policies: ...
+
+    @property
+    def whereabouts(self) -> Whereabouts: ...
 
     @property
     def trash(self) -> Trash: ...

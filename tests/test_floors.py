@@ -23,6 +23,7 @@ FOLDERS = {
     "crdt": 1,
     "journal": 1,
     "search": 1,
+    "placement": 1,
     "blobs": 2,
     "p2p": 3,
     "roles": 4,
@@ -112,7 +113,8 @@ DRIVERS = {
 # Files of floor 6 that are called after what they answer for, as the verbs are after themselves.
 SUBJECTS = {
     "albums", "audit", "catalog", "conflicts", "history", "keys", "limits", "members", "page",
-    "peers", "photos", "policies", "search", "tokens", "transfers", "trash", "verifications",
+    "peers", "photos", "placement", "policies", "search", "tokens", "transfers", "trash",
+    "verifications",
 }  # fmt: skip
 
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc", "tools"}

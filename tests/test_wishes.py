@@ -14,13 +14,14 @@ from photonic import limits
 from photonic.crdt.batches import Batch
 from photonic.crdt.index import PhotoIndex
 from photonic.crdt.query import PhotoQuery
-from photonic.crdt.wants import MissingPart
+from photonic.crdt.wants import Missing, MissingPart, Wants
 from photonic.ids import BlobId, digest
 from photonic.p2p.planner import BEGINNING, Want, WantPage, WantsAsked, in_order
-from photonic.search.criteria import Equals, Tree
+from photonic.search.criteria import ALL, NOTHING, Equals, Number, Tree, matches
 from photonic.search.sample import Sample
 from photonic.wishes import end_of, position_of, read_page
-from tests.crdt.photo_rows import NODES, batch_of
+from tests.crdt.photo_rows import NODES, batch_of, blob, libraries, with_raws
+from tests.search.queries import trees
 
 KINDS = ("original", "preview", "sidecar")
 NEAR, FAR = NODES[0], NODES[1]
@@ -40,20 +41,29 @@ class Catalog:
         self.index.apply(batch)
         self.query = PhotoQuery(self.index.engine)
 
-    def page(self, asked: WantsAsked, skipped: Tree | None = None) -> WantPage:
+    def page(
+        self, asked: WantsAsked, skipped: Tree | None = None, originals: Tree = ALL
+    ) -> WantPage:
         def read(kinds: Sequence[str], limit: int, end: int | None) -> MissingPart:
-            return self.query.missing_part(kinds, KINDS, asked.reachable, limit, end, skipped)
+            return self.query.missing_part(
+                kinds, KINDS, asked.reachable, limit, end, skipped, originals
+            )
 
         return read_page(read, KINDS, asked)
 
     def all(
-        self, limit: int, *, previews_first: bool = False, skipped: Tree | None = None
+        self,
+        limit: int,
+        *,
+        previews_first: bool = False,
+        skipped: Tree | None = None,
+        originals: Tree = ALL,
     ) -> list[list[Want]]:
         """Return all pages."""
         pages, begin = [], BEGINNING
         while True:
             asked = WantsAsked(limit, frozenset({NEAR}), begin, previews_first)
-            page = self.page(asked, skipped)
+            page = self.page(asked, skipped, originals)
             pages.append(list(page.wants))
             if page.following is None:
                 return pages
@@ -119,6 +129,64 @@ def test_what_is_paused_is_not_wanted() -> None:
         found = [want for page in catalog.all(limit, skipped=skipped) for want in page]
         assert set(names(found)) == {"2", "4", "6"}
     assert catalog.all(100, skipped=Equals("shoot", "ab")) == catalog.all(100)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    libraries(10),
+    trees(4) | st.just(NOTHING),
+    st.integers(1, 12),
+    st.booleans(),
+    st.sampled_from((4, 8_192)),
+)
+def test_of_originals_only_those_that_rules_want_are_wanted_and_all_of_the_rest(
+    some: list[Sample], originals: Tree, limit: int, previews_first: bool, looks: int
+) -> None:
+    some = [replace(one, held=False, copies=1, trashed=False) for one in some]
+    some = with_raws(some)
+    catalog = Catalog(some)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("photonic.crdt.wants._PLACES_MAX", looks)
+        pages = catalog.all(limit, previews_first=previews_first, originals=originals)
+    found = [want.ref.blob for page in pages for want in page]
+    everything = {want.ref.blob for page in catalog.all(1_000) for want in page}
+    unwanted = {one.photo for one in some if not matches(originals, one)}
+    assert set(found) == everything - unwanted
+    assert len(found) == len(set(found))
+
+
+def test_what_two_lists_have_comes_once_though_one_of_them_is_looked_at_in_pieces() -> None:
+    some = [at(n, f"2024-05-0{n}T09:00:00") for n in range(1, 8)]
+    catalog = Catalog(some)
+    catalog.index.mark_held(blob(f"preview of {photo(n).hex()}").blob for n in range(2, 8))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("photonic.crdt.wants._PLACES_MAX", 12)
+        pages = catalog.all(2, originals=Number("width", ">", 10_000))
+    assert [want.name for page in pages for want in page] == ["1"]
+
+
+def test_a_few_originals_among_many_are_found_by_the_rule_and_not_by_looking_at_all() -> None:
+    album = "a1" * 16
+    some = [
+        at(n, f"2024-05-01T{n // 60:02}:{n % 60:02}:00", albums=((album, ""),) if n < 3 else ())
+        for n in range(600)
+    ]
+    catalog = Catalog(some)
+    looked_at: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        whole = Wants._blobs
+
+        def counted(self: Wants, places: Sequence[int], kinds: Sequence[str]) -> list[Missing]:
+            looked_at.append(len(places))
+            return whole(self, places, kinds)
+
+        patch.setattr(Wants, "_blobs", counted)
+        asked = WantsAsked(500, frozenset({NEAR}), BEGINNING, False)
+        part = catalog.query.missing_part(
+            ["original"], ["original"], asked.reachable, 500, None, None, Equals("album", album)
+        )
+    assert {one.row.blob for one in part.items} == {photo(n) for n in range(3)}
+    assert part.end is None and sum(looked_at) == 3
 
 
 @settings(max_examples=40)

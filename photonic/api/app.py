@@ -29,6 +29,7 @@ from photonic.api import (
     members,
     peers,
     photos,
+    placement,
     policies,
     problem_documents,
     search,
@@ -53,7 +54,8 @@ PREFIX = "/api/v1"
 
 # In this order, for /photos/count is no photo's id.
 PARTS = (
-    search, photos, media, conflicts, history, trash, albums, policies, peers, members, events,
+    search, photos, media, conflicts, history, trash, albums, policies, placement, peers, members,
+    events,
     catalog, verifications, limits, transfers, tokens, keys, audit,
     admin,
 )  # fmt: skip

@@ -9,6 +9,14 @@ from photonic.audit_views import AuditEntryView, AuditPage, AuditVerdict
 from photonic.limiter import LimitsView, PeerLimitView
 from photonic.moving import TransfersView
 from photonic.pauses import PauseView
+from photonic.placement_views import (
+    PlacedNodeView,
+    PlacedRuleView,
+    PlacementPolicyView,
+    PlacementRuleView,
+    PlacementView,
+    RuleVersionView,
+)
 from photonic.safety import SafetyView
 from photonic.verify_views import FindingView, ScrubView, VerificationView
 from photonic.views import (
@@ -308,6 +316,43 @@ VERIFICATION = VerificationView(
     ],
 )
 CHECK = DoctorView(name="journal", ok=True, detail="1,843 photos, no damaged entry")
+
+_RULE = "where rating>=3 or flag:pick: copies 3, one on archive"
+PLACEMENT_POLICY = PlacementPolicyView(
+    rules=[
+        PlacementRuleView(
+            text=_RULE,
+            contested=False,
+            versions=[RuleVersionView(text=_RULE, author=_YODA, author_name="studio")],
+            photos=412,
+        )
+    ],
+    copies=2,
+    least=1,
+)
+PLACEMENT = PlacementView(
+    photo=_PHOTO_ID,
+    name="IMG_0001.CR3",
+    copies=3,
+    held=2,
+    missing=1,
+    on={"archive": 1},
+    missing_on={},
+    not_on=[],
+    yielding=[],
+    evict="normal",
+    rules=[PlacedRuleView(text=_RULE, contested=False)],
+    nodes=[
+        PlacedNodeView(
+            node=_YODA, name="studio", role="central", here=True, held=True, counts=True,
+            wanted=True, pinned=False, evict="normal", verified_at="2024-05-18T03:10:00Z",
+        ),
+        PlacedNodeView(
+            node=_LEIA, name="attic", role="archive", here=False, held=False, counts=True,
+            wanted=True, pinned=True, evict="never", obstacle="offline since 2024-05-17 21:04",
+        ),
+    ],
+)  # fmt: skip
 
 
 def answer(example: object, status: int = 200) -> dict[int | str, dict[str, Any]]:

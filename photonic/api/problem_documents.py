@@ -27,6 +27,7 @@ from photonic.errors import (
     QueryInvalid,
     RequestInvalid,
     RequestTimeout,
+    RuleInvalid,
     ScopeMissing,
     TokenNeeded,
     TooManyWrongTokens,
@@ -55,7 +56,7 @@ class Problem(BaseModel):
     code: str = Field(examples=["http.request-invalid"])
     fix: str = Field(examples=["Correct each parameter that is named."])
     position: int | None = Field(
-        default=None, description="Of a query: the first character that is wrong, from 0."
+        default=None, description="Of a query or a rule: the first character that is wrong, from 0."
     )
     length: int | None = Field(default=None, description="How many characters are wrong there.")
     errors: list[WrongParameter] | None = Field(
@@ -91,8 +92,8 @@ def problem_of(error: PhotonicError, errors: Sequence[WrongParameter] = ()) -> P
         detail=error.message or title_of(type(error)),
         code=error.code,
         fix=error.fix,
-        position=error.position if isinstance(error, QueryInvalid) else None,
-        length=(error.length or None) if isinstance(error, QueryInvalid) else None,
+        position=error.position if isinstance(error, QueryInvalid | RuleInvalid) else None,
+        length=(error.length or None) if isinstance(error, QueryInvalid | RuleInvalid) else None,
         errors=list(errors) or None,
     )
 

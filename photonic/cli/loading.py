@@ -39,6 +39,9 @@ VERBS = {
     "log": "log",
     "undo": "undo",
     "policy": "policy",
+    "why": "why",
+    "pin": "pin",
+    "unpin": "unpin",
     "invite": "invite",
     "join": "join",
     "members": "members",
@@ -70,7 +73,7 @@ GROUPS = {
 }  # fmt: skip
 
 # Verbs that take a query, which may begin with a minus: `photonic ls -flag:reject`.
-QUERY_VERBS = frozenset(("ls", "log", "edit", "trash", "verify"))
+QUERY_VERBS = frozenset(("ls", "log", "edit", "trash", "verify", "why", "pin", "unpin"))
 
 
 class Node(Protocol):

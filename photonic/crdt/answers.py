@@ -81,13 +81,24 @@ class AtRisk:
     """Photos with too few copies, and the bytes of the copies that they lack.
 
     `only_here`: of how many this node has the only one; `nowhere`: of how many there is none. What
-    a member holds that may not keep copies is none.
+    a member holds that may not keep copies is none. `copies`: the most that one of them is to have.
     """
 
     photos: int
     lacking_bytes: int
     only_here: int = 0
     nowhere: int = 0
+    copies: int = 0
+
+    def and_also(self, other: AtRisk) -> AtRisk:
+        """Return both together; no photo is in both."""
+        return AtRisk(
+            self.photos + other.photos,
+            self.lacking_bytes + other.lacking_bytes,
+            self.only_here + other.only_here,
+            self.nowhere + other.nowhere,
+            max(self.copies, other.copies),
+        )
 
 
 @dataclass(frozen=True, slots=True)

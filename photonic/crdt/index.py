@@ -31,7 +31,7 @@ from photonic.crdt.shelf import Shelf
 from photonic.crdt.tables import JOURNAL, REMOVAL_HELD
 from photonic.crdt.terms import HAS, SEALED
 from photonic.ids import BlobId
-from photonic.search.words import path_key, tag_key
+from photonic.search.words import path_key, stem_key, tag_key
 
 _DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _PRAGMAS = (
@@ -303,6 +303,7 @@ def _engine(
         db.create_function("has_any", 2, _has_any, deterministic=True)
         db.create_function("is_tagged", 2, _is_tagged, deterministic=True)
         db.create_function("path_key", 1, path_key, deterministic=True)
+        db.create_function("is_same_shot", 2, _is_same_shot, deterministic=True)
         db.create_function("is_inside", 5, lambda n, *box: n in positions().answer(box))
         db.create_function("all_inside", 4, lambda *box: json_inside(positions(), box))
         db.create_function("count_inside", 4, lambda *box: len(positions().answer(box)))
@@ -325,6 +326,12 @@ def _has_any(terms: bytes, wanted: bytes) -> bool:
 @lru_cache(maxsize=8)
 def _wanted(wanted: bytes) -> frozenset[int]:
     return frozenset(unpacked(wanted))
+
+
+def _is_same_shot(one: str, other: str) -> bool:
+    """Whether two files of one second are called alike, but for the extension."""
+    stem = stem_key(one)
+    return bool(stem) and stem == stem_key(other)
 
 
 def _is_tagged(tags: str, path: str) -> bool:

@@ -262,11 +262,13 @@ def sample_of(
     copies: int = 0,
     held: bool = False,
     removal_held: bool = False,
+    has_raw: bool = False,
     album_names: Mapping[str, str] = {},
 ) -> Sample:
     """Return what a query may ask of a photo; `album_names` by the hex ids of the albums.
 
-    `removal_held`: the deletion brake keeps it out of the trash.
+    `removal_held`: the deletion brake keeps it out of the trash. `has_raw`: there is another photo,
+    a raw one that is not in the trash, of the same shot (`sample.shot_of`).
     """
     facts, position = row.facts, row.position
     return Sample(
@@ -301,6 +303,7 @@ def sample_of(
         trashed=row.trashed and not removal_held,
         removal_held=row.trashed and removal_held,
         has_sidecar=row.has_sidecar,
+        has_raw=has_raw,
     )
 
 

@@ -45,7 +45,7 @@ from photonic.crdt.timeline import month_text
 from photonic.crdt.twins import same_pixels
 from photonic.crdt.wants import Missing, MissingPart, Wants
 from photonic.ids import BlobId, NodeId
-from photonic.search.criteria import Is, Not, Sort, Tree
+from photonic.search.criteria import ALL, Is, Not, Sort, Tree
 
 _COLUMNS = ", ".join(LISTED)
 _NEWEST = Sort()
@@ -165,10 +165,11 @@ class PhotoQuery(ActsQuery):
         limit: int,
         end: int | None,
         left_alone: Tree | None = None,
+        originals: Tree = ALL,
     ) -> MissingPart:
         """Return what is missing of photos before a place, all of each photo; see `Wants.part`."""
         with self._reading() as read:
-            return Wants(read, left_alone).part(kinds, wanted, connected, limit, end)
+            return Wants(read, left_alone, originals).part(kinds, wanted, connected, limit, end)
 
     def totals(self, kinds: Sequence[str]) -> Totals:
         """Count photos, contested ones, and the blobs of `kinds`."""

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias
 
 from photonic.crdt.lexicon import Known, Lexicon
 from photonic.crdt.projection import kind_of
+from photonic.crdt.tables import IN_TRASH
 from photonic.crdt.terms import (
     ALBUM,
     COPIES,
@@ -31,7 +32,8 @@ from photonic.crdt.terms import (
     TYPE,
     WORDED,
 )
-from photonic.crdt.timeline import MONTH, is_whole, span
+from photonic.crdt.timeline import MONTH, SECOND, is_whole, span
+from photonic.photos import RAW_TYPES
 from photonic.search.criteria import (
     Added,
     And,
@@ -318,6 +320,8 @@ class Meaning:
                 return _postings(self._lexicon.terms(RATING), is_disjoint=True)
             case "flag":
                 return either(self._rest(Flagged("pick")), self._rest(Flagged("reject")))
+            case "raw":
+                return Check(_HAS_RAW, _RAW, self._total)
             case _ if field in LACKED:
                 return without(self._terms(LACKS, (field,)))
             case _:
@@ -353,6 +357,16 @@ class Meaning:
         if places is not None:
             return Places(tuple(sorted(places))) if places else NOTHING
         return Check("substr(lower(hex(p.photo)), 1, ?) = ?", (len(prefix), prefix), self._total)
+
+
+# Files of one shot stand within one second of the timeline, so it is looked at there alone.
+_RAW: Final = (SECOND, SECOND, SECOND, *sorted(set(RAW_TYPES.values())), IN_TRASH)
+_HAS_RAW: Final = (
+    "p.taken IS NOT NULL AND EXISTS (SELECT 1 FROM photo r"  # noqa: S608 - marks
+    " WHERE r.n >= p.n - p.n % ? AND r.n < p.n - p.n % ? + ? AND r.n <> p.n"
+    f" AND r.media_type IN ({', '.join('?' * (len(_RAW) - 4))}) AND r.trashed <> ?"
+    " AND substr(r.taken, 1, 19) = substr(p.taken, 1, 19) AND is_same_shot(r.name, p.name))"
+)
 
 
 def _phrase(words: Sequence[str], whole: bool) -> str:

@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 SLOTS: Final = 1 << 14  # places of one millisecond; a burst within one second has all of them
-_MILLISECOND, _SECOND = SLOTS, 1000 * SLOTS
-_DAY = 86_400 * _SECOND
+SECOND: Final = 1000 * SLOTS
+_MILLISECOND, _DAY = SLOTS, 86_400 * SECOND
 MONTH: Final = 31 * _DAY  # each has 31 days here; the last of them may be empty
 
 _MOMENT = re.compile(
@@ -36,7 +36,7 @@ def begin_of(moment: str) -> int | None:
     fraction = found[7]
     millisecond = int(fraction[:3].ljust(3, "0")) if fraction else 0
     seconds = ((((year * 12 + month - 1) * 31 + day - 1) * 24 + hour) * 60 + minute) * 60 + second
-    return seconds * _SECOND + millisecond * _MILLISECOND
+    return seconds * SECOND + millisecond * _MILLISECOND
 
 
 def place_of(moment: str, photo: bytes) -> int:
@@ -48,8 +48,8 @@ def place_of(moment: str, photo: bytes) -> int:
 
 def second_of(place: int) -> tuple[int, int]:
     """Return the first place of the second of `place`, and the first of the second after it."""
-    begin = place - place % _SECOND
-    return begin, begin + _SECOND
+    begin = place - place % SECOND
+    return begin, begin + SECOND
 
 
 def span(start: str | None, end: str | None) -> tuple[int | None, int | None]:
@@ -74,7 +74,7 @@ def is_whole(moment: str | None) -> bool:
 
 def place_gap(seconds: float) -> int:
     """Return how far apart two places are that are so many seconds apart."""
-    return int(seconds * _SECOND)
+    return int(seconds * SECOND)
 
 
 def month_of(place: int) -> str:

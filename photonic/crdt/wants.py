@@ -6,20 +6,23 @@ begins: so going on costs what the part holds, and nothing that was passed is lo
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from photonic.crdt.lexicon import Lexicon, Read
-from photonic.crdt.plans import Plan, Sql, piece, predicate
+from photonic.crdt.plans import Plan, Sql, piece, plan, predicate
 from photonic.crdt.projection import ORIGINAL_KIND
 from photonic.crdt.rows import KEY_BYTES, Blobs, BlobTable, numbers_in
-from photonic.crdt.sets import NOTHING, Meaning, Postings, Set
+from photonic.crdt.sets import EVERYTHING, NOTHING, Meaning, Postings, Set, both
 from photonic.crdt.terms import MISSING, WITHIN_REACH
 from photonic.ids import BlobId, NodeId
-from photonic.search.criteria import Tree
+from photonic.search.criteria import ALL, Tree
 
 _AT_ONCE = 500
+_FIRST = -1  # no place is before it
+_TRUE = Sql("1")
 _PLACES_MAX = 8_192  # photos that are looked at for one answer and turn out to need nothing
 
 
@@ -46,14 +49,31 @@ class MissingPart:
     end: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Photos of which something may be missing, newest first: all of them from `end` on.
+
+    `end` None: all that there are. `looked_at`: how many it took.
+    """
+
+    places: list[int]
+    end: int | None
+    looked_at: int
+
+
 class Wants:
     """Reads what is missing, within one reading of the index."""
 
-    def __init__(self, read: Read, left_alone: Tree | None = None) -> None:
-        """`left_alone`: photos of which nothing is wanted, for somebody paused them."""
+    def __init__(self, read: Read, left_alone: Tree | None = None, originals: Tree = ALL) -> None:
+        """`left_alone`: photos of which nothing is wanted, for somebody paused them.
+
+        `originals`: photos whose originals are wanted; of others only the rest is.
+        """
         self._read, self._lexicon = read, Lexicon(read)
-        skipped: Set = NOTHING if left_alone is None else Meaning(self._lexicon).of(left_alone)
+        meaning = Meaning(self._lexicon)
+        skipped: Set = NOTHING if left_alone is None else meaning.of(left_alone)
         self._skipped = None if skipped == NOTHING else predicate(skipped, "p.n")
+        self._originals = meaning.of(originals)
 
     def missing(
         self, kinds: Collection[str], connected: Collection[bytes], limit: int
@@ -84,12 +104,12 @@ class Wants:
         reachable = [node.hex() for node in connected] if ORIGINAL_KIND in wanted else []
         within_reach = [term.id for term in self._lexicon.terms(WITHIN_REACH, reachable)]
         terms = [term.id for term in self._lexicon.terms(MISSING, small)]
-        terms += within_reach if ORIGINAL_KIND in kinds else []
+        sources = self._sources(terms, within_reach if ORIGINAL_KIND in kinds else [])
         found: list[Missing] = []
         looked_at = 0
-        while terms and len(found) < limit and looked_at < _PLACES_MAX:
-            places = self._places(terms, end, limit)
-            rows = self._within_reach(self._blobs(places, kinds), set(connected))
+        while sources and len(found) < limit and looked_at < _PLACES_MAX:
+            some = self._places(sources, end, limit)
+            rows = self._within_reach(self._blobs(some.places, kinds), set(connected))
             better = self._named_better([one.row for one in rows], within_reach)
             taken = [one for one in rows if one.row.blob not in better or _is_own(one.row)]
             over = next((n for n, one in enumerate(taken) if len(found) + n >= limit), None)
@@ -98,10 +118,10 @@ class Wants:
                 found += (one for one in taken if one.place >= last)
                 return MissingPart(found, last)
             found += taken
-            if len(places) < limit:
+            if some.end is None:
                 return MissingPart(found, None)
-            end, looked_at = places[-1], looked_at + len(places)
-        return MissingPart(found, end if terms else None)
+            end, looked_at = some.end, looked_at + some.looked_at
+        return MissingPart(found, end if sources else None)
 
     def _within_reach(self, rows: list[Missing], connected: set[bytes]) -> list[Missing]:
         """Leave out the originals that nobody connected holds, and name the holders of others."""
@@ -117,29 +137,71 @@ class Wants:
                 found.append(Missing(one.row, one.name, held_by, one.place, one.rating, one.shoot))
         return found
 
-    def _places(self, terms: Sequence[int], end: int | None, limit: int) -> list[int]:
-        """Return the newest photos with one of the terms, before `end`."""
-        sources = (Postings(tuple(terms), 0),)
-        chosen = Plan(sources, None, end, Sql("1"), is_row_free=True, estimate=0, walked=0)
-        asked = piece(chosen, None, None, newest_first=True, limit=limit)
-        return [n for (n,) in self._read(asked.text, asked.values)]
+    def _sources(self, small: Sequence[int], within_reach: Sequence[int]) -> list[Plan]:
+        """Return how to walk what lacks something: small blobs, and originals that are wanted.
+
+        Where all originals are, that is one list; where few are, the rules lead and not the list of
+        all originals that are not here.
+        """
+        if self._originals == EVERYTHING:
+            small, within_reach = [*small, *within_reach], []
+        found: list[Plan] = []
+        if small:
+            lists = (Postings(tuple(small), 0),)
+            found.append(Plan(lists, None, None, _TRUE, is_row_free=True, estimate=0, walked=0))
+        if within_reach and self._originals != NOTHING:
+            count = sum(term.photos for term in self._lexicon.terms(WITHIN_REACH))
+            wanted = both(Postings(tuple(within_reach), count), self._originals)
+            found.append(plan(wanted, self._lexicon.total, to_the_end=True))
+        return found
+
+    def _places(self, sources: Sequence[Plan], end: int | None, limit: int) -> _Places:
+        """Return the newest photos of some plans before `end`.
+
+        Of a plan with conditions some of its photos are looked at, and maybe none is found.
+        """
+        found: set[int] = set()
+        reached, looked_at = _FIRST, 0
+        for chosen in sources:
+            size = limit if chosen.where == _TRUE else max(limit, _PLACES_MAX // 4)
+            asked = piece(chosen, None, end, newest_first=True, limit=size)
+            places = [n for (n,) in self._read(asked.text, asked.values)]
+            looked_at += len(places)
+            if len(places) == size:
+                reached = max(reached, places[-1])
+            found.update(places if chosen.where == _TRUE else self._meeting(chosen.where, places))
+        # What is behind the place to which all of them were looked at comes next.
+        ordered = sorted((n for n in found if n >= reached), reverse=True)
+        return _Places(ordered, None if reached == _FIRST else reached, looked_at)
+
+    def _meeting(self, where: Sql, places: Sequence[int]) -> list[int]:
+        """Return those of some places whose photos meet a plan's conditions."""
+        rows = self._read(
+            "SELECT p.n FROM (SELECT value AS n FROM json_each(?)) d"  # noqa: S608 - ours
+            f" CROSS JOIN photo p ON p.n = d.n WHERE {where.text}",
+            (json.dumps(places), *where.values),
+        )
+        return [n for (n,) in rows]
 
     def _blobs(self, places: Sequence[int], kinds: Collection[str]) -> list[Missing]:
         skipped = self._skipped or Sql("0")
+        wanted = predicate(self._originals, "p.n")
         found: list[Missing] = []
         for some in _pieces(places):
             rows = self._read(
-                "SELECT p.n, p.photo, p.name, p.rating, p.shoot, f.blobs, f.held"  # noqa: S608
-                " FROM photo p JOIN file f ON f.n = p.n"
+                "SELECT p.n, p.photo, p.name, p.rating, p.shoot, f.blobs, f.held,"  # noqa: S608
+                f" {wanted.text} FROM photo p JOIN file f ON f.n = p.n"
                 f" WHERE p.n IN ({_marks(some)}) AND p.trashed <> 1 AND NOT {skipped.text}"
                 " ORDER BY p.n DESC",
-                (*some, *skipped.values),
+                (*wanted.values, *some, *skipped.values),
             )
-            for n, photo, name, rating, shoot, blobs, held in rows:
+            for n, photo, name, rating, shoot, blobs, held, is_wanted in rows:
                 found += (
                     Missing(row, name, frozenset(), n, rating, shoot)
                     for row in Blobs.unpack(blobs, held).listed(BlobId(photo))
-                    if row.kind in kinds and not row.held
+                    if row.kind in kinds
+                    and not row.held
+                    and (is_wanted or row.kind != ORIGINAL_KIND)
                 )
         return found
 
@@ -149,6 +211,7 @@ class Wants:
         A photo may call any blob its own, with any size. Who names an original best is the photo
         that has its name: where that one is wanted, the others are not.
         """
+        wanted = predicate(self._originals, "p.n")
         blobs = {row.blob for row in rows if not _is_own(row)}
         found: set[bytes] = set()
         for some in _pieces(list(blobs) if within_reach else []):
@@ -158,8 +221,8 @@ class Wants:
                     "SELECT photo FROM photo p"  # noqa: S608
                     f" WHERE substr(photo, 1, 8) IN ({_marks(some)}) AND photo IN ({_marks(some)})"
                     f" AND EXISTS (SELECT 1 FROM posting q WHERE q.n = p.n"
-                    f" AND q.term IN ({_marks(within_reach)}))",
-                    [*(blob[:KEY_BYTES] for blob in some), *some, *within_reach],
+                    f" AND q.term IN ({_marks(within_reach)})) AND {wanted.text}",
+                    [*(b[:KEY_BYTES] for b in some), *some, *within_reach, *wanted.values],
                 )
             )
         return found

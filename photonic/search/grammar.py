@@ -17,9 +17,9 @@ from unicodedata import category, east_asian_width
 
 from photonic import limits
 from photonic.errors import QueryInvalid
-from photonic.search.criteria import ALL, Query, Sort, Tree, Words, all_of, any_of, negated
+from photonic.search.criteria import ALL, Has, Query, Sort, Tree, Words, all_of, any_of, negated
 from photonic.search.term import Misread, Reader, Sign, Value, listed, suggestion
-from photonic.search.vocabulary import FIELDS, SYNONYMS, words_of
+from photonic.search.vocabulary import FIELDS, HAS_WORDS, SYNONYMS, words_of
 
 # A name and a sign. After a colon two strokes are an address of the web, which is plain text.
 _FIELD = re.compile(r"([^\W\d_][\w-]*)(:(?!//)|>=|<=|[=<>])")
@@ -196,6 +196,10 @@ class _Parser:
 
 
 def _free_text(value: Value) -> Tree:
+    """Read words; `has-raw` is another way to write `has:raw`."""
+    before, _, behind = value.text.lower().partition("-")
+    if before == "has" and behind in HAS_WORDS and not value.is_quoted and not value.has_star:
+        return Has(HAS_WORDS[behind])
     return Words(words_of(value), value.is_quoted and not value.has_star)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from photonic.ids import BlobId
-from photonic.search.words import path_key, tag_key
+from photonic.search.words import path_key, stem_key, tag_key
 
 PICK, REJECT = "pick", "reject"
 REJECTED_RATING: Final = -1
@@ -54,6 +54,7 @@ class Sample:
     trashed: bool = False
     removal_held: bool = False  # the deletion brake keeps it in sight
     has_sidecar: bool = False
+    has_raw: bool = False  # there is a raw file of the same shot; see `shot_of`
 
 
 TextField: TypeAlias = Literal["name", "title", "caption", "camera", "lens", "album"]
@@ -65,9 +66,22 @@ NumberField: TypeAlias = Literal[
 PathField: TypeAlias = Literal["folder", "tag"]
 HasField: TypeAlias = Literal[
     "album", "aperture", "camera", "caption", "conflict", "flag", "focal", "folder", "height",
-    "iso", "label", "lens", "place", "rating", "shoot", "sidecar", "stack", "tag", "taken", "title",
-    "width",
+    "iso", "label", "lens", "place", "rating", "raw", "shoot", "sidecar", "stack", "tag", "taken",
+    "title", "width",
 ]  # fmt: skip
+
+
+_SECOND_CHARS: Final = len("2024-05-17T09:30:12")
+
+
+def shot_of(name: str, taken: str | None) -> tuple[str, str] | None:
+    """Return what files of one press of the shutter have in common; None if nobody can say.
+
+    A camera that writes a raw file and a JPEG calls both alike, and they are of the same second.
+    Where somebody has put them since does not matter.
+    """
+    stem = stem_key(name)
+    return (stem, taken[:_SECOND_CHARS]) if stem and taken is not None else None
 
 
 def texts(sample: Sample, field: TextField | None = None) -> tuple[str, ...]:
@@ -132,6 +146,7 @@ HAS: dict[str, Callable[[Sample], bool]] = {
     "lens": lambda sample: bool(sample.lens),
     "place": lambda sample: sample.latitude is not None and sample.longitude is not None,
     "rating": lambda sample: bool(sample.rating),
+    "raw": lambda sample: sample.has_raw,
     "shoot": lambda sample: sample.shoot is not None,
     "sidecar": lambda sample: sample.has_sidecar,
     "stack": lambda sample: sample.stack is not None,

@@ -132,6 +132,10 @@ def _folder(value: Value) -> Tree:
 
 
 def _kind(value: Value) -> Tree:
+    """Read raw, image or video; a file's format, such as jpeg, is a kind, too."""
+    text = value.text.lower()
+    if text not in KINDS and text in MEDIA_TYPES:
+        return _type(value)
     return Equals("kind", value.choose(KINDS))
 
 
@@ -202,7 +206,7 @@ HAS_WORDS: Final[dict[str, HasField]] = {
     "tag": "tag", "tags": "tag", "sidecar": "sidecar", "album": "album", "camera": "camera",
     "lens": "lens", "taken": "taken", "rating": "rating", "label": "label", "flag": "flag",
     "folder": "folder", "iso": "iso", "aperture": "aperture", "focal": "focal", "width": "width",
-    "height": "height", "shoot": "shoot", "stack": "stack",
+    "height": "height", "shoot": "shoot", "stack": "stack", "raw": "raw",
 }  # fmt: skip
 
 

@@ -72,6 +72,11 @@ def path_key(path: str, separators: str = "/") -> str:
     return "/".join(level for part in folded.split("/") if (level := part.strip()))
 
 
+def stem_key(name: str) -> str:
+    """Return the folded name of a file without its extension."""
+    return fold(name.rpartition(".")[0] or name)
+
+
 def tag_key(tag: str) -> str:
     """Return the folded levels of a tag, "travel/iceland": programs write "/" or "|" between."""
     return path_key(tag, "/|")

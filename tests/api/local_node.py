@@ -56,6 +56,7 @@ from photonic.views import (
     ProblemView,
     StatusView,
 )
+from photonic.whereabouts import Here, Whereabouts
 from photonic.world import SystemClock, SystemEntropy, SystemFiles, World
 from tests.api.memory_members import MemoryMembers
 from tests.api.memory_photos import MemoryPhotos, photo_files
@@ -110,6 +111,15 @@ class MemoryNode(MemoryPhotos):
             lambda: pauses.paused.library, self.events.announce,
         )  # fmt: skip
         self.moving = Moving(lambda: None, pauses, safety)
+        here = Here(
+            lambda: pauses.paused.library, pauses.left_alone, lambda: pauses.paused.peers,
+            lambda: False, lambda: None,
+        )  # fmt: skip
+        self.whereabouts = Whereabouts(
+            self.placements, self.query, self.gallery.photo, lambda: self.seen, NAMES.get, HERE,
+            here,
+        )  # fmt: skip
+        self.seen: list[PeerView] = []
         self.tokens = TokenBook(folder / "tokens.json", World())
         self.entrance = Entrance(self.tokens, World(), self.events.announce)
         self.here = Holder()  # the local user

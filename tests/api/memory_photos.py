@@ -15,6 +15,7 @@ from photonic.albums import Albums
 from photonic.blobs.store import Held, Origin
 from photonic.crdt.commits import Committed
 from photonic.crdt.index import PhotoIndex
+from photonic.crdt.matching import MatchQuery
 from photonic.crdt.query import PhotoQuery
 from photonic.drafts import introduction
 from photonic.edits import Edits
@@ -36,6 +37,8 @@ from photonic.ingest.examination import Examined
 from photonic.ingest.pixels import pixels_of
 from photonic.limits import PREVIEW_EDGES_PX
 from photonic.photos import BlobRef, NewPhoto, PhotoFacts, Rendition, media_type
+from photonic.placement.rules import Floor
+from photonic.placements import Placements, known_in, member_of
 from photonic.policies import Policies
 from photonic.projector import Projector
 from photonic.trash import Trash
@@ -107,6 +110,11 @@ class MemoryPhotos:
         self.history = Histories(self.catalog_thread, self.query, self.edits, name_of)
         self.albums = Albums(self.catalog_thread, self.query, self.finder, world.entropy)
         self.policies = Policies(self.catalog_thread)
+        self.placements = Placements(
+            self.catalog_thread, self.query, MatchQuery(self.index.engine), world.clock,
+            member_of(HERE, "central", NAMES[HERE]), Floor(),
+        )  # fmt: skip
+        self.placements.know(known_in(self.catalog_thread.catalog))
         self.trash = Trash(
             self.catalog_thread,
             self.query,

@@ -118,6 +118,7 @@ ANNOUNCED: list[tuple[events.Event, tuple[str, object]]] = [
         ),
     ),
     (events.PausesChanged(2), ("pauses", {"count": 2})),
+    (events.PlacementChanged(3), ("placement", {"count": 3})),
     (
         events.SafetyChanged(3, 900, None),
         ("safety", {"photos_at_risk": 3, "bytes_left": 900, "eta_s": None}),

@@ -22,7 +22,7 @@ from photonic.crdt.tables import REMOVAL_HELD
 from photonic.crdt.timeline import moment_text
 from photonic.ids import BlobId, NodeId, digest
 from photonic.photos import BlobRef, PhotoFacts, Position
-from photonic.search.sample import Sample
+from photonic.search.sample import Sample, shot_of
 from tests.search.queries import ALBUMS, IDS, samples
 
 SEAL = PlaceSeal(bytes(64))  # all indexes that are compared seal alike
@@ -95,15 +95,34 @@ def libraries(draw: st.DrawFn, most: int = 12, *, has_brake: bool = False) -> li
     """
     found = draw(st.lists(samples(), max_size=most))
     ids = [*IDS, *(BlobId(digest(b"%d" % number)) for number in range(most))]
-    return [
-        replace(
-            sample,
-            photo=ids[position],
-            kind=kind_of(sample.media_type),
-            removal_held=has_brake and sample.removal_held,
+    return with_raws(
+        [
+            replace(
+                sample,
+                photo=ids[position],
+                kind=kind_of(sample.media_type),
+                removal_held=has_brake and sample.removal_held,
+            )
+            for position, sample in enumerate(found)
+        ]
+    )
+
+
+def with_raws(some: Sequence[Sample]) -> list[Sample]:
+    """Return photos that say whether there is another one, a raw file, of the same shot."""
+    shots = {one.photo: shot_of(one.name, one.taken) for one in some}
+
+    def has_raw(sample: Sample) -> bool:
+        shot = shots[sample.photo]
+        return shot is not None and any(
+            one.photo != sample.photo
+            and one.kind == "raw"
+            and not one.trashed
+            and shots[one.photo] == shot
+            for one in some
         )
-        for position, sample in enumerate(found)
-    ]
+
+    return [replace(sample, has_raw=has_raw(sample)) for sample in some]
 
 
 def batch_of(some: Iterable[Sample]) -> Batch:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import date
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -17,6 +18,7 @@ from photonic.crdt.query import PhotoQuery
 from photonic.crdt.timeline import moment_text
 from photonic.errors import QueryInvalid
 from photonic.ids import BlobId, digest
+from photonic.photos import media_type
 from photonic.search.criteria import ALL, Is, Not, Sort, Tree, matches, with_defaults
 from photonic.search.grammar import parse
 from photonic.search.sample import Sample
@@ -148,6 +150,7 @@ def test_a_sample_is_what_a_row_says(some: list[Sample]) -> None:
         row = row_of(sample)
         names = dict(ALBUMS)
         local = {"held": sample.held, "removal_held": sample.removal_held}
+        local["has_raw"] = sample.has_raw
         assert sample_of(row, copies=sample.copies, **local, album_names=names) == sample
 
 
@@ -259,3 +262,26 @@ def test_numbers_show_what_is_lacking_and_what_was_given_twice() -> None:
     query = PhotoQuery(index.engine)
     assert query.authors() == {one: (2, 2), other: (2, 3)}
     assert query.repeated_numbers(10) == [(other, 3)]
+
+
+def test_a_raw_file_of_the_same_shot_is_found_wherever_it_lies() -> None:
+    second = "2024-05-17T09:30:12"
+    told: tuple[dict[str, Any], ...] = (
+        {"name": "IMG_1.JPG", "taken": f"{second}.250"},
+        {"name": "img_1.cr3", "taken": f"{second}.990", "folder": "raw"},
+        {"name": "IMG_2.JPG", "taken": second},  # its raw is of another second
+        {"name": "IMG_2.CR3", "taken": "2024-05-17T09:30:13"},
+        {"name": "IMG_3.JPG", "taken": second},  # its raw is in the trash
+        {"name": "IMG_3.CR3", "taken": second, "trashed": True},
+        {"name": "IMG_4.JPG"},  # nobody knows when
+        {"name": "IMG_4.CR3"},
+        {"name": "IMG_5.CR3", "taken": second},  # not beside itself
+    )
+    some = [
+        Sample(
+            photo=BlobId(digest(b"%d" % number)), media_type=media_type(one["name"]) or "", **one
+        )
+        for number, one in enumerate(told)
+    ]
+    page = PhotoQuery(index_of(some).engine).page(parse("has-raw", date(2026, 1, 1)).tree, 9, None)
+    assert [item.row.name for item in page.items] == ["IMG_1.JPG"]

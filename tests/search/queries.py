@@ -41,6 +41,7 @@ TEXTS = (
     "Harbour", "harbor at dawn", "IMG_0012.JPG", "img_0123.cr3", "Tromsø", "TROMSO 2024", "café",
     "red car", "infra-red", "park", "京都タワー", "東京", "or", "none", "not and", "naïve", "12:30",
     "Œuvre", "Straße", "strasse", "İstanbul", "हिन्दी", "עִבְרִית", "x", "!?", "AC/DC", 'a "b" \\c',
+    "img_0012.CR3",
 )  # fmt: skip
 CAMERAS = ("Canon EOS R5", "Canon EOS R5 Mark II", "NIKON Z 6_2", "ILCE-7M3", "iPhone 15 Pro")
 LENSES = ("RF24-70mm F2.8 L IS USM", "NIKKOR Z 50mm f/1.8 S", "FE 85mm F1.8")
@@ -123,6 +124,7 @@ def samples(draw: st.DrawFn) -> Sample:
         trashed=removal == "trashed",
         removal_held=removal == "held",
         has_sidecar=draw(st.booleans()),
+        has_raw=draw(st.booleans()),
     )
 
 

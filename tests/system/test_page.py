@@ -343,3 +343,27 @@ def test_what_is_stored_is_verified_when_somebody_asks(moving: Daemon, page: Pag
 def test_it_is_said_how_safe_the_photos_are(moving: Daemon, page: Page) -> None:
     expect(page.get_by_test_id("safety")).to_have_attribute("data-state", "safe", timeout=30_000)
     expect(page.get_by_test_id("safety")).to_contain_text("Every photo is on 2 machines or more")
+
+
+def test_the_page_of_a_photo_tells_its_rule_and_follows_it(
+    pair: tuple[Daemon, Daemon], page: Page
+) -> None:
+    studio, laptop = pair
+    page.goto(laptop.url)
+    tile = page.get_by_test_id("tile").first
+    photo = tile.get_attribute("data-photo-id")
+    tile.click()
+    panel = page.get_by_test_id("placement")
+    panel.locator("summary").click()
+    expect(panel.get_by_test_id("wanted")).to_have_text("Wanted: 2 copies. Nothing is missing.")
+    expect(panel.get_by_test_id("placed")).to_have_count(2)
+    rule = f"where id:{photo}: copies 3, one on archive"
+    photonic(studio.home, "policy", "placement", "add", rule)
+    try:  # it is shown by itself, as soon as the other node has said it
+        expect(panel.get_by_test_id("rule")).to_have_text(rule)
+        expect(panel.get_by_test_id("wanted")).to_have_text(
+            "Wanted: 3 copies, 1 on archive. 1 missing."
+        )
+        expect(panel).to_contain_text("No member is there to take 1 of them.")
+    finally:
+        photonic(studio.home, "policy", "placement", "remove", rule)

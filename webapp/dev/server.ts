@@ -198,6 +198,8 @@ export class DevNode {
         );
       case "GET photos/log":
         return new Reply(200, this.#history.log(photo));
+      case "GET photos/placement":
+        return new Reply(200, placement(photo.id));
       case "GET photos/original":
         return new Reply(200, picture(photo, 3000), "image/svg+xml");
       case "PATCH photos":
@@ -388,5 +390,56 @@ export function devNode(): Plugin {
       });
       server.middlewares.use(middleware(new DevNode()));
     },
+  };
+}
+
+/** Why a photo is where it is, by a rule that asks for a copy that cannot be had just now. */
+function placement(photo: string): unknown {
+  const here = { held: true, counts: true, wanted: true, pinned: false, evict: "normal" };
+  const away = { ...here, held: false, pinned: true, evict: "never", verified_at: null };
+  const rule = "where rating>=3 or flag:pick: copies 3, one on archive";
+  return {
+    photo,
+    name: "",
+    copies: 3,
+    held: 2,
+    missing: 1,
+    on: { archive: 1 },
+    missing_on: { archive: 1 },
+    not_on: [],
+    yielding: [],
+    evict: "normal",
+    rules: [{ text: rule, contested: false }],
+    nodes: [
+      {
+        ...here,
+        node: "a",
+        name: "studio",
+        role: "central",
+        here: true,
+        verified_at: "2024-05-18T03:10:00Z",
+        obstacle: null,
+      },
+      {
+        ...here,
+        node: "b",
+        name: "laptop",
+        role: "mobile",
+        here: false,
+        verified_at: null,
+        obstacle: null,
+      },
+      {
+        ...away,
+        node: "c",
+        name: "attic",
+        role: "archive",
+        here: false,
+        obstacle: "offline since 2024-05-17 21:04",
+      },
+    ],
+    nobody: 0,
+    unknown: [],
+    unread: [],
   };
 }

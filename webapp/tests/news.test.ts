@@ -30,3 +30,7 @@ describe("an event", () => {
     expect(newsOf({ name: "problems", data: { count: 1 } })).toBeNull();
   });
 });
+
+test("other rules make no list old, but what is said of a photo", () => {
+  expect(newsOf({ name: "placement", data: { count: 2 } })).toEqual({ photos: [], albums: false });
+});

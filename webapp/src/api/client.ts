@@ -6,6 +6,7 @@
 import type { AuditPage, AuditVerdict } from "./audit.ts";
 import type { LimitsWanted, Limits, Pause, Scrub, Transfers, Verification } from "./moving.ts";
 import type { Invited, Member, Revocation } from "./members.ts";
+import type { Placement } from "./placement.ts";
 import { monthAfter, type MonthCount } from "../layout/months.ts";
 import type {
   ActPage,
@@ -179,6 +180,8 @@ export const node = {
     request<unknown>("POST", `/photos/${encodeURIComponent(id)}/resolve`, resolution),
   /** Say the same of many photos, as one act. */
   editMany: (chosen: Chosen, edit: Edit) => act<BulkEdit>("/photos/edit", { ...chosen, ...edit }),
+  placement: (id: string) =>
+    request<Placement>("GET", `/photos/${encodeURIComponent(id)}/placement`),
   photoLog: (id: string, cursor: string | null) =>
     request<PhotoLog>("GET", `/photos/${encodeURIComponent(id)}/log?limit=50${after(cursor)}`),
   log: (cursor: string | null) => request<ActPage>("GET", `/log?limit=50${after(cursor)}`),

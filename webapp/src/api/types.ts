@@ -330,6 +330,7 @@ export interface NodeEvents {
   };
   safety: { photos_at_risk: number; bytes_left: number; eta_s: number | null };
   pauses: { count: number };
+  placement: { count: number };
   limits: { metered: boolean };
   scrub: { paused: boolean };
   verification: { id: string; done: number; total: number | null; finished: boolean };
@@ -354,6 +355,7 @@ export const NODE_EVENT_NAMES: readonly NodeEventName[] = [
   "problems",
   "safety",
   "pauses",
+  "placement",
   "limits",
   "scrub",
   "verification",

@@ -17,6 +17,8 @@ export function newsOf(event: NodeEvent): News | null {
     case "photos":
     case "holdings":
       return { photos: event.data.ids.length > 0 ? event.data.ids : "all", albums: false };
+    case "placement": // what is said of a photo that is shown may be other; no list is
+      return { photos: [], albums: false };
     case "albums":
       return { photos: [], albums: true };
     default:

@@ -178,8 +178,8 @@ export class Page {
       this.previews.retry();
       this.#changed();
     } else if (news.photos.length > 0) this.#touched(news.photos);
+    if (news.photos.length === 0) this.news += 1;
     if (news.albums) {
-      this.news += 1;
       this.albums.refresh();
       // What is in an album is what its search finds now.
       if (/\balbum/i.test(this.library.filter.q)) this.library.refresh();
