@@ -143,6 +143,18 @@ class SafetyChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class BufferChanged:
+    """The room for originals is fuller, or emptier, or does otherwise than before.
+
+    `state`: calm, evicting, filling, stuck or full.
+    """
+
+    state: str
+    used_bytes: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Audited:
     """Something that belongs into the audit log: `act` is a dotted name, as "token.created".
 
@@ -173,6 +185,7 @@ Event = (
     | LimitsChanged
     | PausesChanged
     | SafetyChanged
+    | BufferChanged
     | Audited
     | Gap
 )

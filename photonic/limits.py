@@ -285,14 +285,14 @@ PROMISE_MARGIN_S = 600.0  # kept longer by who promised, counted on shorter by w
 PROMISE_FRESH_S = 3600.0  # a verification of the disk counts for another question, too
 PROMISE_CLOCKS_S = 60.0  # that wall and monotonic clock may differ between question and eviction
 PROMISE_ANSWER_S = 300.0  # for all of a question: the disk is read
-PROMISES_MAX, PROMISES_WAITING_MAX = 1_000_000, 16  # kept; questions that wait at one time
+PROMISES_MAX, PROMISES_WAITING_MAX = 1_000_000, 8  # kept; questions that wait at one time
 PROMISE_REASON_CHARS_MAX = 200
 EVICTION_CANDIDATES_MAX = 4_096  # the oldest photos that are looked at in one run
 EVICTION_LOOK_S, EVICTION_PAUSE_S = 10.0, 60.0  # between looks; after a run that freed too little
 BUFFER_HIGH_PERCENT, BUFFER_LOW_PERCENT = 85, 70  # of the buffer: begin to evict; enough
 BUFFER_RATE_SPAN_S, BUFFER_WARN_S = 1800.0, 24 * 3600.0  # of taking in; full sooner is a problem
 INGEST_PAUSE_S_MAX = 10.0  # before a file is taken in, the fuller the longer
-OPENED_WAIT_S, OPENED_KEPT_S, OPENED_MAX = 120.0, 3600.0, 256  # originals that people open
+OPENED_WAIT_S, OPENED_KEPT_S, OPENED_MAX = 60.0, 3600.0, 256  # originals that people open
 
 # Ingest.
 SETTLE_S = 1.0  # a file whose size and time stood still this long is complete

@@ -33,6 +33,7 @@ PROTOCOLS: Mapping[str, Need] = {
     "/photonic/catalog/1": (CATALOG_READ,),
     "/photonic/blobs/1": (BLOBS_READ,),
     "/photonic/lanes/1": (BLOBS_READ,),  # whoever asks for a lane fetches over it
+    "/photonic/promises/1": (BLOBS_HOLD,),  # whoever evicts is somebody who holds
     "/photonic/relay/1": ANY_OF_US,
     "/photonic/invited/1": ANY_OF_US,
     "/photonic/enrol/1": ANYBODY,  # guests, of whom the gate decides; an invitation is judged there

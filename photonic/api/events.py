@@ -28,6 +28,7 @@ from photonic.errors import TooManyListeners
 from photonic.events import (
     Audited,
     BlobChecked,
+    BufferChanged,
     CatalogTaskProgress,
     Event,
     Gap,
@@ -55,8 +56,8 @@ _STREAM: Answers = {
     200: {
         "description": "Events `photos`, `albums`, `holdings`, `peer`, `transfer`, `import`, "
         "`catalog-task`, `problems`, `blob`, `verification`, `scrub`, `limits`, `pauses`, "
-        "`safety`, `audit` and `gap`, their data in JSON; a comment now and then when nothing "
-        "happens. Without `ids`, so much changed that it is not named: ask again.",
+        "`safety`, `buffer`, `audit` and `gap`, their data in JSON; a comment now and then when "
+        "nothing happens. Without `ids`, so much changed that it is not named: ask again.",
         "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
     }
 }
@@ -93,6 +94,8 @@ def told(event: Event) -> list[tuple[str, dict[str, Any]]]:
             return [_told_in_short(event)]
         case BlobChecked() | VerificationProgress():
             return [_told_of_files(event)]
+        case BufferChanged(state, used, size):
+            return [("buffer", {"state": state, "used_bytes": used, "size_bytes": size})]
         case ScrubChanged() | LimitsChanged() | PausesChanged() | SafetyChanged():
             return [_told_of_node(event)]
 

@@ -23,6 +23,7 @@ import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from photonic import limits
 from photonic.errors import BlobPromised, LedgerDamaged, StoreFull
@@ -143,10 +144,7 @@ class PromiseBook:
                 "INSERT INTO promise VALUES (?, ?, ?, ?) ON CONFLICT (blob) DO UPDATE SET"
                 " until_s = max(until_s, excluded.until_s),"
                 " verified_at_ms = excluded.verified_at_ms, verified_s = excluded.verified_s",
-                [
-                    (blob, until_s, at_ms, known[blob] if blob in known else now_s)
-                    for blob, at_ms in staying.items()
-                ],
+                [(blob, until_s, at_ms, known.get(blob, now_s)) for blob, at_ms in staying.items()],
             )
         return frozenset(staying)
 
@@ -156,7 +154,9 @@ class PromiseBook:
             now_s = self.ran_s
             if now_s < self._everything_until_s:
                 return frozenset(blobs)
-            rows = self._rows("SELECT blob FROM promise WHERE until_s >= ? AND blob", [now_s], blobs)
+            rows = self._rows(
+                "SELECT blob FROM promise WHERE until_s >= ? AND blob", [now_s], blobs
+            )
         return frozenset(BlobId(blob) for (blob,) in rows)
 
     def count(self) -> int:
@@ -179,9 +179,7 @@ class PromiseBook:
     def _verified(self, verified: Mapping[BlobId, int]) -> dict[BlobId, float]:
         rows = self._rows("SELECT blob, verified_at_ms, verified_s FROM promise WHERE blob", [],
                           verified)  # fmt: skip
-        return {
-            BlobId(blob): at_s for blob, at_ms, at_s in rows if verified[BlobId(blob)] == at_ms
-        }
+        return {BlobId(blob): at_s for blob, at_ms, at_s in rows if verified[BlobId(blob)] == at_ms}
 
     # --- what leaves -------------------------------------------------------------------------
 
@@ -256,9 +254,9 @@ class PromiseBook:
 
     def _rows(
         self, statement: str, values: Sequence[object], blobs: Collection[BlobId]
-    ) -> list[tuple[bytes, ...]]:
+    ) -> list[tuple[Any, ...]]:
         """Return the rows of a question that ends with the blobs it is about."""
-        found: list[tuple[bytes, ...]] = []
+        found: list[tuple[Any, ...]] = []
         wanted = list(blobs)
         for start in range(0, len(wanted), _ASKED_AT_ONCE):
             some = wanted[start : start + _ASKED_AT_ONCE]

@@ -121,8 +121,10 @@ class Importer:
         sink: PhotoSink,
         problems: Problems,
         seen: Seen | None = None,
+        make_way: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """Without `seen` every file is read each time."""
+        """Without `seen` every file is read each time; `make_way` waits before one is copied."""
+        self.make_way = make_way or trio.lowlevel.checkpoint
         self._store, self._workers, self._sink, self._problems = store, workers, sink, problems
         self._seen, self._companions = seen, Companions(store, problems, seen)
         self._threads = trio.CapacityLimiter(limits.IMPORT_FILES_AT_ONCE)
@@ -302,6 +304,7 @@ class Importer:
             return _Found(before, known=blob)
         if candidate.is_beside:
             return _Found(before)  # its own turn comes, or came; nothing says that it is complete
+        await self.make_way()
         return _Found(before, copy=await self._thread(partial(self._store.stage, path)))
 
     def _read(self, seen: Sight) -> BlobId:
