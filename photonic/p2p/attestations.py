@@ -23,13 +23,14 @@ import msgspec
 from photonic import limits, wire
 from photonic.errors import FrameInvalid
 from photonic.identity import SIGNATURE_BYTES, Identity, is_signed_by
-from photonic.ids import HASH_BYTES, BlobId, LibraryId, NodeId
+from photonic.ids import HASH_BYTES, LIBRARY_BYTES, BlobId, LibraryId, NodeId
 
 PROMISE_PROTOCOL = "/photonic/promises/1"
 DOMAIN = b"photonic attestation 1\0"
 _SIGNED_BYTES_MAX = 320
 
 Hash = Annotated[bytes, msgspec.Meta(min_length=HASH_BYTES, max_length=HASH_BYTES)]
+Library = Annotated[bytes, msgspec.Meta(min_length=LIBRARY_BYTES, max_length=LIBRARY_BYTES)]
 Seconds = Annotated[int, msgspec.Meta(ge=0, le=limits.PROMISE_KEEP_S_MAX)]
 Moment = Annotated[int, msgspec.Meta(ge=0, lt=1 << 62)]
 Reason = Annotated[str, msgspec.Meta(max_length=limits.PROMISE_REASON_CHARS_MAX)]
@@ -43,7 +44,7 @@ class Attestation(msgspec.Struct, frozen=True, array_like=True):
     The latter from the question with this nonce on, which `to` asked.
     """
 
-    library: Hash
+    library: Library
     blob: Hash
     node: Hash
     to: Hash
@@ -63,7 +64,7 @@ class SignedAttestation(msgspec.Struct, frozen=True, array_like=True):
 class AskPromises(msgspec.Struct, tag="ask-promises", frozen=True):
     """Read these blobs from the disk, and promise me to keep those that are right."""
 
-    library: Hash
+    library: Library
     nonce: Hash
     keep_s: Seconds
     blobs: Annotated[tuple[Hash, ...], msgspec.Meta(max_length=limits.PROMISE_BLOBS_MAX)]
