@@ -74,6 +74,7 @@ OPERATIONS: Mapping[str, Need] = {
     "read_limits": (CATALOG_READ,),
     "list_transfers": (CATALOG_READ,),
     "list_pauses": (CATALOG_READ,),
+    "list_evictions": (CATALOG_READ,),
     "read_keys": (CATALOG_READ,),
     "read_original": (BLOBS_READ,),
     "read_preview": (BLOBS_READ,),
@@ -94,6 +95,7 @@ OPERATIONS: Mapping[str, Need] = {
     "write_scrub": (JOBS_RUN,),
     "write_limits": (JOBS_RUN,),
     "reset_limits": (JOBS_RUN,),
+    "evict": (JOBS_RUN,),  # nothing goes that is not proven to be elsewhere
     "pause": (JOBS_RUN,),
     "resume": (JOBS_RUN,),
     "export_catalog": (CATALOG_READ, JOBS_RUN),

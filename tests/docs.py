@@ -20,6 +20,7 @@ from tests.source import ROOT
 
 BANDS = {
     0: "General",
+    5: "Buffer and evictions",
     10: "Values and settings",
     20: "Catalog",
     30: "Blobs",

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar, cast
+from unittest.mock import patch
 
 import trio
+import trio.testing
 
 from photonic import limits, wire
 from photonic.attesting import Attester
@@ -74,6 +76,7 @@ def photo_bytes(number: int) -> bytes:
 
 
 PHOTOS = [BlobId(digest(photo_bytes(number))) for number in range(6)]
+FIRST = PHOTOS[0]
 
 
 @dataclass
@@ -274,3 +277,17 @@ async def inline(work: Callable[..., T], *args: Any, **_: Any) -> T:
     """Stand for `trio.to_thread.run_sync`: so that a history follows from its steps alone."""
     await trio.lowlevel.checkpoint()
     return work(*args)
+
+
+def run(work: Callable[[], Awaitable[None]]) -> None:
+    """Run a test in one thread, on a clock that jumps to whatever comes next."""
+    with patch.object(trio.to_thread, "run_sync", inline):
+        trio.run(work, clock=trio.testing.MockClock(autojump_threshold=0))
+
+
+def three_nodes(folder: Path, copies: int = 2) -> EvictingCluster:
+    """Return a mobile node that shot two photos, which a central and an archive one hold, too."""
+    cluster = EvictingCluster(folder, ["mobile", "central", "archive"], copies)
+    for one in cluster.nodes:
+        one.put(0, 1)
+    return cluster

@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 import trio
-import trio.testing
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +22,7 @@ from photonic import limits
 from photonic.errors import BlobPromised, PeerUnreachable
 from photonic.ids import BlobId
 from photonic.p2p.attestations import AskPromises, Promises
-from tests.evicting import DAY_MS, PHOTOS, EvictingCluster, EvictingNode, inline
+from tests.evicting import DAY_MS, PHOTOS, EvictingCluster, EvictingNode, run
 
 NUMBERS = range(3)
 DELAYS = st.sampled_from([0.0, 0.1, 1.0, 30.0, limits.PROMISE_KEEP_S / 2, limits.PROMISE_KEEP_S])
@@ -57,7 +56,9 @@ STORIES = st.builds(
     Story,
     st.lists(DELAYS, max_size=30),
     st.lists(st.booleans(), max_size=6),
-    st.lists(st.sampled_from([-3 * DAY_MS, -DAY_MS // 2, 0, DAY_MS // 2, 400 * DAY_MS]), max_size=4),
+    st.lists(
+        st.sampled_from([-3 * DAY_MS, -DAY_MS // 2, 0, DAY_MS // 2, 400 * DAY_MS]), max_size=4
+    ),
 )
 EVICTINGS = st.lists(
     st.builds(
@@ -93,8 +94,8 @@ class Watch:
         one.store.discard = watched  # type: ignore[method-assign]
 
 
-async def play(cluster: EvictingCluster, story: Story, evictings: list[Evicting]) -> int:
-    watch = Watch(cluster)
+def disturb(cluster: EvictingCluster, story: Story) -> None:
+    """Let messages and steps take as long as the story says, and be lost."""
 
     async def on_ask(_: EvictingNode, __: EvictingNode, ___: AskPromises) -> None:
         await story.wait()
@@ -114,33 +115,34 @@ async def play(cluster: EvictingCluster, story: Story, evictings: list[Evicting]
     for one in cluster.nodes:
         one.thread.before = one.thread.after = step
 
-    async def evict(plan: Evicting) -> None:
-        one = cluster.nodes[plan.node % len(cluster.nodes)]
-        await trio.sleep(plan.begins_s)
-        scope = trio.CancelScope()
-        if plan.restarts_after_s is not None:
-            scope.deadline = trio.current_time() + plan.restarts_after_s
-        with scope:
-            await one.evictions.free(1 << 40)
-        if scope.cancelled_caught:
-            if story.leaps:
-                one.clock.wall_ms += story.leaps.pop()
-            one.restart()
-            watch.follow(one)
-            await one.evictions.settle()
 
-    # A node that restarts while another run of it is under way would be two processes.
-    by_node: dict[int, list[Evicting]] = {}
-    for plan in evictings:
-        by_node.setdefault(plan.node % len(cluster.nodes), []).append(plan)
+async def evict(one: EvictingNode, plan: Evicting, story: Story, watch: Watch) -> None:
+    await trio.sleep(plan.begins_s)
+    scope = trio.CancelScope()
+    if plan.restarts_after_s is not None:
+        scope.deadline = trio.current_time() + plan.restarts_after_s
+    with scope:
+        await one.evictions.free(1 << 40)
+    if scope.cancelled_caught:
+        if story.leaps:
+            one.clock.wall_ms += story.leaps.pop()
+        one.restart()
+        watch.follow(one)
+        await one.evictions.settle()
 
-    async def in_turn(plans: list[Evicting]) -> None:
-        for plan in plans:
-            await evict(plan)
+
+async def play(cluster: EvictingCluster, story: Story, evictings: list[Evicting]) -> int:
+    watch = Watch(cluster)
+    disturb(cluster, story)
+
+    async def in_turn(one: EvictingNode, plans: list[Evicting]) -> None:
+        for plan in plans:  # a node that evicts twice at one time would be two processes
+            await evict(one, plan, story, watch)
 
     async with trio.open_nursery() as nursery:
-        for plans in by_node.values():
-            nursery.start_soon(in_turn, plans)
+        for number, one in enumerate(cluster.nodes):
+            mine = [plan for plan in evictings if plan.node % len(cluster.nodes) == number]
+            nursery.start_soon(in_turn, one, mine)
     for one in cluster.nodes:
         for blob in (PHOTOS[number] for number in NUMBERS):
             assert one.says_to_hold(blob) <= one.has_file(blob), "it is said to be here"
@@ -158,13 +160,11 @@ GONE: list[int] = []
 @given(st.integers(1, 2), st.integers(2, 4), STORIES, EVICTINGS)
 def test_no_photo_goes_below_its_floor(
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     copies: int,
     count: int,
     story: Story,
     evictings: list[Evicting],
 ) -> None:
-    monkeypatch.setattr(trio.to_thread, "run_sync", inline)
     roles = ["central", "archive", "mobile", "central"][:count]
     shutil.rmtree(tmp_path)
 
@@ -177,7 +177,7 @@ def test_no_photo_goes_below_its_floor(
         finally:
             cluster.close()
 
-    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    run(main)
 
 
 def test_in_these_stories_photos_do_go() -> None:
@@ -186,11 +186,8 @@ def test_in_these_stories_photos_do_go() -> None:
 
 
 @pytest.mark.parametrize("delay_s", [0.0, 0.1])
-def test_two_that_evict_at_once_never_rely_on_each_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, delay_s: float
-) -> None:
+def test_two_that_evict_at_once_never_rely_on_each_other(tmp_path: Path, delay_s: float) -> None:
     """One copy each on two nodes, and one is enough: at most one of the two goes."""
-    monkeypatch.setattr(trio.to_thread, "run_sync", inline)
 
     async def main() -> None:
         cluster = EvictingCluster(tmp_path, ["central", "archive"], 1)
@@ -210,14 +207,11 @@ def test_two_that_evict_at_once_never_rely_on_each_other(
         assert cluster.copies_of(PHOTOS[0]) == 1, "and one after the other, one goes"
         cluster.close()
 
-    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    run(main)
 
 
-def test_whoever_promised_does_not_even_discard(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_whoever_promised_does_not_even_discard(tmp_path: Path) -> None:
     """The store itself refuses, whoever asks: the trash, too."""
-    monkeypatch.setattr(trio.to_thread, "run_sync", inline)
 
     async def main() -> None:
         cluster = EvictingCluster(tmp_path, ["mobile", "central"], 1)
@@ -231,4 +225,4 @@ def test_whoever_promised_does_not_even_discard(
         assert central.has_file(PHOTOS[0])
         cluster.close()
 
-    trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0))
+    run(main)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,27 +25,18 @@ from photonic.p2p.attestations import (
     read_attestation,
 )
 from photonic.roles.retention import Floor, Reason
-from tests.evicting import DAY_MS, LIBRARY_ID, PHOTOS, EvictingCluster, EvictingNode, inline
+from tests.evicting import (
+    DAY_MS,
+    FIRST,
+    LIBRARY_ID,
+    PHOTOS,
+    EvictingCluster,
+    EvictingNode,
+    run,
+    three_nodes,
+)
 
 EVERYTHING = 1 << 40
-FIRST = PHOTOS[0]
-
-
-@pytest.fixture(autouse=True)
-def _inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trio.to_thread, "run_sync", inline)
-
-
-def run(work: Callable[[], Awaitable[None]]) -> None:
-    trio.run(work, clock=trio.testing.MockClock(autojump_threshold=0))
-
-
-def trio_of(folder: Path, copies: int = 2) -> EvictingCluster:
-    """A mobile node that shot two photos, which a central and an archive one hold, too."""
-    cluster = EvictingCluster(folder, ["mobile", "central", "archive"], copies)
-    for one in cluster.nodes:
-        one.put(0, 1)
-    return cluster
 
 
 def reasons(judged: list[Judged]) -> list[Reason]:
@@ -54,7 +45,7 @@ def reasons(judged: list[Judged]) -> list[Reason]:
 
 def test_a_copy_goes_when_enough_others_promise_and_the_log_proves_it(tmp_path: Path) -> None:
     async def main() -> None:
-        cluster = trio_of(tmp_path)
+        cluster = three_nodes(tmp_path)
         mobile = cluster.nodes[0]
         judged = await mobile.evictions.free(1)
         assert reasons(judged) == [Reason.PROVEN], "no more goes than must"
@@ -82,7 +73,7 @@ def test_a_copy_goes_when_enough_others_promise_and_the_log_proves_it(tmp_path: 
 
 def test_what_is_proven_by_too_few_stays_and_it_is_said_why(tmp_path: Path) -> None:
     async def main() -> None:
-        cluster = trio_of(tmp_path, copies=3)
+        cluster = three_nodes(tmp_path, copies=3)
         mobile = cluster.nodes[0]
         judged = await mobile.evictions.free(EVERYTHING)
         assert set(reasons(judged)) == {Reason.TOO_FEW}
@@ -115,7 +106,7 @@ def test_a_holding_that_lies_costs_no_photo(tmp_path: Path) -> None:
 
 def test_who_promises_reads_its_disk_first(tmp_path: Path) -> None:
     async def main() -> None:
-        cluster = trio_of(tmp_path)
+        cluster = three_nodes(tmp_path)
         mobile, central, archive = cluster.nodes
         path = archive.store.path(FIRST)
         path.chmod(0o600)
@@ -138,7 +129,7 @@ def test_a_promise_is_kept_over_a_restart(tmp_path: Path) -> None:
     """The central node promised: it does not evict what the mobile node relied on."""
 
     async def main() -> None:
-        cluster = trio_of(tmp_path, copies=1)
+        cluster = three_nodes(tmp_path, copies=1)
         mobile, central, _ = cluster.nodes
         asked = AskPromises(LIBRARY_ID, bytes(32), limits.PROMISE_KEEP_S, (FIRST,))
         answer = await central.attester._answer(asked, mobile.node)
@@ -186,7 +177,7 @@ def test_only_lasting_members_that_may_hold_are_counted(tmp_path: Path, who: str
 
 def test_who_is_revoked_between_its_promise_and_the_drop_is_not_counted(tmp_path: Path) -> None:
     async def main() -> None:
-        cluster = trio_of(tmp_path)
+        cluster = three_nodes(tmp_path)
         mobile, _, archive = cluster.nodes
 
         async def revoke(number: int) -> None:
@@ -232,7 +223,7 @@ def test_an_attestation_that_is_wrong_in_one_thing_proves_nothing(
     tmp_path: Path, kind: str
 ) -> None:
     async def main() -> None:
-        cluster = trio_of(tmp_path)
+        cluster = three_nodes(tmp_path)
         mobile, _, archive = cluster.nodes
 
         async def tamper(_: EvictingNode, other: EvictingNode, answer: Promises) -> Promises:
@@ -251,7 +242,9 @@ def test_an_attestation_that_is_wrong_in_one_thing_proves_nothing(
 
 def _forged(kind: str, signed: SignedAttestation, cluster: EvictingCluster) -> SignedAttestation:
     if kind == "a bent byte":
-        return SignedAttestation(signed.data, bytes([signed.signature[0] ^ 1]) + signed.signature[1:])
+        return SignedAttestation(
+            signed.data, bytes([signed.signature[0] ^ 1]) + signed.signature[1:]
+        )
     if kind == "no attestation":
         return SignedAttestation(b"\x90", signed.signature)
     said, signer = FORGERIES[kind](read_attestation(signed), cluster)
@@ -263,7 +256,7 @@ def test_an_answer_that_is_replayed_proves_nothing(tmp_path: Path) -> None:
     """The archive answered once; then it lost the photo, and somebody repeats what it said."""
 
     async def main() -> None:
-        cluster = trio_of(tmp_path)
+        cluster = three_nodes(tmp_path)
         mobile, _, archive = cluster.nodes
         heard: list[Promises] = []
 
@@ -286,7 +279,7 @@ def test_an_answer_that_is_replayed_proves_nothing(tmp_path: Path) -> None:
 
 def test_one_node_that_says_it_twice_is_one_node(tmp_path: Path) -> None:
     async def main() -> None:
-        cluster = trio_of(tmp_path)
+        cluster = three_nodes(tmp_path)
         mobile, central, archive = cluster.nodes
 
         async def twice(_: EvictingNode, other: EvictingNode, answer: Promises) -> Promises:
@@ -297,124 +290,6 @@ def test_one_node_that_says_it_twice_is_one_node(tmp_path: Path) -> None:
         assert judged[0].nodes == (central.node,)
         assert "1 of 2" in judged[0].verdict.lacks
         assert mobile.has_file(FIRST)
-        cluster.close()
-
-    run(main)
-
-
-# --- clocks ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("days", "goes"), [(0.9, True), (-0.9, True), (1.1, False), (-30, False)])
-def test_a_clock_may_be_a_day_off(tmp_path: Path, days: float, goes: bool) -> None:
-    async def main() -> None:
-        cluster = trio_of(tmp_path)
-        mobile, _, archive = cluster.nodes
-        archive.clock.wall_ms += round(days * DAY_MS)
-        await mobile.evictions.free(1)
-        assert mobile.has_file(FIRST) != goes
-        cluster.close()
-
-    run(main)
-
-
-@pytest.mark.parametrize("what", ["sleeps", "wall leaps", "wall goes back", "late"])
-def test_time_that_passed_before_the_drop_is_noticed(tmp_path: Path, what: str) -> None:
-    """A promise that may be over proves nothing, whichever clock says so."""
-
-    async def main() -> None:
-        cluster = trio_of(tmp_path)
-        mobile = cluster.nodes[0]
-
-        async def pass_time(number: int) -> None:
-            if number != 1:
-                return
-            match what:
-                case "sleeps":  # the monotonic clock of a machine that sleeps stands still
-                    mobile.clock.wall_ms += limits.PROMISE_KEEP_S * 1_000
-                case "wall leaps":
-                    mobile.clock.wall_ms += 400 * DAY_MS
-                case "wall goes back":
-                    mobile.clock.wall_ms -= 2 * 3_600_000
-                case "late":
-                    await trio.sleep(limits.PROMISE_KEEP_S - limits.PROMISE_MARGIN_S + 1)
-
-        mobile.thread.after = pass_time
-        judged = await mobile.evictions.free(1)
-        assert not judged[0].verdict.may_go
-        assert mobile.has_file(FIRST)
-        assert mobile.says_to_hold(FIRST)
-        cluster.close()
-
-    run(main)
-
-
-# --- crashes -----------------------------------------------------------------------------------
-
-
-class Crashed(Exception):
-    """The power went."""
-
-
-@pytest.mark.parametrize("place", ["before 1", "after 1", "before 2", "after 2", "asking"])
-def test_a_crash_anywhere_leaves_it_here_and_said_or_dropped_and_proven(
-    tmp_path: Path, place: str
-) -> None:
-    async def main() -> None:
-        cluster = trio_of(tmp_path)
-        mobile = cluster.nodes[0]
-        word, _, wanted = place.partition(" ")
-
-        async def crash(number: int) -> None:
-            if number == int(wanted):
-                raise Crashed
-
-        async def crash_asking(*_: object) -> None:
-            raise Crashed
-
-        match word:
-            case "before":
-                mobile.thread.before = crash
-            case "after":
-                mobile.thread.after = crash
-            case _:
-                cluster.on_ask = crash_asking
-        with pytest.raises(Crashed):
-            await mobile.evictions.free(1)
-        mobile.thread.before = mobile.thread.after = _calm
-        mobile.restart()
-        await mobile.evictions.settle()
-        is_here = mobile.has_file(FIRST)
-        assert mobile.says_to_hold(FIRST) == is_here
-        assert is_here == (place != "after 2")
-        acts = [one.facts["blob"] for one in mobile.audited]
-        assert acts == ([] if is_here else [FIRST.hex()])
-        assert (FIRST in mobile.store.promises.away([FIRST])) != is_here
-        assert mobile.store.promises.proofs() == {}
-        assert mobile.store.promises.promise({FIRST: 1}, 1) == {FIRST}, "nothing leaves any more"
-        cluster.close()
-
-    run(main)
-
-
-async def _calm(number: int) -> None:
-    del number
-
-
-def test_what_is_taken_in_again_while_it_leaves_stays(tmp_path: Path) -> None:
-    async def main() -> None:
-        cluster = trio_of(tmp_path)
-        mobile = cluster.nodes[0]
-
-        async def take_in(number: int) -> None:
-            if number == 1:
-                mobile.catalog.hold({FIRST: True})
-                mobile.catalog.flush()
-
-        mobile.thread.after = take_in
-        await mobile.evictions.free(1)
-        assert mobile.has_file(FIRST)
-        assert mobile.says_to_hold(FIRST)
         cluster.close()
 
     run(main)
@@ -454,7 +329,7 @@ def test_the_order_and_what_stays_follow_the_floors(tmp_path: Path) -> None:
 
 def test_a_plan_asks_nobody_and_drops_nothing(tmp_path: Path) -> None:
     async def main() -> None:
-        cluster = trio_of(tmp_path)
+        cluster = three_nodes(tmp_path)
         mobile, central, _ = cluster.nodes
         judged = await mobile.evictions.plan(EVERYTHING)
         assert reasons(judged) == [Reason.PROVEN] * 2
@@ -472,7 +347,7 @@ def test_a_promise_of_what_just_left_is_not_given(tmp_path: Path) -> None:
     """Between reading a blob and promising it, it may have gone: then nothing is signed."""
 
     async def main() -> None:
-        cluster = trio_of(tmp_path, copies=1)
+        cluster = three_nodes(tmp_path, copies=1)
         mobile, central, _ = cluster.nodes
         honest = central.attester._verify
 

@@ -74,6 +74,7 @@ SANS_IO = {
     "photonic/p2p/refusals.py",
     "photonic/p2p/rounds.py",
     "photonic/p2p/askable.py",
+    "photonic/p2p/attestations.py",
     "photonic/p2p/jobs.py",
     "photonic/p2p/job.py",
     "photonic/wishes.py",
@@ -111,8 +112,9 @@ DRIVERS = {
 
 # Files of floor 6 that are called after what they answer for, as the verbs are after themselves.
 SUBJECTS = {
-    "albums", "audit", "catalog", "conflicts", "history", "keys", "limits", "members", "page",
-    "peers", "photos", "policies", "search", "tokens", "transfers", "trash", "verifications",
+    "albums", "audit", "catalog", "conflicts", "evictions", "history", "keys", "limits", "members",
+    "page", "peers", "photos", "policies", "search", "tokens", "transfers", "trash",
+    "verifications",
 }  # fmt: skip
 
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc", "tools"}

@@ -22,6 +22,7 @@ from photonic.api import (
     catalog,
     conflicts,
     events,
+    evictions,
     history,
     keys,
     limits,
@@ -54,7 +55,7 @@ PREFIX = "/api/v1"
 # In this order, for /photos/count is no photo's id.
 PARTS = (
     search, photos, media, conflicts, history, trash, albums, policies, peers, members, events,
-    catalog, verifications, limits, transfers, tokens, keys, audit,
+    catalog, verifications, limits, transfers, evictions, tokens, keys, audit,
     admin,
 )  # fmt: skip
 
