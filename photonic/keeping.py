@@ -69,7 +69,7 @@ class Keeping(Running):
             self.settings, self.role, self.store, self.evictions, lambda: library.taken_bytes,
             self.acquaintances.name_of, self.problems, self.world, announce,
         )  # fmt: skip
-        self.importer.make_way = self.buffer.make_way
+        self.importer.room.make_way = self.buffer.make_way
         self.events.listen(lambda _number, event: self.buffer.hear(event))
 
     def _may_promise(self) -> bool:

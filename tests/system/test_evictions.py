@@ -6,29 +6,30 @@ Three daemons. What counts is what the files on the disks hash to, not what any 
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 from blake3 import blake3
 from PIL import Image
 
 from simulations.daemons import Daemon, daemons, join, photonic
 
 BUFFER_BYTES = 32 << 20  # the least that may be set
-SHOTS, EDGE_PX = 44, 720
+SHOTS, SHOT_BYTES = 44, 1 << 20
 HIGH, LOW = 80, 50
 MIN_COPIES = 2
 
 
 def shoot(folder: Path, numbers: Iterable[int]) -> list[str]:
-    """Make photos of noise, about a megabyte each; return what they hash to."""
+    """Make photos of a megabyte with small previews; return what they hash to."""
     folder.mkdir(parents=True, exist_ok=True)
     made = []
     for number in numbers:
-        pixels = np.random.default_rng(number).integers(0, 256, (EDGE_PX, EDGE_PX, 3), np.uint8)
         path = folder / f"shot{number:03}.jpg"
-        Image.fromarray(pixels).save(path, quality=93)
+        Image.new("RGB", (640, 480), (number, 90, 200 - number)).save(path, quality=90)
+        with path.open("ab") as file:  # behind its end, as some cameras write
+            file.write(random.Random(number).randbytes(SHOT_BYTES))
         made.append(blake3(path.read_bytes()).hexdigest())
     return made
 
