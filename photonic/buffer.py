@@ -114,11 +114,9 @@ class Buffer:
             return STUCK
         rate = self._meter.rate(self._world.clock.monotonic_s())
         full_in_s = level.full_in_s(rate)
-        if full_in_s is not None and full_in_s < limits.BUFFER_WARN_S:
-            comes_bytes = rate * limits.BUFFER_WARN_S
-            left_bytes = level.size_bytes - level.used_bytes
-            return FILLING if left_bytes + self._may_go_bytes < comes_bytes else CALM
-        return CALM
+        is_soon = full_in_s is not None and full_in_s < limits.BUFFER_WARN_S
+        is_too_little = self._may_go_bytes < level.stroke_bytes
+        return FILLING if self._role.evicts and is_soon and is_too_little else CALM
 
     # --- doing -------------------------------------------------------------------------------
 
@@ -188,8 +186,7 @@ class Buffer:
             self._may_go_bytes, self._why_not = 0, ""
             self._problems.clear(_PLACE, BufferStuck.code)
             return
-        comes_bytes = int(max(level.to_free_bytes, rate * limits.BUFFER_WARN_S))
-        judged = await self._evictions.plan(comes_bytes)
+        judged = await self._evictions.plan(max(level.to_free_bytes, level.stroke_bytes))
         self._may_go_bytes = sum(j.candidate.size_bytes for j in judged if j.verdict.may_go)
         stayed = [one for one in judged if not one.verdict.may_go]
         if stayed and not self._why_not:

@@ -150,6 +150,11 @@ class Level:
         """How much must go until the low mark; 0 below it."""
         return max(0, self.used_bytes - int(self.size_bytes * self.low))
 
+    @property
+    def stroke_bytes(self) -> int:
+        """How much goes at a time: from the high mark down to the low one."""
+        return int(self.size_bytes * (self.high - self.low))
+
     def full_in_s(self, rate_bytes_s: float) -> float | None:
         """Return when it is full if things come in at this rate; None: not in sight."""
         left = max(0, self.size_bytes - self.used_bytes)
