@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -13,6 +14,7 @@ from photonic import limits
 from photonic.blobs.quota import Quota
 from photonic.buffer import CALM, FILLING, FULL, STUCK, Buffer
 from photonic.config import Settings
+from photonic.crdt.query import PhotoQuery
 from photonic.errors import BlobMissing, BufferStuck, OriginalAway
 from photonic.events import BufferChanged, Event
 from photonic.evictions import Evictions, Judged
@@ -233,7 +235,7 @@ class Reader:
 
 
 def opened_with(*holders: NodeId) -> Opened:
-    return Opened(cast("object", Album(frozenset(holders))), HOLDER, MovedClock())  # type: ignore[arg-type]
+    return Opened(cast(PhotoQuery, Album(frozenset(holders))), HOLDER, MovedClock())
 
 
 def test_what_is_opened_is_fetched_first_and_waited_for() -> None:
@@ -280,10 +282,11 @@ def test_where_nobody_is_there_to_ask_it_is_missing_at_once() -> None:
     async def main() -> None:
         other = NodeId(digest(b"studio"))
         opened = opened_with(other, HOLDER)
-        for connected in ([], [HOLDER]):
+        began_s = trio.current_time()
+        for connected in (frozenset[NodeId](), frozenset([HOLDER])):
             with pytest.raises(BlobMissing):
-                await opened.read(FIRST, Reader(), lambda c=connected: c, lambda: None)  # type: ignore[misc]
-        assert trio.current_time() == pytest.approx(trio.current_time())
+                await opened.read(FIRST, Reader(), partial(frozenset, connected), lambda: None)
+        assert trio.current_time() == began_s
         assert opened.wants([other]) == []
 
     run(main)
