@@ -17,6 +17,7 @@ import trio
 from photonic import limits
 from photonic.blobs.promises import PromiseBook
 from photonic.blobs.store import Held, Soundness, Verdict
+from photonic.events import BlobsPromised, Event
 from photonic.identity import Identity
 from photonic.ids import BlobId, LibraryId, NodeId
 from photonic.p2p.attestations import AskPromises, NotPromised, Promises, attest
@@ -83,10 +84,12 @@ class Attester:
         verify: Verify,
         may_promise: Callable[[], bool],
         clock: Clock,
+        announce: Callable[[Event], object] = lambda _: None,
     ) -> None:
         """`verify` reads blobs from the disk; `may_promise`: whether this node's promise counts."""
         self._library, self._identity, self._store = library, identity, store
         self._verify, self._may_promise, self._clock = verify, may_promise, clock
+        self._announce = announce
         self._waiting: set[NodeId] = set()
         self.given = 0  # attestations; only grows
 
@@ -125,6 +128,8 @@ class Attester:
         promised = await trio.to_thread.run_sync(self._promise, sound, asked.keep_s)
         reasons |= {blob: LEAVES for blob in sound if blob not in promised}
         self.given += len(promised)
+        if promised:
+            self._announce(BlobsPromised(tuple(promised), peer, asked.keep_s))
         now_ms = self._clock.now_ms()
         return Promises(
             tuple(

@@ -132,11 +132,15 @@ class Buffer:
                     wait_s = limits.EVICTION_PAUSE_S * self._world.entropy.uniform(0.5, 1.5)
             except IndexUnreadable:
                 pass  # it is being made again
-            if self._store.promises.count():
-                await trio.to_thread.run_sync(self._store.promises.tick)
+            await trio.to_thread.run_sync(self._let_time_go_on)
             with trio.move_on_after(wait_s):
                 await self._news.wait()
                 await trio.sleep(limits.HELLO_PAUSE_S)
+
+    def _let_time_go_on(self) -> None:
+        """Note how long this process has run, while somebody relies on it. Blocks."""
+        if self._store.promises.count():
+            self._store.promises.tick()
 
     async def _keep_low(self) -> bool:
         """Look, and evict if it is time to; False if less could go than should."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from photonic import limits
-from photonic.ids import ChangeId, NodeId, Subject
+from photonic.ids import BlobId, ChangeId, NodeId, Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +155,15 @@ class BufferChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class BlobsPromised:
+    """This node promised a member to keep blobs for so long; it is written down already."""
+
+    blobs: tuple[BlobId, ...]
+    node: NodeId
+    keep_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class Audited:
     """Something that belongs into the audit log: `act` is a dotted name, as "token.created".
 
@@ -186,6 +195,7 @@ Event = (
     | PausesChanged
     | SafetyChanged
     | BufferChanged
+    | BlobsPromised
     | Audited
     | Gap
 )

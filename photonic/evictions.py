@@ -323,12 +323,12 @@ class Evictions:
 
         await self._thread.call(say)
         gone = await self._thread.call(go)
-        await trio.to_thread.run_sync(store.promises.note_away, gone)
         for blob in gone:
             one = batch.candidates[blob]
             self.count, self.size_bytes = self.count + 1, self.size_bytes + one.size_bytes
             signed = [proof.signed for proof in batch.proofs[blob]]
             self._announce(evicted(blob, signed, {"bytes": str(one.size_bytes)}))
+        await trio.to_thread.run_sync(store.promises.note_away, gone)  # the proof goes after it
         return gone
 
     async def settle(self) -> None:

@@ -55,6 +55,7 @@ class Keeping(Running):
             reading_with(partial(self.scrubber.order, is_hurried=False)),
             self._may_promise,
             self.world.clock,
+            announce,
         )
 
         async def ask(node: NodeId, question: Question, blobs: Collection[BlobId]) -> Promises:

@@ -28,6 +28,7 @@ from photonic.errors import TooManyListeners
 from photonic.events import (
     Audited,
     BlobChecked,
+    BlobsPromised,
     BufferChanged,
     CatalogTaskProgress,
     Event,
@@ -90,12 +91,12 @@ def told(event: Event) -> list[tuple[str, dict[str, Any]]]:
         case CatalogTaskProgress(task, folder, done, total, finished):
             far = {"done": done, "total": total, "finished": finished}
             return [("catalog-task", {"task": task, "folder": folder, **far})]
-        case ProblemsChanged() | Audited() | Gap():
+        case BlobsPromised():
+            return []  # the audit log has it
+        case ProblemsChanged() | Audited() | BufferChanged() | Gap():
             return [_told_in_short(event)]
         case BlobChecked() | VerificationProgress():
             return [_told_of_files(event)]
-        case BufferChanged(state, used, size):
-            return [("buffer", {"state": state, "used_bytes": used, "size_bytes": size})]
         case ScrubChanged() | LimitsChanged() | PausesChanged() | SafetyChanged():
             return [_told_of_node(event)]
 
@@ -108,9 +109,13 @@ def _named(subjects: Iterable[Subject], kind: str) -> dict[str, Any] | None:
     return {"ids": ids if len(ids) <= limits.EVENT_IDS_MAX else []}
 
 
-def _told_in_short(event: ProblemsChanged | Audited | Gap) -> tuple[str, dict[str, Any]]:
+def _told_in_short(
+    event: ProblemsChanged | Audited | BufferChanged | Gap,
+) -> tuple[str, dict[str, Any]]:
     """Tell that there is something to ask for."""
     match event:
+        case BufferChanged(state, used, size):
+            return "buffer", {"state": state, "used_bytes": used, "size_bytes": size}
         case ProblemsChanged(count):
             return "problems", {"count": count}
         case Audited(act):
