@@ -127,7 +127,7 @@ class Buffer:
             self._news = trio.Event()
             wait_s = limits.EVICTION_LOOK_S
             try:
-                if not await self._keep_low():
+                if self._role.evicts and not await self._keep_low():
                     # Two that evict at one time refuse each other: then one of them comes first.
                     wait_s = limits.EVICTION_PAUSE_S * self._world.entropy.uniform(0.5, 1.5)
             except IndexUnreadable:
@@ -143,9 +143,12 @@ class Buffer:
             self._store.promises.tick()
 
     async def _keep_low(self) -> bool:
-        """Look, and evict if it is time to; False if less could go than should."""
+        """Look, and evict if it is time to; False if less could go than should.
+
+        To look costs something, so a node that lets nothing go by itself looks when it is asked.
+        """
         level = await self.look()
-        if level.is_high and self._role.evicts:
+        if level.is_high:
             self._is_evicting = True
             self._tell(level)
             try:
@@ -156,7 +159,7 @@ class Buffer:
             level = await self.look()
         await self._foresee(level)
         self._tell(level)
-        return not (level.is_high and self._role.evicts)
+        return not level.is_high
 
     async def free(self, need_bytes: int | None) -> EvictionsView:
         """Evict now, because somebody asked for it: so much, or down to the low mark."""
@@ -186,7 +189,7 @@ class Buffer:
     async def _foresee(self, level: Level) -> None:
         """Find out how much could go, if that matters before long; say so if it is too little."""
         rate = self._meter.rate(self._world.clock.monotonic_s())
-        if not self._role.evicts or (not level.is_high and not rate):
+        if not level.is_high and not rate:
             self._may_go_bytes, self._why_not = 0, ""
             self._problems.clear(_PLACE, BufferStuck.code)
             return
