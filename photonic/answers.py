@@ -7,18 +7,25 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from photonic.admission import Admissions
+from photonic.buffer import Buffer
 from photonic.catalog_tasks import CatalogTasks
 from photonic.checks import check_readers
 from photonic.edits import Said
 from photonic.entrance import Entrance
+from photonic.errors import PhotoUnknown
 from photonic.gallery import Gallery
+from photonic.ids import BlobId, parse_hash
 from photonic.intake import Intake
+from photonic.library import Library
 from photonic.limiter import Limiter
 from photonic.moving import Moving
 from photonic.observatory import Observatory
+from photonic.p2p.transfers import Transfers
+from photonic.p2p.transport import ReachingTransport
 from photonic.parts import Readers
 from photonic.views import (
     CatalogTaskView,
@@ -48,6 +55,10 @@ class Answers:
     limiter: Limiter
     moving: Moving
     entrance: Entrance
+    buffer: Buffer
+    library: Library
+    transport: ReachingTransport
+    transfers: Transfers
 
     async def status(self) -> StatusView:
         return dataclasses.replace(
@@ -55,6 +66,7 @@ class Answers:
             limits=self.limiter.view(),
             safety=self.moving.safety.view(),
             pauses=await self.moving.pauses.views(),
+            buffer=await self.buffer.view(),
             https=self.entrance.url,
             fingerprint=self.entrance.fingerprint,
         )
@@ -80,7 +92,19 @@ class Answers:
         return self.observatory.peers()
 
     async def original(self, photo: str) -> OriginalFile:
-        return await self.gallery.original(photo)
+        try:
+            name = BlobId(parse_hash(photo))
+        except ValueError:
+            raise PhotoUnknown(photo) from None
+        return await self.library.opened.read(
+            name,
+            partial(self.gallery.original, photo),
+            self.transport.connected,
+            self._fetch_first,
+        )
+
+    def _fetch_first(self) -> None:
+        self.transfers.begin_anew()
 
     async def preview(self, photo: str, edge_px: int) -> PreviewImage:
         return await self.gallery.preview(photo, edge_px)

@@ -14,6 +14,7 @@ from photonic import limits
 from photonic.events import (
     Audited,
     BlobChecked,
+    BlobsPromised,
     CatalogTaskProgress,
     Event,
     LimitsChanged,
@@ -46,6 +47,9 @@ def acts_of(event: Event) -> list[Act]:
             return [Act(f"blob.{state}", {"blob": blob.hex(), "detail": detail})]
         case CatalogTaskProgress(task, folder, done, _, True):
             return [Act(f"catalog.{task}", {"folder": folder, "done": str(done)})]
+        case BlobsPromised(blobs, node, keep_s):
+            facts = {"node": peer_id(node), "count": str(len(blobs)), "keep_s": str(keep_s)}
+            return [Act("blobs.promised", facts)]
         case LimitsChanged(metered):
             return [Act("limits.changed", {"metered": "yes" if metered else "no"})]
         case PausesChanged(count):

@@ -238,6 +238,24 @@ class Settings(BaseModel):
         description="How many bytes of originals, previews and sidecars this library may keep "
         "here, those on their way among them. Unset: as many as the disk has room for.",
     )
+    reserve_bytes: int = Field(
+        default=limits.DISK_RESERVE_BYTES,
+        ge=limits.DISK_RESERVE_BYTES,
+        description="How much of the disk evictions keep free, beside what `quota_bytes` bounds.",
+    )
+    buffer_high: int = Field(
+        default=limits.BUFFER_HIGH_PERCENT,
+        ge=50,
+        le=99,
+        description="Percent of `quota_bytes`, or of the disk: at this mark a mobile node lets the "
+        "oldest originals go that enough others prove to hold.",
+    )
+    buffer_low: int = Field(
+        default=limits.BUFFER_LOW_PERCENT,
+        ge=1,
+        le=95,
+        description="Percent down to which it does. Below `buffer_high`.",
+    )
     scrub_days: int = Field(
         default=limits.SCRUB_DAYS_DEFAULT,
         ge=0,

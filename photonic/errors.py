@@ -304,6 +304,16 @@ class BlobUnreadable(PhotonicError):
         super().__init__(f"the disk does not give {blob.hex()}: {reason}")
 
 
+class BlobPromised(PhotonicError):
+    """A blob that this node promised others to keep for a while."""
+
+    code, exit_status, http_status = "blobs.promised", 205, 409
+    fix = "Wait until the promise ends; `photonic evict --dry-run` says what may go."
+
+    def __init__(self, blob: bytes) -> None:
+        super().__init__(f"another node relies on this one keeping {blob.hex()}")
+
+
 class VerificationsFull(PhotonicError):
     """Too many verifications wait for their turn."""
 
@@ -751,6 +761,23 @@ class RemovalUnconfirmed(PhotonicError):
         if before:
             told += f" after {before:,} within the last hour"
         super().__init__(f"{told}; more than {most:,} must be confirmed")
+
+
+class BufferStuck(PhotonicError):
+    """The buffer fills up, and nothing may go: other nodes do not prove that they hold enough."""
+
+    code, exit_status, http_status = "buffer.nothing-may-go", 206, 507
+    fix = (
+        "Connect to the central node or the archive (`photonic peers`), raise `quota_bytes`, or"
+        " see with `photonic evict --dry-run` what is in the way. Nothing is dropped unproven."
+    )
+
+
+class OriginalAway(PhotonicError):
+    """An original that is on other nodes, and did not come while somebody waited for it."""
+
+    code, exit_status, http_status = "photos.original-away", 207, 503
+    fix = "Connect to a node that holds it; it is fetched first as soon as one is there."
 
 
 class RemovalsHeld(PhotonicError):

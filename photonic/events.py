@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from photonic import limits
-from photonic.ids import ChangeId, NodeId, Subject
+from photonic.ids import BlobId, ChangeId, NodeId, Subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +150,27 @@ class SafetyChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class BufferChanged:
+    """The room for originals is fuller, or emptier, or does otherwise than before.
+
+    `state`: calm, evicting, filling, stuck or full.
+    """
+
+    state: str
+    used_bytes: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class BlobsPromised:
+    """This node promised a member to keep blobs for so long; it is written down already."""
+
+    blobs: tuple[BlobId, ...]
+    node: NodeId
+    keep_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class Audited:
     """Something that belongs into the audit log: `act` is a dotted name, as "token.created".
 
@@ -181,6 +202,8 @@ Event = (
     | PausesChanged
     | PlacementChanged
     | SafetyChanged
+    | BufferChanged
+    | BlobsPromised
     | Audited
     | Gap
 )

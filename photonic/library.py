@@ -7,7 +7,7 @@ them is made good at the next start (`reconcile`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 import anyio
@@ -24,6 +24,7 @@ from photonic.crdt.fold import SubjectState
 from photonic.crdt.originals import is_own
 from photonic.crdt.projection import ORIGINAL_KIND
 from photonic.crdt.query import PhotoQuery
+from photonic.crdt.rows import BlobTable
 from photonic.crdt.wants import MissingPart
 from photonic.drafts import amendment, introduction
 from photonic.errors import BlobMissing, PhotonicError
@@ -33,6 +34,7 @@ from photonic.ids import BlobId, photo_subject
 from photonic.ingest.sidecar import read_marks
 from photonic.keeper import Keeper
 from photonic.layout import Layout, LibraryRecord
+from photonic.opened import Opened
 from photonic.p2p.planner import WantPage, WantsAsked
 from photonic.photos import BlobRef, Marks, NewPhoto, Sidecar
 from photonic.repairs import Repairs, first
@@ -76,10 +78,14 @@ class Library:
         self.query = PhotoQuery(self.keeper.index.engine)
         self.holds_originals: Callable[[], bool] = lambda: False  # on a metered link they wait
         self._repairs = Repairs(store, self.query, identity.node)
+        self.opened = Opened(self.query, identity.node, world.clock)
+        self.taken_bytes = 0  # of originals that were imported here; only grows
         # Which photos somebody paused: nothing of them is wanted. May block.
         self.left_alone: Callable[[], Tree | None] = lambda: None
         # Which photos' originals are wanted, by role and rules. May block.
         self.originals: Callable[[], Tree] = lambda: ALL if role.wants_originals else NOTHING
+        # Which of some blobs the rules want here by name: a pin calls back what was let go.
+        self.kept_here: Callable[[Collection[BlobId]], frozenset[BlobId]] = lambda _: frozenset()
         self.arriving: set[BlobId] = set()  # just stored, and about to be said
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
@@ -140,16 +146,19 @@ class Library:
     # --- PhotoSink ---------------------------------------------------------------------------
 
     async def known(self, photo: BlobId) -> bool:
-        """Whether the photo is in the catalog, and its original in this store or in the trash.
+        """Whether the photo is in the catalog, and its original is here, away, or in the trash.
 
-        A file that lies in a watched folder must not bring back what somebody threw away.
+        A file that lies in a watched folder must not bring back what somebody threw away, nor what
+        this node has just evicted, for others hold it.
         """
         listed = await trio.to_thread.run_sync(self.query.photo, photo)
         if listed is not None and listed.row.trashed:
             return True
-        if not await trio.to_thread.run_sync(self.store.has, photo):
+        if listed is None:
             return False
-        return listed is not None
+        if await trio.to_thread.run_sync(self.store.has, photo):
+            return True
+        return photo in await trio.to_thread.run_sync(self.store.promises.away, [photo])
 
     async def add(self, photos: Sequence[NewPhoto]) -> None:
         """Write a change for each photo that the catalog lacks, and hold them all. Durable.
@@ -173,6 +182,7 @@ class Library:
             )
 
         await self.keeper.call(work)
+        self.taken_bytes += sum(photo.original.size_bytes for photo in photos)
 
     async def amend(self, photos: Sequence[tuple[BlobId, Sequence[Sidecar]]]) -> int:
         """Write a change for each known photo of which a sidecar says something new. Durable."""
@@ -210,6 +220,17 @@ class Library:
         """
         rows = await trio.to_thread.run_sync(self.query.blobs, photo)
         mine = [row for row in rows if row.held and not self.query.is_shared(BlobId(row.blob))]
+        names = [BlobId(row.blob) for row in mine]
+        free = await trio.to_thread.run_sync(self.store.promises.leave, names)
+        try:
+            if len(free) < len(names):
+                return 0  # others rely on it for a while; it goes another day
+            return await self._drop(photo, mine)
+        finally:
+            with trio.CancelScope(shield=True):
+                await trio.to_thread.run_sync(self.store.promises.stay, free)
+
+    async def _drop(self, photo: BlobId, mine: Sequence[BlobTable]) -> int:
         names = [BlobId(row.blob) for row in mine]
         originals = [BlobId(row.blob) for row in mine if row.kind == ORIGINAL_KIND]
 
@@ -258,16 +279,24 @@ class Library:
         left_alone = self.left_alone()
 
         def read(some: Sequence[str], limit: int, end: int | None) -> MissingPart:
-            return self.query.missing_part(
+            part = self.query.missing_part(
                 some, kinds, asked.reachable, limit, end, left_alone, originals
             )
+            away = self._away([BlobId(one.row.blob) for one in part.items])
+            return MissingPart([one for one in part.items if one.row.blob not in away], part.end)
 
         page = read_page(read, kinds, asked)
         if asked.begin[0] >= 0:
             return page
-        repairs = self._repairs.wants(asked.limit, asked.reachable)
-        both = first(repairs, page.wants, len(repairs) + len(page.wants))
+        urgent = self._repairs.wants(asked.limit, asked.reachable)
+        urgent = [*self.opened.wants(asked.reachable), *urgent]
+        both = first(urgent, page.wants, len(urgent) + len(page.wants))
         return WantPage(tuple(both), page.following)
+
+    def _away(self, blobs: Sequence[BlobId]) -> frozenset[BlobId]:
+        """Return what this node let go, unless it is to be here by now."""
+        away = self.store.promises.away(blobs)
+        return away - self.kept_here(away) if away else away
 
     async def withdraw(self, blobs: Sequence[BlobId]) -> None:
         """Say, durably, that this node does not hold what was found damaged or lost."""
@@ -295,6 +324,7 @@ class Library:
             await self.keeper.call(work)
         finally:
             self.arriving -= blobs
+        self.opened.note_arrived(blobs)
 
 
 def _previews(photo: NewPhoto) -> list[BlobRef]:

@@ -279,6 +279,22 @@ VERIFICATION_FINDINGS_MAX = 100  # of one, that are shown
 QUOTA_BYTES_MIN = 32 * MIB
 QUOTA_COUNT_SHARE = 0.05  # of a processor, at most, that goes into counting what is stored
 DISK_RESERVE_BYTES = 16 * MIB  # never fill the last of a disk: the catalog must still be written
+PROMISE_BLOBS_MAX, PROMISE_FRAME_BYTES_MAX = 64, 32 * KIB  # that one question is about
+PROMISE_BYTES_MAX = 1 * GIB  # read for one question; of the rest it says: not now
+PROMISE_KEEP_S, PROMISE_KEEP_S_MAX = 2 * 3600, 24 * 3600  # from the question on
+PROMISE_MARGIN_S = 600.0  # kept longer by who promised, counted on shorter by who was promised
+PROMISE_FRESH_S = 3600.0  # a verification of the disk counts for another question, too
+PROMISE_CLOCKS_S = 60.0  # that wall and monotonic clock may differ between question and eviction
+PROMISE_ANSWER_S = 300.0  # for all of a question: the disk is read
+PROMISES_MAX, PROMISES_WAITING_MAX = 1_000_000, 8  # kept; questions that wait at one time
+PROMISE_REASON_CHARS_MAX = 200
+EVICTION_CANDIDATES_MAX = 4_096  # the oldest photos that are looked at in one run
+EVICTION_LOOK_S, EVICTION_PAUSE_S = 60.0, 60.0  # without news; after a run that freed too little
+BUFFER_HIGH_PERCENT, BUFFER_LOW_PERCENT = 85, 70  # of the buffer: begin to evict; enough
+BUFFER_RATE_SPAN_S, BUFFER_WARN_S = 1800.0, 24 * 3600.0  # of taking in; full sooner is a problem
+IMPORT_PREVIEWS_BYTES = 1 * MIB  # kept free for the previews of a file that is taken in
+INGEST_PAUSE_S_MAX = 10.0  # before a file is taken in, the fuller the longer
+OPENED_WAIT_S, OPENED_KEPT_S, OPENED_MAX = 60.0, 3600.0, 256  # originals that people open
 
 # Ingest.
 SETTLE_S = 1.0  # a file whose size and time stood still this long is complete
@@ -425,6 +441,8 @@ assert THROTTLE_SLICE_BYTES_MIN <= THROTTLE_BURST_BYTES_MIN
 assert THROTTLE_SLICE_S < THROTTLE_BURST_S < FETCH_STALL_S, "a limit is no stall"
 assert THROTTLE_SLICE_BYTES_MIN / RATE_BYTES_S_MIN < FETCH_STALL_S / 4, "nor is the least rate"
 assert SCRUB_RETRY_MIN_S <= SCRUB_RETRY_MAX_S
+assert PROMISE_ANSWER_S + 2 * PROMISE_MARGIN_S < PROMISE_KEEP_S <= PROMISE_KEEP_S_MAX
+assert PROMISE_BLOBS_MAX * 400 < PROMISE_FRAME_BYTES_MAX
 assert SCRUB_UNREADABLE_MAX < SCRUB_BATCH_BLOBS, "behind what rests, there is something to read"
 assert CHUNK_LIST_BYTES_MAX + 64 * KIB <= FRAME_BYTES_MAX, "a chunk list travels in one frame"
 assert FOUNDING_BYTES_MAX < UPDATE_BYTES_MAX < FRAME_BYTES_MAX

@@ -1,7 +1,7 @@
 """The object graph of one node.
 
-This is the one place where parts are made and joined; everything else gets what it needs through
-its constructor. How they run is `running.py`, what they answer `answers.py`.
+This and `keeping.py` are where parts are made and joined; everything else gets what it needs
+through its constructor. How they run is `running.py`, what they answer `answers.py`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from photonic.blobs.files import FileStore
 from photonic.catalog_tasks import CatalogTasks
 from photonic.config import Settings
 from photonic.crdt.commits import Committed
-from photonic.crdt.matching import MatchQuery
 from photonic.edits import Edits
 from photonic.entrance import open_entrance
 from photonic.errors import KeysExposed, LibraryNotEmpty, PeerShunned
@@ -30,11 +29,12 @@ from photonic.finder import Finder
 from photonic.grace import Grace
 from photonic.histories import Histories
 from photonic.identity import Identity
-from photonic.ids import BlobId, NodeId, peer_id
+from photonic.ids import NodeId, peer_id
 from photonic.ingest.importer import Importer
 from photonic.ingest.seen import Seen
 from photonic.ingest.suspects import Suspect, Suspects
 from photonic.intake import Intake
+from photonic.keeping import Keeping
 from photonic.key_custody import KeyCustody
 from photonic.layout import Layout, LibraryRecord
 from photonic.library import Library
@@ -42,7 +42,6 @@ from photonic.limiter import Limiter
 from photonic.measures import NodeMeasures
 from photonic.members import Members
 from photonic.membership import join_library
-from photonic.moving import Moving
 from photonic.observatory import Observatory
 from photonic.p2p.conduct import Conduct
 from photonic.p2p.connector import Connector
@@ -58,23 +57,15 @@ from photonic.p2p.throttle import Throttle
 from photonic.p2p.transfers import Transfers
 from photonic.p2p.transport import Admission, PeerEvent, PeerUp
 from photonic.parts import MachineParts, Parts
-from photonic.pauses import Pauses
 from photonic.placement.policy import PLACEMENT_POLICY
-from photonic.placement.rules import Floor
-from photonic.placements import Placements, member_of
 from photonic.policies import Policies
 from photonic.problems import Problems
 from photonic.roles.presets import ROLES
-from photonic.running import Running
-from photonic.safety import Safety
-from photonic.scrubber import Scrubber
-from photonic.verifications import Verifications
 from photonic.views import LibraryView
-from photonic.whereabouts import Here, Whereabouts
 from photonic.world import World
 
 
-class Node(Running):
+class Node(Keeping):
     """One running node of one library. Implements `views.LocalNode`."""
 
     def __init__(
@@ -114,7 +105,9 @@ class Node(Running):
         self.gate = Refusals(gate, world.clock, self.events.announce)
         self._make_ways()
         self.seen = Seen(layout.index(record.library).with_name("seen.db"), world.clock)
-        importer = Importer(self.store, self.workers, self.library, self.problems, self.seen)
+        importer = self.importer = Importer(
+            self.store, self.workers, self.library, self.problems, self.seen
+        )
         self.intake = Intake(importer, world, self.events.announce, self.problems)
         self.tasks = self._make_tasks()
         self._make_services()
@@ -232,72 +225,16 @@ class Node(Running):
         )  # fmt: skip
         self.lanes.limit(self.throttle.bandwidth)
         self.library.holds_originals = lambda: self.throttle.bandwidth.holds_originals
-        self._make_placements()
-        self._make_scrubber()
+        self._make_keeping()
         self.members = Members(
             self.layout, self.record, self.identity, keeper, query, self.admissions,
             self.transport, self.book, world, self.problems, self.events.announce, name_of,
-        )  # fmt: skip
-
-    def _make_placements(self) -> None:
-        """Make what knows the rules of placement, and why a photo is where it is."""
-        keeper, settings, me = self.library.keeper, self.settings, self.identity.node
-        least = settings.min_copies if "min_copies" in settings.model_fields_set else 1
-        self.placements = Placements(
-            keeper, self.library.query, MatchQuery(keeper.index.engine), self.world.clock,
-            member_of(me, self.role.name, settings.name), Floor(settings.min_copies, least),
-            self.events.announce, self.transfers.begin_anew,
-        )  # fmt: skip
-        self.library.originals = self.placements.originals
-        self.moving = self._make_moving()
-        paused = self.moving.pauses
-        here = Here(
-            lambda: paused.paused.library, paused.left_alone, lambda: paused.paused.peers,
-            self.library.holds_originals, lambda: self.transfers.problem,
-        )  # fmt: skip
-        self.whereabouts = Whereabouts(
-            self.placements, self.library.query, self.gallery.photo,
-            lambda: self.observatory.peers(),  # noqa: PLW0108 - it comes next
-            self.acquaintances.name_of, me, here,
-        )  # fmt: skip
-
-    def _make_moving(self) -> Moving:
-        """Make what says what moves, and leaves alone what is paused."""
-        moved = self.transfers.counters
-        pauses = Pauses(
-            self.layout.pauses, self.world.files, self.finder, self.acquaintances.names,
-            self.events.announce, self.transfers.pause,
-        )  # fmt: skip
-        self.library.left_alone = pauses.left_alone
-        safety = Safety(
-            self.placements, self.world.clock, self.settings.min_copies, self.admissions.keepers,
-            self.identity.node, lambda: moved.bytes_in + moved.bytes_out,
-            self.transfers.underway_bytes, lambda: pauses.paused.library, self.events.announce,
-        )  # fmt: skip
-        return Moving(lambda: self.transfers, pauses, safety)
-
-    def _make_scrubber(self) -> None:
-        """Make what looks after stored files."""
-        moved = self.transfers.counters
-        self.scrubber = Scrubber(
-            self.store, self.world, self.problems, self.events.announce, self._withdraw,
-            lambda: moved.bytes_in + moved.bytes_out, self.layout.scrub_paused,
-            days=self.settings.scrub_days, mb_s=self.settings.scrub_mb_s,
-        )  # fmt: skip
-        self.events.listen(lambda _number, event: self.scrubber.hear(event))
-        self.verifications = Verifications(
-            self.scrubber, self.store, self.library.query, self.finder, self.world.entropy,
-            self.events.announce,
         )  # fmt: skip
 
     def _on_limits(self, bandwidth: Bandwidth) -> None:
         self.lanes.limit(bandwidth)
         self.observatory.note_change()  # whether it gives originals, peers are told
         self.transfers.begin_anew()  # whoever changed a limit waits for what comes of it
-
-    async def _withdraw(self, blobs: Sequence[BlobId]) -> None:
-        await self.library.withdraw(blobs)
-        self.transfers.wake()  # what is wrong of them is wanted again
 
     def _make_tasks(self) -> CatalogTasks:
         return CatalogTasks(

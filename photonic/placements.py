@@ -151,6 +151,11 @@ class Placements:
 
     # --- what they want ----------------------------------------------------------------------
 
+    def kept_here(self, blobs: Collection[BlobId]) -> frozenset[BlobId]:
+        """Return those that a rule wants on this node, or lets go nowhere. Blocks."""
+        found = self.needs(blobs) if self.rules().rules else {}
+        return frozenset(blob for blob, need in found.items() if need.rank is Rank.NEVER)
+
     def needs(self, blobs: Collection[BlobId]) -> dict[BlobId, Need]:
         """Return for each of some blobs what must stay if this node gives it up, and when it may.
 

@@ -19,6 +19,7 @@ from anyio.abc import TaskGroup
 from photonic import __version__, limits
 from photonic.acquaintances import Acquaintances
 from photonic.answers import Answers
+from photonic.attesting import Attester
 from photonic.audit_acts import Refusals
 from photonic.audit_log import AuditLog
 from photonic.blobs.files import FileStore
@@ -33,6 +34,7 @@ from photonic.key_custody import KeyCustody
 from photonic.layout import Layout
 from photonic.library import Library
 from photonic.members import Members
+from photonic.p2p.attestations import PROMISE_PROTOCOL
 from photonic.p2p.connector import Connector
 from photonic.p2p.doorkeeper import Doorkeeper
 from photonic.p2p.lane_messages import LANE_PROTOCOL
@@ -87,6 +89,7 @@ class Running(Answers):
     trash: Trash
     scrubber: Scrubber
     placements: Placements
+    attester: Attester
 
     def __init__(self, settings: Settings, on_peer: Callable[[PeerEvent], None]) -> None:
         """`on_peer` hears who comes and goes."""
@@ -100,6 +103,7 @@ class Running(Answers):
         members: dict[str, StreamHandler] = {
             CATALOG_PROTOCOL: self.sessions.serve,
             BLOB_PROTOCOL: self.transfers.serve,
+            PROMISE_PROTOCOL: self.attester.serve,
             **self.ways.handlers,
         }
         if self.parts.has_carrier:
@@ -158,6 +162,7 @@ class Running(Answers):
             "postponed imports": self.intake.keep_retrying,
             "the trash": self.trash.run,
             "looking after stored files": self.scrubber.run,
+            "keeping room in the buffer": self.buffer.run,
             "counting copies": self.moving.safety.run,
         }
         if self.parts.has_carrier:

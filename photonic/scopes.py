@@ -33,6 +33,7 @@ PROTOCOLS: Mapping[str, Need] = {
     "/photonic/catalog/1": (CATALOG_READ,),
     "/photonic/blobs/1": (BLOBS_READ,),
     "/photonic/lanes/1": (BLOBS_READ,),  # whoever asks for a lane fetches over it
+    "/photonic/promises/1": (BLOBS_HOLD,),  # whoever evicts is somebody who holds
     "/photonic/relay/1": ANY_OF_US,
     "/photonic/invited/1": ANY_OF_US,
     "/photonic/enrol/1": ANYBODY,  # guests, of whom the gate decides; an invitation is judged there
@@ -76,6 +77,7 @@ OPERATIONS: Mapping[str, Need] = {
     "read_limits": (CATALOG_READ,),
     "list_transfers": (CATALOG_READ,),
     "list_pauses": (CATALOG_READ,),
+    "list_evictions": (CATALOG_READ,),
     "read_keys": (CATALOG_READ,),
     "read_original": (BLOBS_READ,),
     "read_preview": (BLOBS_READ,),
@@ -96,6 +98,7 @@ OPERATIONS: Mapping[str, Need] = {
     "write_scrub": (JOBS_RUN,),
     "write_limits": (JOBS_RUN,),
     "reset_limits": (JOBS_RUN,),
+    "evict": (JOBS_RUN,),  # nothing goes that is not proven to be elsewhere
     "pause": (JOBS_RUN,),
     "resume": (JOBS_RUN,),
     "export_catalog": (CATALOG_READ, JOBS_RUN),

@@ -23,6 +23,7 @@ import trio
 from photonic import limits
 from photonic.blobs.scrub import Rates, Retries, Tempo, due, pause_s
 from photonic.blobs.store import Held, Soundness, Verdict, Verifiable
+from photonic.blobs.verify import Pace
 from photonic.errors import BlobDamaged, PhotonicError
 from photonic.events import (
     BlobChecked,
@@ -101,8 +102,9 @@ class Scrubber:
         self._paused_file, self._days = paused_file, days
         self._rates, self._tempo, self._retries = Rates.of(mb_s), Tempo(), Retries()
         self._pace = _Steps(self._wait, self.counters)
+        self._even_pace = _Steps(self._wait_evenly, self.counters)
         self._period_ms = days * _DAY_MS
-        self._orders: deque[Work] = deque()
+        self._orders: deque[tuple[Work, Pace]] = deque()
         self._news = trio.Event()
         self._damaged: set[BlobId] = set()  # told
         self._what: dict[BlobId, str] = {}
@@ -124,9 +126,12 @@ class Scrubber:
         self._announce(ScrubChanged(is_paused))
         return await self.view()
 
-    def order(self, work: Work) -> None:
-        """Verify this before the schedule goes on; the caller bounds how many wait."""
-        self._orders.append(work)
+    def order(self, work: Work, *, is_hurried: bool = True) -> None:
+        """Verify this before the schedule goes on; the caller bounds how many wait.
+
+        As fast as the disk gives it, or, for others, at the rate of the schedule.
+        """
+        self._orders.append((work, self._check_cancelled if is_hurried else self._even_pace))
         self._news.set()
 
     def hear(self, event: Event) -> None:
@@ -197,14 +202,14 @@ class Scrubber:
         return limits.SCRUB_REPAIR_S if self._damaged else limits.SCRUB_IDLE_S
 
     async def obey(self) -> bool:
-        """Verify what somebody waits for, as fast as the disk gives it; False if nobody does."""
+        """Verify what somebody waits for; False if nobody does."""
         if not self._orders:
             return False
-        work = self._orders.popleft()
+        work, pace = self._orders.popleft()
         error: Exception | None = None
         try:
             async for piece in work.pieces():
-                verify = partial(self._store.verify_many, piece, self._check_cancelled)
+                verify = partial(self._store.verify_many, piece, pace)
                 verdicts = await _in_thread(verify)
                 self._judge(verdicts)
                 await self._look_for_damage()
@@ -254,6 +259,11 @@ class Scrubber:
         is_busy = clock.monotonic_s() - self._stirred_s < limits.SCRUB_QUIET_S
         rate = self._rates.now(is_busy=is_busy)
         await trio.sleep(self._tempo.take(size_bytes, clock.monotonic_s(), rate))
+
+    async def _wait_evenly(self, size_bytes: int) -> None:
+        """Wait until so much may be read for others, who wait, too."""
+        rate = self._rates.now(is_busy=False)
+        await trio.sleep(self._tempo.take(size_bytes, self._world.clock.monotonic_s(), rate))
 
     # --- what was found ----------------------------------------------------------------------
 

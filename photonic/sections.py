@@ -35,6 +35,7 @@ OWN: dict[str, Any] = {
 }  # fmt: skip
 INHERITED = (
     "name", "discovery", "relay", "upnp", "min_copies", "trash_days", "scrub_days", "scrub_mb_s",
+    "reserve_bytes", "buffer_high", "buffer_low",
     "limit_in", "limit_out", "limit_schedule", "limit_parallel",
 )  # fmt: skip
 ALLOWED = ({*OWN, *INHERITED} - {"join"}) | {"library_name", "listen", "lane_port"}

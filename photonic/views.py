@@ -16,9 +16,11 @@ from prometheus_client import CollectorRegistry
 
 from photonic.albums import Albums
 from photonic.audit_log import AuditLog
+from photonic.buffer import Buffer
 from photonic.edits import Edits, Said
 from photonic.entrance import Entrance
 from photonic.events import EventLog
+from photonic.eviction_views import BufferView
 from photonic.finder import Finder
 from photonic.histories import Histories
 from photonic.key_custody import KeyCustody
@@ -160,6 +162,7 @@ class StatusView:
     limits: LimitsView | None = None
     safety: SafetyView | None = None
     pauses: list[PauseView] = field(default_factory=list)
+    buffer: BufferView | None = None
     https: str = ""  # where other machines may come, with a token; "" is nowhere
     fingerprint: str = ""  # SHA-256 of the certificate that is shown there
 
@@ -249,6 +252,9 @@ class LocalNode(Protocol):
 
     @property
     def moving(self) -> Moving: ...
+
+    @property
+    def buffer(self) -> Buffer: ...
 
     @property
     def entrance(self) -> Entrance: ...

@@ -23,6 +23,7 @@ Work = Literal[
     "delete",  # into the trash
     "undelete",
     "resolve",  # settles one contested field of `photo` with its `value`-th version
+    "evict",  # `node` lets `count` originals go, if others prove that they hold them
     "join",  # `node` is invited by `other`, and enrols
     "revoke",  # `other` is revoked by `node`
 ]

@@ -11,8 +11,15 @@ from typing import Any
 import msgspec
 import trio
 
+from photonic.blobs.shelf import final_path
+from photonic.events import (
+    Audited,
+    BlobsPromised,
+    HoldingsChanged,
+    ImportProgress,
+    SubjectsChanged,
+)
 from photonic.events import Event as NodeEvent
-from photonic.events import HoldingsChanged, ImportProgress, SubjectsChanged
 from photonic.ids import PHOTO, BlobId, NodeId, Subject
 from photonic.node import Node
 from simulations.acts import Act
@@ -78,6 +85,7 @@ class Cluster:
         self.shots: list[Shot] = []
         self.holders: dict[str, set[str]] = {}  # as far as nodes announced it
         self._told: dict[str, set[str]] = {}  # and as the trace has it
+        self._gone: set[tuple[str, str]] = set()  # node and photo: let go, and told
         self.conflicts: set[tuple[str, str, str]] = set()  # node, photo, field
         self._places: dict[str, str | None] = {}  # as they were told
         self._closed: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -158,12 +166,50 @@ class Cluster:
                 if isinstance(event, HoldingsChanged):
                     for photo in photos:
                         self._note_copies(name, node, photo)
+            elif isinstance(event, Audited | BlobsPromised):
+                self._note_keeping(name, event)
             elif isinstance(event, ImportProgress) and event.finished:
                 watched.imports.setdefault(event.folder, trio.Event()).set()
 
         node.events.listen(hear)
         for shot in self.shots:  # a power cut or a rollback may have taken some of them
             self._tell_copies(name, node, shot.photo)
+
+    def _note_keeping(self, name: str, event: Audited | BlobsPromised) -> None:
+        """Tell what a node promised to keep, and what it let go."""
+        if isinstance(event, BlobsPromised):
+            photos = [short(blob) for blob in event.blobs]
+            self.tell(name, "promised", {"photos": photos, "keep_s": event.keep_s})
+        elif event.act == "blob.evicted":
+            self._tell_eviction(name, BlobId(bytes.fromhex(event.facts["blob"])))
+
+    async def _note_departures(self, name: str, node: Node, missing: list[Subject]) -> None:
+        """Tell of evictions that are not told yet: the power may have gone before."""
+        blobs = [BlobId(photo.key) for photo in missing]
+        gone = await trio.to_thread.run_sync(node.store.promises.away, blobs)
+        for blob in sorted(gone):
+            if not node.store.has(blob):
+                self._tell_eviction(name, blob)
+
+    def _tell_eviction(self, name: str, blob: BlobId) -> None:
+        """Tell that a node let a photo go, and which other disks have a file of it: from outside.
+
+        One that stands still has its copy, too.
+        """
+        photo = short(blob)
+        if (name, photo) in self._gone:
+            return
+        self._gone.add((name, photo))
+        others = [
+            other
+            for other, machine in self.machines.items()
+            if other != name and final_path(machine.disk.root / "home" / "blobs", blob).exists()
+        ]
+        self.tell(name, "evicted", {"photo": photo, "others": others})
+        told = self._told.setdefault(photo, set())
+        if name in told:
+            told.discard(name)
+            self.tell(name, "copies", {"photo": photo, "holders": sorted(told)})
 
     def _note_copies(self, name: str, node: Node, photo: Subject) -> None:
         holders = self.holders.setdefault(short(photo.key), set())
@@ -174,6 +220,8 @@ class Cluster:
         """Tell who has a photo, if that is new."""
         told = self._told.setdefault(short(photo.key), set())
         before = set(told)
+        if node.store.has(BlobId(photo.key)):
+            self._gone.discard((name, short(photo.key)))
         (told.add if node.store.has(BlobId(photo.key)) else told.discard)(name)
         if told != before:
             self.tell(name, "copies", {"photo": short(photo.key), "holders": sorted(told)})
@@ -199,6 +247,9 @@ class Cluster:
         if seen is None:
             watched.dirty = None
             return None
+        missing = [s.photo for s in self.shots if s.name in seen.photos]
+        missing = [photo for photo in missing if not seen.photos[short(photo.key)].held]
+        await machine.ask(lambda node: self._note_departures(name, node, missing))
         seen = msgspec.structs.replace(seen, is_member=machine.is_member)
         if watched is self.watched[name]:
             watched.photos, watched.revoked = seen.photos, seen.revoked

@@ -31,10 +31,13 @@ class Honest(Promise):
         self._excused: set[str] = set()  # nodes that lost something by force
         self._hurt: set[tuple[str, str]] = set()
         self._thrown: set[str] = set()
+        self._let_go: set[tuple[str, str]] = set()  # of which others may not have heard yet
 
     def note(self, event: Event) -> None:
         if event.kind == "rolled back":
             self._excused.add(event.node)
+        elif event.kind == "evicted":
+            self._let_go.add((event.node, event.facts["photo"]))
         elif event.kind == "rotted":
             self._hurt.add((event.node, event.facts["photo"]))
         elif event.kind == "accepted" and event.facts["act"] == "delete":
@@ -43,6 +46,9 @@ class Honest(Promise):
     def see(self, seen: Observation) -> Iterator[str]:
         claimed = {} if seen.node in self._excused else self._claimed[seen.node]
         for photo, other in claimed.items():
+            says_so = photo in seen.photos and seen.node in seen.photos[photo].holders
+            if (seen.node, photo) in self._let_go and not says_so:
+                continue
             is_held = photo in seen.photos and seen.photos[photo].held
             if not is_held and photo not in self._thrown and (seen.node, photo) not in self._hurt:
                 yield f"{seen.node} does not hold {photo}, as {other} heard from it"

@@ -90,6 +90,7 @@ _Drawer = Callable[[random.Random, Scenario, Act], dict[str, Any]]
 _DRAWERS: dict[str, _Drawer] = {
     "shoot": lambda dice, plan, _: {"count": dice.randint(1, plan.workload.photos_at_once)},
     "import": lambda dice, plan, _: {"count": dice.randint(1, plan.workload.photos_at_once)},
+    "evict": lambda dice, _, __: {"count": dice.randint(1, 6)},
     "rate": lambda dice, _, __: {"value": dice.randint(-1, 5)},
     "sidecar": lambda dice, _, __: {"value": dice.randint(0, 5)},
     "title": lambda dice, _, __: {"value": dice.choice(_TITLES)},

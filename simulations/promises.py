@@ -15,6 +15,7 @@ from typing import Any
 from photonic.limits import TRASH_DAYS_DEFAULT
 from simulations.checkers import Checker, Promise
 from simulations.defences import Clocks, Honest, NoAfterlife, NoForgery, Seen, Trash
+from simulations.departures import KeptPromises, NeverBelowTheFloor
 from simulations.observations import Observation, PhotoSeen
 from simulations.scenario import Scenario
 from simulations.trace import Event
@@ -29,6 +30,8 @@ def all_checkers(scenario: Scenario) -> list[Checker]:
         AppendOnly(),
         VerifiedDoor(),
         NoLostPhoto(scenario),
+        NeverBelowTheFloor(scenario),
+        KeptPromises(),
         MembersOnly(scenario),
         Honest(),
         NoForgery(),
@@ -214,6 +217,7 @@ class NoLostPhoto(Promise):
         self._wants = {n for n, plan in scenario.nodes.items() if plan.role != "mobile"}
         self._photos: dict[str, dict[str, float]] = defaultdict(dict)  # who took it in, when
         self._hurt: set[tuple[str, str]] = set()  # node and photo, lost by force
+        self._let_go: set[tuple[str, str]] = set()  # node and photo
         self._revoked: set[str] = set()
         self._held: dict[str, set[str]] = defaultdict(set)  # by node, when it was last looked at
         self._thrown_s: dict[str, float] = {}  # photos in the trash, and since when
@@ -230,6 +234,8 @@ class NoLostPhoto(Promise):
             self._thrown_s.setdefault(facts["photo"], event.at_s)
         elif event.kind == "rotted":
             self._hurt.add((event.node, facts["photo"]))
+        elif event.kind == "evicted":  # whether others hold enough, `evictions.py` looks
+            self._let_go.add((event.node, facts["photo"]))
         elif event.kind == "revoked":
             self._revoked.add(facts["other"])
         elif event.kind == "rolled back":
@@ -245,7 +251,7 @@ class NoLostPhoto(Promise):
     def see(self, seen: Observation) -> Iterator[str]:
         """Whoever took a photo in has it."""
         for photo, nodes in self._photos.items():
-            if seen.node not in nodes or (seen.node, photo) in self._hurt:
+            if seen.node not in nodes or (seen.node, photo) in self._hurt | self._let_go:
                 continue
             if self._may_be_gone(photo, seen.at_s):
                 continue
@@ -255,7 +261,7 @@ class NoLostPhoto(Promise):
         before, held = self._held[seen.node], {p for p, one in seen.photos.items() if one.held}
         self._held[seen.node] = held
         for photo in sorted(before - held):
-            is_hurt = (seen.node, photo) in self._hurt
+            is_hurt = (seen.node, photo) in self._hurt | self._let_go
             if not is_hurt and not self._may_be_gone(photo, seen.at_s):
                 yield f"{seen.node} dropped {photo}"
 
@@ -266,6 +272,8 @@ class NoLostPhoto(Promise):
             if not sound or any(self._may_be_gone(photo, one.at_s) for one in members.values()):
                 continue
             for name in sorted(self._wants & members.keys()):
+                if (name, photo) in self._let_go:
+                    continue
                 shown = members[name].photos.get(photo)
                 if shown is None or not (shown.held or shown.trashed):
                     yield f"{name} wants {photo} and does not hold it"

@@ -203,6 +203,14 @@ async def _resolve(cluster: Cluster, act: Act) -> str | None:
     return await _say(field, settle, cluster, act, shot)
 
 
+async def _evict(cluster: Cluster, act: Act) -> str | None:
+    need_bytes = act.count * cluster.scenario.photo_bytes
+    done, judged = await _ask(cluster, act, None, lambda node: node.evictions.free(need_bytes))
+    if done and not any(one.verdict.may_go for one in judged):
+        return judged[0].verdict.lacks if judged else "there is nothing here"
+    return None
+
+
 async def _join(cluster: Cluster, act: Act) -> str | None:
     machine, inviter = cluster.machines[act.node], cluster.machines[act.other]
     if machine.is_member or machine.is_busy or not inviter.is_running or not inviter.is_member:
@@ -259,6 +267,7 @@ WORKS_DONE: dict[str, Deed] = {
     "undelete": partial(_edit, TRASHED, _undelete),
     "sidecar": _sidecar,
     "resolve": _resolve,
+    "evict": _evict,
     "join": _join,
     "revoke": _revoke,
 }

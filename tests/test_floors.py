@@ -75,6 +75,7 @@ SANS_IO = {
     "photonic/p2p/refusals.py",
     "photonic/p2p/rounds.py",
     "photonic/p2p/askable.py",
+    "photonic/p2p/attestations.py",
     "photonic/p2p/jobs.py",
     "photonic/p2p/job.py",
     "photonic/wishes.py",
@@ -112,8 +113,8 @@ DRIVERS = {
 
 # Files of floor 6 that are called after what they answer for, as the verbs are after themselves.
 SUBJECTS = {
-    "albums", "audit", "catalog", "conflicts", "history", "keys", "limits", "members", "page",
-    "peers", "photos", "placement", "policies", "search", "tokens", "transfers", "trash",
+    "albums", "audit", "catalog", "conflicts", "evictions", "history", "keys", "limits", "members",
+    "page", "peers", "photos", "placement", "policies", "search", "tokens", "transfers", "trash",
     "verifications",
 }  # fmt: skip
 

@@ -22,6 +22,7 @@ from photonic.api import (
     catalog,
     conflicts,
     events,
+    evictions,
     history,
     keys,
     limits,
@@ -55,8 +56,7 @@ PREFIX = "/api/v1"
 # In this order, for /photos/count is no photo's id.
 PARTS = (
     search, photos, media, conflicts, history, trash, albums, policies, placement, peers, members,
-    events,
-    catalog, verifications, limits, transfers, tokens, keys, audit,
+    events, catalog, verifications, limits, transfers, evictions, tokens, keys, audit,
     admin,
 )  # fmt: skip
 

@@ -28,6 +28,8 @@ from photonic.errors import TooManyListeners
 from photonic.events import (
     Audited,
     BlobChecked,
+    BlobsPromised,
+    BufferChanged,
     CatalogTaskProgress,
     Event,
     Gap,
@@ -56,8 +58,9 @@ _STREAM: Answers = {
     200: {
         "description": "Events `photos`, `albums`, `holdings`, `peer`, `transfer`, `import`, "
         "`catalog-task`, `problems`, `blob`, `verification`, `scrub`, `limits`, `pauses`, "
-        "`placement`, `safety`, `audit` and `gap`, their data in JSON; a comment now and then when "
-        "nothing happens. Without `ids`, so much changed that it is not named: ask again.",
+        "`placement`, `safety`, `buffer`, `audit` and `gap`, their data in JSON; a comment now "
+        "and then when nothing happens. Without `ids`, so much changed that it is not named: "
+        "ask again.",
         "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
     }
 }
@@ -90,7 +93,9 @@ def told(event: Event) -> list[tuple[str, dict[str, Any]]]:
         case CatalogTaskProgress(task, folder, done, total, finished):
             far = {"done": done, "total": total, "finished": finished}
             return [("catalog-task", {"task": task, "folder": folder, **far})]
-        case ProblemsChanged() | PlacementChanged() | Audited() | Gap():
+        case BlobsPromised():
+            return []  # the audit log has it
+        case ProblemsChanged() | PlacementChanged() | Audited() | BufferChanged() | Gap():
             return [_told_in_short(event)]
         case BlobChecked() | VerificationProgress():
             return [_told_of_files(event)]
@@ -107,10 +112,12 @@ def _named(subjects: Iterable[Subject], kind: str) -> dict[str, Any] | None:
 
 
 def _told_in_short(
-    event: ProblemsChanged | PlacementChanged | Audited | Gap,
+    event: ProblemsChanged | PlacementChanged | Audited | BufferChanged | Gap,
 ) -> tuple[str, dict[str, Any]]:
     """Tell that there is something to ask for."""
     match event:
+        case BufferChanged(state, used, size):
+            return "buffer", {"state": state, "used_bytes": used, "size_bytes": size}
         case ProblemsChanged(count):
             return "problems", {"count": count}
         case PlacementChanged(count):

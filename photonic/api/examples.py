@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, is_dataclass, replace
 from typing import Any
 
 from photonic.audit_views import AuditEntryView, AuditPage, AuditVerdict
+from photonic.eviction_views import EvictionsView, EvictionView
 from photonic.limiter import LimitsView, PeerLimitView
 from photonic.moving import TransfersView
 from photonic.pauses import PauseView
@@ -315,6 +316,15 @@ VERIFICATION = VerificationView(
         FindingView("ab" * 32, _PHOTO_ID, "DSC_0107.NEF", "damaged", "1 of 26 chunks are wrong")
     ],
 )
+_EVICTED = EvictionView(_PHOTO_ID, "DSC_0107.NEF", 25_165_824, "proven", "", ["studio", "attic"])
+_STAYING = EvictionView(
+    "cd" * 32, "DSC_0108.NEF", 25_165_824, "too-few-promises",
+    "1 of 2 nodes prove that they hold it", ["studio"],
+)  # fmt: skip
+EVICTIONS = EvictionsView(
+    50_331_648, [replace(_EVICTED, reason="seems-safe")], [_STAYING], 25_165_824, is_done=False
+)
+EVICTED = replace(EVICTIONS, going=[_EVICTED], is_done=True)
 CHECK = DoctorView(name="journal", ok=True, detail="1,843 photos, no damaged entry")
 
 _RULE = "where rating>=3 or flag:pick: copies 3, one on archive"

@@ -384,3 +384,9 @@ class ResumeRequest(Body):
 
 def _is_encodable(text: str) -> bool:
     return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+class Evicting(Body):
+    """How much is to go; null: down to the low mark."""
+
+    bytes: int | None = Field(default=None, ge=0, lt=1 << 62)

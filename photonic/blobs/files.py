@@ -4,7 +4,8 @@ The folders and the order of steps are `shelf.py`'s; here is what `store.BlobSto
 top of them. Several processes may use a folder at one time: one owns it (`open`), the others
 `attach`. What is held is only ever asked from the ledger and the disk, for another process may
 have changed it; a blob that is on its way in belongs to the process that began it.
-Not here: object storage, eviction.
+What others were promised to find here is not discarded (`promises.py`). Not here: object storage,
+and what may be evicted.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from photonic.blobs.checkup import Checkup
 from photonic.blobs.chunks import ChunkList, scan, scan_bytes
 from photonic.blobs.incoming import Incoming
 from photonic.blobs.partial import FilePartial
+from photonic.blobs.promises import PromiseBook
 from photonic.blobs.quota import Quota
 from photonic.blobs.shelf import Shelf
 from photonic.blobs.store import Backlog, Damage, Held, Origin, Partial, Verdict
@@ -45,7 +47,9 @@ log = logging.getLogger(__name__)
 class FileStore:
     """Blobs below one folder. Make it with `open` or `attach`."""
 
-    def __init__(self, shelf: Shelf, world: World) -> None:
+    def __init__(self, shelf: Shelf, world: World, promises: PromiseBook | None = None) -> None:
+        """`promises` are the owner's: without them nothing can be discarded."""
+        self._promises = promises
         self._shelf, self._world, self._ledger = shelf, world, shelf.ledger
         self._aside = Aside(shelf, world)
         self._incoming = Incoming(shelf, self._aside, world, self.chunk_list, self.reader)
@@ -70,10 +74,11 @@ class FileStore:
             else:
                 log.warning("%s is in use; what an earlier run left is settled later", root)
             shelf.claims.use()
+            promises = PromiseBook(root / "promises.db", world.clock)
         except BaseException:
             shelf.close()
             raise
-        return cls(shelf, world)
+        return cls(shelf, world, promises)
 
     @classmethod
     def attach(cls, root: Path, world: World, quota_bytes: int | None = None) -> FileStore:
@@ -113,7 +118,15 @@ class FileStore:
 
     def close(self) -> None:
         """Close the ledger, and let other processes go on with what is open; may be repeated."""
+        if self._promises is not None:
+            self._promises.close()
         self._shelf.close()
+
+    @property
+    def promises(self) -> PromiseBook:
+        """What this store keeps because others rely on it, and what may leave; the owner's."""
+        assert self._promises is not None, "only the owner of a store promises, and discards"
+        return self._promises
 
     # --- what is held ------------------------------------------------------------------------
 
@@ -136,7 +149,14 @@ class FileStore:
         )
 
     def discard(self, blob: BlobId) -> None:
-        """Drop a blob for good; absent is fine. Whoever calls has told others that it goes."""
+        """Drop a blob for good; absent is fine. Whoever calls has told others that it goes.
+
+        Raises BlobPromised: others rely on it.
+        """
+        with self.promises.leaving(blob):
+            self._discard(blob)
+
+    def _discard(self, blob: BlobId) -> None:
         found = self._ledger.find(blob)
         if found is None or found[1] is None:
             self._ledger.retract(blob)  # a crash leaves no stray file, and none that seems lost

@@ -78,6 +78,13 @@ class Quota:
         with self._lock:
             self._since_bytes += size_bytes
 
+    def used_bytes(self) -> int:
+        """Return how much is stored, by the last count, whether there is a bound or not."""
+        with self._lock:
+            if self._is_stale():
+                self._count()
+            return self._counted_bytes + self._since_bytes
+
     def left_bytes(self) -> int | None:
         """Return how much may still be stored; None without a bound."""
         if self.bytes_max is None:

@@ -59,6 +59,7 @@ VERBS = {
     "pause": "pause",
     "resume": "resume",
     "verify": "verify",
+    "evict": "evict",
     "simulate": "simulate",
     "export-catalog": "exporting",
     "import-catalog": "restoring",

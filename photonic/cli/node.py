@@ -87,6 +87,19 @@ _ScrubDays = Annotated[
 _QuotaBytes = Annotated[
     int | None, typer.Option("--quota-bytes", help="Bytes of files that it may keep here.")
 ]
+_ReserveBytes = Annotated[
+    int | None, typer.Option("--reserve-bytes", help="Bytes of the disk that evictions keep free.")
+]
+_BufferHigh = Annotated[
+    int | None, typer.Option("--buffer-high", help="Percent at which the oldest originals go.")
+]
+_BufferLow = Annotated[int | None, typer.Option("--buffer-low", help="Percent down to which.")]
+_LogLevel = Annotated[
+    str | None, typer.Option("--log-level", help="debug, info, warning or error.")
+]
+_LogFormat = Annotated[
+    str | None, typer.Option("--log-format", help="console or json, on standard error.")
+]
 _Workers = Annotated[int | None, typer.Option("--workers", help="Processes that read photos.")]
 _Peers = Annotated[
     list[str] | None,
@@ -152,6 +165,9 @@ def run(
     scrub_days: _ScrubDays = None,
     scrub_mb_s: _ScrubMbS = None,
     quota_bytes: _QuotaBytes = None,
+    reserve_bytes: _ReserveBytes = None,
+    buffer_high: _BufferHigh = None,
+    buffer_low: _BufferLow = None,
     limit_in: _LimitIn = None,
     limit_out: _LimitOut = None,
     limit_schedule: _LimitSchedule = None,
@@ -159,12 +175,8 @@ def run(
     trash_days: _TrashDays = None,
     passphrase_command: _PassphraseCommand = None,
     passphrase_fd: _PassphraseFd = None,
-    log_level: Annotated[
-        str | None, typer.Option("--log-level", help="debug, info, warning or error.")
-    ] = None,
-    log_format: Annotated[
-        str | None, typer.Option("--log-format", help="console or json, on standard error.")
-    ] = None,
+    log_level: _LogLevel = None,
+    log_format: _LogFormat = None,
 ) -> None:
     """Run this machine's node until it is told to stop."""
     invocation = invocation_of(context)
@@ -179,7 +191,8 @@ def run(
         "discovery": False if no_discovery else None, "relay": relay, "workers": workers,
         "upnp": False if no_upnp else None, "scrub_mb_s": scrub_mb_s,
         "min_copies": min_copies, "trash_days": trash_days, "scrub_days": scrub_days,
-        "quota_bytes": quota_bytes,
+        "quota_bytes": quota_bytes, "reserve_bytes": reserve_bytes,
+        "buffer_high": buffer_high, "buffer_low": buffer_low,
         "limit_in": limit_in, "limit_out": limit_out, "limit_schedule": limit_schedule,
         "limit_parallel": limit_parallel, "log_level": log_level, "log_format": log_format,
         "passphrase_command": passphrase_command, "passphrase_fd": passphrase_fd,

@@ -6,6 +6,7 @@ import typer
 
 from photonic.cli import output
 from photonic.cli.client import Answer, connect
+from photonic.cli.evict import buffer_in_words
 from photonic.cli.limits import limits_in_words
 from photonic.cli.options import invocation_of
 from photonic.cli.transfers import pauses_in_words, safety_in_words
@@ -40,6 +41,8 @@ def _print_status(status: Answer) -> None:
     }
     if status.get("safety"):
         pairs["safety"] = safety_in_words(status["safety"])
+    if status.get("buffer"):
+        pairs["buffer"] = buffer_in_words(status["buffer"])
     if status.get("pauses"):
         pairs["paused"] = pauses_in_words(status["pauses"])
     scrub = status.get("scrub")

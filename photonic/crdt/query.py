@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from photonic import limits
-from photonic.crdt.acts import ActsQuery
 from photonic.crdt.answers import (
     ActRow,
     AlbumItem,
@@ -21,6 +20,7 @@ from photonic.crdt.answers import (
     RemovalRow,
     Totals,
 )
+from photonic.crdt.candidates import CandidateQuery
 from photonic.crdt.cursors import read_cursor, written_cursor
 from photonic.crdt.facets import facets_of
 from photonic.crdt.lexicon import Lexicon, Read
@@ -51,7 +51,7 @@ _COLUMNS = ", ".join(LISTED)
 _NEWEST = Sort()
 
 
-class PhotoQuery(ActsQuery):
+class PhotoQuery(CandidateQuery):
     """Reads the index."""
 
     # --- many photos -------------------------------------------------------------------------

@@ -33,6 +33,7 @@ from photonic.ids import BlobId
 from photonic.ingest.companions import Companions, FolderSidecars, Taken, photos_of
 from photonic.ingest.examination import Examined, Examiner
 from photonic.ingest.places import below, explained, shown, shown_name
+from photonic.ingest.room import Room
 from photonic.ingest.seen import Seen, Sight, sight
 from photonic.ingest.sidecar import is_sidecar
 from photonic.photos import (
@@ -123,6 +124,7 @@ class Importer:
         seen: Seen | None = None,
     ) -> None:
         """Without `seen` every file is read each time."""
+        self.room = Room(store)
         self._store, self._workers, self._sink, self._problems = store, workers, sink, problems
         self._seen, self._companions = seen, Companions(store, problems, seen)
         self._threads = trio.CapacityLimiter(limits.IMPORT_FILES_AT_ONCE)
@@ -173,7 +175,10 @@ class Importer:
         fresh = [(c, one.copy, one.sight) for c, one in found if one.copy is not None]
         known = [(c, (one.known, one.sight)) for c, one in found if one.known is not None]
         report.found -= len(found) - len(fresh) - len(known)
-        await self._introduce(fresh, sidecars, report)
+        try:
+            await self._introduce(fresh, sidecars, report)
+        finally:
+            self.room.give_back(len(fresh))
         await self._amend(known, sidecars, report)
 
     async def _introduce(
@@ -302,7 +307,12 @@ class Importer:
             return _Found(before, known=blob)
         if candidate.is_beside:
             return _Found(before)  # its own turn comes, or came; nothing says that it is complete
-        return _Found(before, copy=await self._thread(partial(self._store.stage, path)))
+        await self.room.take()
+        try:
+            return _Found(before, copy=await self._thread(partial(self.room.copy, path, blob)))
+        except BaseException:
+            self.room.give_back()
+            raise
 
     def _read(self, seen: Sight) -> BlobId:
         """Return what a file holds; reads it if it is not known by its state. Blocking."""

@@ -9,8 +9,9 @@ MOBILE = Role(
     wants_originals=False,
     wants_previews=True,
     wants_sidecars=True,
-    keeps="what is imported here, and previews of everything",
+    keeps="what is imported here while there is room, and previews of everything",
     capabilities=("import", "previews"),
+    evicts=True,
 )
 CENTRAL = Role(
     name="central",
@@ -20,6 +21,7 @@ CENTRAL = Role(
     keeps="everything",
     capabilities=("import", "originals", "previews"),
     is_always_on=True,
+    is_lasting=True,
 )
 ARCHIVE = Role(
     name="archive",
@@ -29,6 +31,7 @@ ARCHIVE = Role(
     keeps="everything",
     capabilities=("originals", "previews"),
     is_always_on=True,
+    is_lasting=True,
 )
 
 ROLES = {role.name: role for role in (MOBILE, CENTRAL, ARCHIVE)}

@@ -1,6 +1,6 @@
 """What a role is: data that says what a node wants to have. Code never asks for a role's name.
 
-Nothing is evicted yet; `keeps` says what a later eviction may and may not touch.
+What may be evicted, `retention.py` decides.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ class Role:
     keeps: str  # in words, for `photonic status`
     capabilities: tuple[str, ...]
     is_always_on: bool = False  # brings others together, unless it is told not to
+    is_lasting: bool = False  # its promise to keep a blob counts for those that evict theirs
+    evicts: bool = False  # lets originals go when its buffer fills up, by proof
 
     @property
     def wanted_kinds(self) -> tuple[str, ...]:

@@ -18,21 +18,35 @@ import segno
 from prometheus_client import CollectorRegistry, Gauge
 
 from photonic.audit_log import AuditLog
+from photonic.blobs.files import FileStore
 from photonic.blobs.memory import MemoryStore
+from photonic.buffer import Buffer
+from photonic.config import Settings
+from photonic.crdt.rights import Roster
 from photonic.edits import Chosen, Said
 from photonic.entrance import Entrance, Holder
-from photonic.errors import CodeInvalid, CodeRefused, ExportUnwritable, FolderUnknown
+from photonic.errors import (
+    CodeInvalid,
+    CodeRefused,
+    ExportUnwritable,
+    FolderUnknown,
+    PeerUnreachable,
+)
 from photonic.events import CatalogTaskProgress, ImportProgress
+from photonic.evictions import Evictions
 from photonic.identity import Identity
 from photonic.ids import BlobId, NodeId, peer_id
 from photonic.key_custody import KeyCustody
 from photonic.layout import Layout
 from photonic.limiter import Limiter
 from photonic.moving import Moving
+from photonic.p2p.attestations import Promises
 from photonic.p2p.rates import Bandwidth
 from photonic.p2p.throttle import Throttle
 from photonic.pauses import Pauses
 from photonic.problems import Problems
+from photonic.roles.presets import ROLES
+from photonic.roles.retention import SameFloor
 from photonic.safety import Safety
 from photonic.scrubber import Scrubber
 from photonic.tokens import TokenBook
@@ -120,6 +134,7 @@ class MemoryNode(MemoryPhotos):
             here,
         )  # fmt: skip
         self.seen: list[PeerView] = []
+        self.buffer = self._make_buffer(folder)
         self.tokens = TokenBook(folder / "tokens.json", World())
         self.entrance = Entrance(self.tokens, World(), self.events.announce)
         self.here = Holder()  # the local user
@@ -141,6 +156,23 @@ class MemoryNode(MemoryPhotos):
 
     async def _withdraw(self, blobs: Sequence[BlobId]) -> None:
         self.index.mark_held(blobs, is_held=False)
+
+    def _make_buffer(self, folder: Path) -> Buffer:
+        """A store beside the photos, of which nothing ever goes: nobody is connected."""
+        settings = Settings(home=folder)
+        store = FileStore.open(folder / "buffer", World())
+
+        async def ask(*_: object) -> Promises:
+            raise PeerUnreachable("this node has no peers")
+
+        evictions = Evictions(
+            LIBRARY_ID, HERE, self.query, store, self.catalog_thread, self.index, SameFloor(2),
+            Roster, frozenset, ask, World(), self.events.announce,
+        )  # fmt: skip
+        return Buffer(
+            settings, ROLES["mobile"], store, evictions, lambda: 0, NAMES.get, Problems(), World(),
+            self.events.announce,
+        )  # fmt: skip
 
     # --- LocalNode --------------------------------------------------------------------------
 

@@ -83,6 +83,8 @@ CALLS: dict[tuple[str, str], tuple[int, dict[str, object] | None]] = {
     ("GET", "/api/v1/verifications"): (200, None),
     ("POST", "/api/v1/verifications"): (202, {"q": "name:a"}),
     ("GET", "/api/v1/transfers"): (200, None),
+    ("GET", "/api/v1/evictions"): (200, None),
+    ("POST", "/api/v1/evictions"): (200, {"bytes": 5_000_000}),
     ("GET", "/api/v1/pauses"): (200, None),
     ("POST", "/api/v1/pauses"): (200, {"kind": "library"}),
     ("POST", "/api/v1/pauses/end"): (200, {}),

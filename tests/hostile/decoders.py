@@ -64,6 +64,7 @@ from photonic.p2p.messages import Hello, Message, Neighbours
 from photonic.p2p.peers import PeerBook
 from photonic.p2p.splice import Sighting
 from tests.crdt.replicas import Cluster, commit, import_draft, photo
+from tests.hostile import promised
 from tests.hostile.sealed import KEY_SEEDS, SEALED_SEEDS, open_sealed, read_gift
 
 SUBJECT = photo(0)
@@ -323,6 +324,12 @@ _VALUE_SEEDS: list[object] = [
 ]  # fmt: skip
 
 DECODERS: list[Decoder] = [
+    Decoder("promises, asked", ("p2p.promising",), promised.read_ask, (FrameInvalid,),
+            [promised.ASKED]),
+    Decoder("promises, answered", ("p2p.promising", "p2p.attestations"), promised.judge_answer,
+            (FrameInvalid,), [promised.ANSWERED]),
+    Decoder("attestations", ("p2p.attestations",), promised.judge_signed, (FrameInvalid,),
+            [promised.ATTESTED]),
     Decoder("frames", ("wire",), _frames, (FrameInvalid,),
             [wire.frame(b"x" * 20), wire.frame(b"x" * 2_000, compress=True)]),
     Decoder("messages",

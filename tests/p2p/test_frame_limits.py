@@ -33,6 +33,7 @@ from photonic.errors import (
 from photonic.identity import Identity
 from photonic.ids import LibraryId, parse_peer_id
 from photonic.p2p import (
+    attestations,
     blob_messages,
     enrol,
     gateway_messages,
@@ -57,6 +58,8 @@ READERS: dict[str, tuple[Any, int]] = {
     "lane answers": (lane_messages.LaneAnswer, limits.LANE_FRAME_BYTES_MAX),
     "introductions": (relay_messages.Introduce, limits.LANE_FRAME_BYTES_MAX),
     "introductions, answered": (relay_messages.Introduction, limits.LANE_FRAME_BYTES_MAX),
+    "promises, asked": (attestations.AskPromises, limits.PROMISE_FRAME_BYTES_MAX),
+    "promises, answered": (attestations.Promises, limits.PROMISE_FRAME_BYTES_MAX),
     "invitations to meet": (relay_messages.Invite, limits.LANE_FRAME_BYTES_MAX),
     "invitations, answered": (relay_messages.Reply, limits.LANE_FRAME_BYTES_MAX),
 }
@@ -71,8 +74,13 @@ OURS = {  # said between a node and processes of its own
     lane_messages.Begun, lane_messages.Stored, lane_messages.Answered, lane_messages.Refused,
     lane_messages.Unstored, lane_messages.Landed, lane_messages.Botched,
     gateway_messages.Question, gateway_messages.Answer,
+    # parts of what is said: of a promise's answer, and of what is signed in it
+    attestations.Attestation, attestations.SignedAttestation, attestations.NotPromised,
 }  # fmt: skip
-MODULES = (messages, sync, blob_messages, enrol, lane_messages, relay_messages, gateway_messages)
+MODULES = (
+    messages, sync, blob_messages, enrol, lane_messages, relay_messages, gateway_messages,
+    attestations,
+)  # fmt: skip
 
 
 def kinds_of(union: Any) -> set[type]:

@@ -131,7 +131,7 @@ def test_wrong_bytes_are_told_but_where_the_disk_rots() -> None:
 
 
 def test_a_photo_is_held_by_who_took_it_and_in_the_end_by_who_wants_it() -> None:
-    one = checker("I6")
+    one = checker("I6 no")
     one.note(SHOT)
     assert list(one.see(seen("yoda", photo=rated()))) == []
     assert list(one.see(seen("yoda", photo=rated(held=False))))
@@ -145,13 +145,40 @@ def test_a_photo_is_held_by_who_took_it_and_in_the_end_by_who_wants_it() -> None
 
 
 def test_what_was_held_is_held_until_it_was_long_in_the_trash() -> None:
-    one, day_s = checker("I6"), 24 * 3_600.0
+    one, day_s = checker("I6 no"), 24 * 3_600.0
     kept, dropped = seen("luke", photo=rated()), seen("luke", photo=rated(held=False, trashed=True))
     assert list(one.see(kept)) == []
     one.note(event("yoda", "accepted", act="delete", photo="p"))
     assert list(one.see(dropped))
     assert list(one.see(kept)) == []
     assert list(one.see(msgspec.structs.replace(dropped, at_s=31 * day_s))) == []
+
+
+def test_what_leaves_a_node_is_on_enough_others() -> None:
+    one = checker("I6 never")
+    one.note(event("yoda", "evicted", photo="p", others=["luke", "leia"]))
+    assert list(one.see(seen("yoda"))) == []
+    one.note(event("luke", "evicted", photo="p", others=["leia"]))
+    assert list(one.see(seen("yoda")))
+    assert list(one.see(seen("yoda"))) == [], "it is told once"
+    assert settled(one, seen("yoda"), seen("luke"), seen("leia", photo=rated()))
+    both = (seen("luke", photo=rated()), seen("leia", photo=rated()))
+    assert settled(one, seen("yoda"), *both) == []
+    gone = checker("I6 no")
+    gone.note(SHOT)
+    gone.note(event("yoda", "evicted", photo="p", others=["luke", "leia"]))
+    assert list(gone.see(seen("yoda", photo=rated(held=False)))) == []
+
+
+def test_who_promised_to_keep_a_photo_keeps_it() -> None:
+    one = checker("I6 kept")
+    one.note(event("luke", "promised", photos=["p"], keep_s=100))
+    one.note(event("yoda", "evicted", photo="p", others=["luke"]))
+    assert list(one.see(seen("luke"))) == []
+    one.note(Event(50.0, "luke", "evicted", {"photo": "p", "others": ["leia"]}))
+    assert list(one.see(seen("luke")))
+    one.note(Event(102.0, "luke", "evicted", {"photo": "p", "others": ["leia"]}))
+    assert list(one.see(seen("luke"))) == []
 
 
 def test_who_is_no_member_learns_nothing() -> None:
