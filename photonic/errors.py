@@ -2,7 +2,8 @@
 
 A class owns its `code`, its `exit_status` (CLI), its `http_status` (REST problem document) and its
 `fix`. Exit statuses are banded by floor and never reused: 10 values, 20 catalog, 30 blobs,
-40 peers, 60 ingest, 70 index, acts and albums, 80 libraries, 85 HTTP, 100 command line, 108 keys.
+40 peers, 60 ingest, 70 index, acts and albums, 80 libraries, 85 HTTP, 100 command line, 108 keys,
+200 the tree and its exports (126 to 192 mean something to shells).
 `tests/test_errors.py` proves that they are distinct and helpful, and that the docs list each.
 """
 
@@ -622,6 +623,77 @@ class WatchLimited(PhotonicError):
 
     code, exit_status, http_status = "ingest.watch-limited", 69, 503
     fix = "Raise fs.inotify.max_user_watches (sysctl); until then new photos are noticed later."
+
+
+# --- floor 4: the tree and its exports -------------------------------------------------------
+
+
+class TreeElsewhere(PhotonicError):
+    """A folder for the tree where stored files can only be shown as second copies."""
+
+    code, exit_status, http_status = "tree.elsewhere", 200, 409
+    fix = "Set `tree` to a folder on the file system that the home folder is on."
+
+    def __init__(self, folder: str, store: str) -> None:
+        super().__init__(
+            f"{folder} can have neither hard links nor shared blocks of what is in {store},"
+            " and a second copy of every photo is never made"
+        )
+
+
+class TreeUnwritable(PhotonicError):
+    """The folder of the tree cannot be made or written."""
+
+    code, exit_status, http_status = "tree.unwritable", 201, 500
+    fix = "Let this user write there, or set `tree` to another folder."
+
+    def __init__(self, folder: str, reason: str) -> None:
+        super().__init__(f"{folder}: {reason}")
+
+
+class TreeTaken(PhotonicError):
+    """Something else is where a folder or a file of the tree belongs."""
+
+    code, exit_status, http_status = "tree.taken", 202, 409
+    fix = "Move it elsewhere, or remove it; the photos then appear by themselves."
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} is in the way of photos that belong there")
+
+
+class TreeOff(PhotonicError):
+    """This node shows no tree."""
+
+    code, exit_status, http_status = "tree.off", 203, 409
+    fix = "Set `tree` to a folder in photonic.yaml, on the file system of the home folder."
+
+
+class ExportRuleInvalid(PhotonicError):
+    """A rule for an export that cannot be used. What is exported stays as it is."""
+
+    code, exit_status, http_status = "nfs.rule-invalid", 204, 422
+    fix = "A rule is an address or a network, then ro or rw: `192.168.1.0/24 rw`."
+
+
+class ExporterMissing(PhotonicError):
+    """The NFS server that the settings ask for is not installed here."""
+
+    code, exit_status, http_status = "nfs.missing", 205, 503
+    fix = "Install it (`apt install nfs-ganesha nfs-ganesha-vfs`), or set `nfs: off`."
+
+
+class ExporterRights(PhotonicError):
+    """This process may not run the NFS server as the settings ask for."""
+
+    code, exit_status, http_status = "nfs.rights", 206, 500
+    fix = "docs/nfs.md says which rights each way of exporting needs, and has a unit for systemd."
+
+
+class ExporterSilent(PhotonicError):
+    """The NFS server ended, or gives no listing."""
+
+    code, exit_status, http_status = "nfs.silent", 207, 503
+    fix = "It is started again by itself; its log is nfs/ganesha.log in the home folder."
 
 
 # --- floor 5: the audit log ------------------------------------------------------------------

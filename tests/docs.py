@@ -33,6 +33,7 @@ BANDS = {
     112: "Command line, further ones",
     115: "Members and recovery",
     120: "Further ones",
+    200: "The tree and its exports",
 }
 _MADE = "<!-- Made from the code by `python -m tests.docs`; a test holds them equal. -->\n"
 

@@ -27,6 +27,8 @@ FOLDERS = {
     "p2p": 3,
     "roles": 4,
     "ingest": 4,
+    "tree": 4,
+    "nfs": 4,
     "pipelines": 4,
     "api": 6,
     "cli": 7,
@@ -85,6 +87,7 @@ SANS_IO = {
     "photonic/roles/presets.py",
     "photonic/roles/retention.py",
     "photonic/ingest/shoots.py",
+    "photonic/tree/paths.py",
 }
 EVENT_LOOPS = {"trio", "anyio", "asyncio"}
 
