@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from photonic import limits
 from photonic.blobs.files import FileStore
 from photonic.errors import PhotonicError, TreeUnwritable
-from photonic.ids import BlobId, digest
+from photonic.ids import BlobId, ChangeId, digest, parse_hash
 from photonic.tree.disk import TreeDisk
 from photonic.tree.ledger import Entry, TreeLedger
 from photonic.tree.paths import Claim, key_of, settled
@@ -30,8 +30,9 @@ class Built:
 
     shown: int = 0  # files that appeared, or show other bytes now
     removed: int = 0
-    unshown: list[tuple[str, PhotonicError]] = field(default_factory=list)
-    waiting: set[BlobId] = field(default_factory=set)  # somebody's words are taken in first
+    unshown: list[tuple[BlobId, str, PhotonicError]] = field(default_factory=list)
+    # Where somebody's words are, which are taken in first, and of which photo.
+    waiting: dict[str, BlobId] = field(default_factory=dict)
 
 
 class TreeBuilder:
@@ -132,13 +133,14 @@ class TreeBuilder:
         gone = []
         for entry in entries:
             if entry.sidecar is not None and self.is_written(entry):
-                built.waiting.add(entry.photo)
+                built.waiting[entry.path] = entry.photo
                 continue
             try:
                 self.disk.remove(entry.path, entry.inode)
             except OSError as error:
                 reason = error.strerror or str(error)
-                built.unshown.append((entry.path, TreeUnwritable(entry.path, reason)))
+                told: PhotonicError = TreeUnwritable(entry.path, reason)
+                built.unshown.append((entry.photo, entry.path, told))
                 continue
             gone.append(entry.path)
         with self.ledger.batch():
@@ -151,7 +153,7 @@ class TreeBuilder:
         for path, (photo, shown) in list(changed.items()):
             entry = before.get(path)
             if shown.sidecar is not None and self._has_others_words(shown, entry):
-                built.waiting.add(photo)
+                built.waiting[path] = photo
                 del changed[path]
             elif entry is None:
                 intended.append(Entry(path, photo, shown.blob, shown.sidecar, 0, 0, 0))
@@ -164,7 +166,7 @@ class TreeBuilder:
                 status = self._put(shown, before.get(path))
             except (PhotonicError, OSError) as error:
                 told = error if isinstance(error, PhotonicError) else _told(path, error)
-                built.unshown.append((path, told))
+                built.unshown.append((photo, path, told))
                 continue
             size, mtime_ns, inode = status
             done.append(Entry(path, photo, shown.blob, shown.sidecar, size, mtime_ns, inode))
@@ -198,7 +200,10 @@ class TreeBuilder:
         if there is not None and digest(there[0]) == shown.blob:
             return there[1]
         data = self._store.read(shown.blob)
-        return self.disk.write(shown.path, data, before.inode if before else None)
+        if before is None or before.sidecar is None:
+            return self.disk.write(shown.path, data)
+        kept_as = kept_name(before.photo, before.sidecar.change)
+        return self.disk.write(shown.path, data, before.inode, kept_as)
 
     # --- after a crash, or with a new ledger -------------------------------------------------
 
@@ -225,6 +230,19 @@ class TreeBuilder:
         for path, inode in strays:
             self.disk.remove(path, inode)
         return len(strays)
+
+
+def kept_name(photo: BlobId, change: ChangeId) -> str:
+    """Return what a sidecar is kept as that is replaced; `parse_kept_name` reads it."""
+    return f"{photo.hex()}-{change.hex()}"
+
+
+def parse_kept_name(name: str) -> tuple[BlobId, ChangeId] | None:
+    photo, _, change = name.partition("-")
+    try:
+        return BlobId(parse_hash(photo)), ChangeId(parse_hash(change))
+    except ValueError:
+        return None
 
 
 def _shows(entry: Entry, photo: BlobId, shown: ShownFile) -> bool:

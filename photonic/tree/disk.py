@@ -148,11 +148,13 @@ class TreeDisk:
         finally:
             os.close(handle)
 
-    def write(self, path: str, data: bytes, replaces: int | None) -> os.stat_result:
+    def write(
+        self, path: str, data: bytes, replaces: int | None = None, kept_as: str = ""
+    ) -> os.stat_result:
         """Show a sidecar at a path, as a whole or not at all. Raises TreeTaken, OSError.
 
-        `replaces` is the inode of ours that may be there: it is kept for a while under the name
-        that `displaced` gives, for whoever has it open writes into it still. Anything else that is
+        `replaces` is the inode of ours that may be there: `displaced` gives it under the name
+        `kept_as` for a while, for whoever has it open writes into it still. Anything else that is
         there is moved aside.
         """
         self.make_folder(path.rpartition("/")[0])
@@ -169,7 +171,7 @@ class TreeDisk:
                         os.fchown(file.fileno(), self._writers.uid, self._writers.gid)
             there = self.look(path)
             if there is not None and there.st_ino == replaces:
-                kept = self.root / HIDDEN / f"{replaces}-{self._token()}"
+                kept = self.root / HIDDEN / f"{kept_as}-{self._token()}"
                 os.link(target, kept, follow_symlinks=False)
             elif os.path.lexists(target):
                 self._move_aside(path)
@@ -202,12 +204,12 @@ class TreeDisk:
 
     # --- what others have open ---------------------------------------------------------------
 
-    def displaced(self) -> Iterator[tuple[int, Path, os.stat_result]]:
-        """Yield the files that were replaced and are kept still, each with its inode."""
+    def displaced(self) -> Iterator[tuple[str, Path, os.stat_result]]:
+        """Yield the files that were replaced and are kept still, each with what it is kept as."""
         for entry in os.scandir(self.root / HIDDEN):
-            inode, _, _ = entry.name.partition("-")
-            if inode.isdigit() and entry.is_file(follow_symlinks=False):
-                yield int(inode), Path(entry.path), entry.stat(follow_symlinks=False)
+            name, dash, _ = entry.name.rpartition("-")
+            if dash and entry.is_file(follow_symlinks=False):
+                yield name, Path(entry.path), entry.stat(follow_symlinks=False)
 
     def walk(self) -> Iterator[tuple[str, os.DirEntry[str]]]:
         """Yield every file in the tree, folder by folder; links are not followed."""
