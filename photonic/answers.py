@@ -14,6 +14,7 @@ from photonic.catalog_tasks import CatalogTasks
 from photonic.checks import check_readers
 from photonic.edits import Said
 from photonic.entrance import Entrance
+from photonic.exports import Exports
 from photonic.gallery import Gallery
 from photonic.intake import Intake
 from photonic.limiter import Limiter
@@ -48,6 +49,7 @@ class Answers:
     limiter: Limiter
     moving: Moving
     entrance: Entrance
+    exports: Exports
 
     async def status(self) -> StatusView:
         return dataclasses.replace(
@@ -57,6 +59,7 @@ class Answers:
             pauses=await self.moving.pauses.views(),
             https=self.entrance.url,
             fingerprint=self.entrance.fingerprint,
+            exports=self.exports.view(),
         )
 
     async def photos(self, filters: PhotoFilter, limit: int, cursor: str | None) -> PhotoPage:

@@ -661,11 +661,11 @@ class TreeTaken(PhotonicError):
         super().__init__(f"{path} is in the way of photos that belong there")
 
 
-class TreeOff(PhotonicError):
-    """This node shows no tree."""
+class ExporterOff(PhotonicError):
+    """This node exports nothing over NFS."""
 
-    code, exit_status, http_status = "tree.off", 203, 409
-    fix = "Set `tree` to a folder in photonic.yaml, on the file system of the home folder."
+    code, exit_status, http_status = "nfs.off", 203, 409
+    fix = "Set `tree` and `nfs` in photonic.yaml and start the node again: docs/nfs.md."
 
 
 class ExportRuleInvalid(PhotonicError):
@@ -679,7 +679,7 @@ class ExporterMissing(PhotonicError):
     """The NFS server that the settings ask for is not installed here."""
 
     code, exit_status, http_status = "nfs.missing", 205, 503
-    fix = "Install it (`apt install nfs-ganesha nfs-ganesha-vfs`), or set `nfs: off`."
+    fix = "`apt install nfs-ganesha nfs-ganesha-vfs` (or `nfs-kernel-server`), or set `nfs: off`."
 
 
 class ExporterRights(PhotonicError):

@@ -79,6 +79,8 @@ class Library:
         # Which photos somebody paused: nothing of them is wanted. May block.
         self.left_alone: Callable[[], Tree | None] = lambda: None
         self.arriving: set[BlobId] = set()  # just stored, and about to be said
+        # Hears of what came from peers, sidecars among it, once the catalog says so.
+        self.on_arrived: Callable[[Sequence[BlobId]], object] = lambda _: None
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Keep the library until cancelled."""
@@ -289,6 +291,7 @@ class Library:
             await self.keeper.call(work)
         finally:
             self.arriving -= blobs
+        self.on_arrived(list(blobs))
 
 
 def _previews(photo: NewPhoto) -> list[BlobRef]:

@@ -25,6 +25,7 @@ from photonic.blobs.files import FileStore
 from photonic.config import Settings
 from photonic.entrance import Entrance
 from photonic.errors import JournalDamaged
+from photonic.exports import Exports
 from photonic.identity import Identity
 from photonic.ids import peer_id
 from photonic.ingest.seen import Seen
@@ -85,6 +86,7 @@ class Running(Answers):
     custody: KeyCustody
     trash: Trash
     scrubber: Scrubber
+    exports: Exports
 
     def __init__(self, settings: Settings, on_peer: Callable[[PeerEvent], None]) -> None:
         """`on_peer` hears who comes and goes."""
@@ -155,6 +157,7 @@ class Running(Answers):
             "the trash": self.trash.run,
             "looking after stored files": self.scrubber.run,
             "counting copies": self.moving.safety.run,
+            **self.exports.services(),
         }
         if self.parts.has_carrier:
             services["the process that moves files"] = self.lanes.run

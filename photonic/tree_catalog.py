@@ -5,7 +5,7 @@ All of it runs on the catalog's thread, a bounded piece at a time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -54,8 +54,15 @@ class Said:
 class TreeCatalog:
     """See the module."""
 
-    def __init__(self, thread: CatalogThread, me: NodeId, token: Callable[[int], bytes]) -> None:
-        self._thread, self._me, self._token = thread, me, token
+    def __init__(
+        self,
+        thread: CatalogThread,
+        me: NodeId,
+        token: Callable[[int], bytes],
+        mark_held: Callable[[Collection[BlobId]], object],
+    ) -> None:
+        """`mark_held` tells the index that a sidecar is in the store, on the catalog's thread."""
+        self._thread, self._me, self._token, self._mark_held = thread, me, token, mark_held
 
     async def read(self, photos: Sequence[BlobId]) -> Read:
         """Return what photos are now."""
@@ -92,7 +99,12 @@ class TreeCatalog:
 
         None: nobody may know of it, for the photo is gone. Raises NotAllowed, ChangeInvalid.
         """
-        return await self._thread.call(partial(_say, said, read))
+
+        def work(catalog: Catalog) -> SidecarVersion | None:
+            self._mark_held([said.ref.blob])
+            return _say(said, read, catalog)
+
+        return await self._thread.call(work)
 
     async def sidecars(self, photo: BlobId) -> list[SidecarVersion]:
         """Return every version of a sidecar of a photo that was ever said, the earliest first."""

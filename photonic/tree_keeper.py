@@ -9,7 +9,7 @@ from time to time. Nothing here is the only place of anything: see `tree.ledger`
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -73,11 +73,9 @@ class TreeKeeper:
         store: FileStore,
         world: World,
         problems: Problems,
-        mark_held: Callable[[Collection[BlobId]], object],
     ) -> None:
-        """`mark_held` tells the index that a sidecar is in the store. May block."""
         self.place, self._catalog, self._store = place, catalog, store
-        self._world, self._problems, self._mark_held = world, problems, mark_held
+        self._world, self._problems = world, problems
         self.progress = TreeProgress()
         self._dirty: set[BlobId] = set()  # photos that may be otherwise than the tree shows them
         self._blobs: set[BlobId] = set()  # the same of blobs
@@ -141,7 +139,7 @@ class TreeKeeper:
             builder = TreeBuilder(ledger, disk, self._store)
             words = TreeWords(
                 self._catalog, self._store, builder, self._world.clock, self._problems,
-                self._mark_held, self._thread,
+                self._thread,
             )  # fmt: skip
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(

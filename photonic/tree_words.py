@@ -7,7 +7,7 @@ catalog says so, then the ledger: a crash between two of them repeats what has n
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,13 +58,11 @@ class TreeWords:
         builder: TreeBuilder,
         clock: Clock,
         problems: Problems,
-        mark_held: Callable[[Collection[BlobId]], object],
         thread: Thread,
     ) -> None:
-        """`mark_held` tells the index that a sidecar is in the store; `thread` runs what blocks."""
+        """`thread` runs what blocks."""
         self._catalog, self._store, self._builder = catalog, store, builder
-        self._clock, self._problems, self._mark_held = clock, problems, mark_held
-        self._thread = thread
+        self._clock, self._problems, self._thread = clock, problems, thread
         self._tries: dict[str, tuple[float, int]] = {}  # since when, how often, of what is none yet
         self.has_kept = False  # files that were replaced, and that somebody may write into still
 
@@ -126,9 +124,7 @@ class TreeWords:
     ) -> SidecarVersion | None:
         held = await self._thread(self._store.put, data)
         said = Said(photo, number, name, held.ref, base, marks if speaks else None)
-        version = await self._catalog.say(said, self._read_marks)
-        await self._thread(self._mark_held, [held.ref.blob])
-        return version
+        return await self._catalog.say(said, self._read_marks)
 
     def _is_moving(self, written: WrittenFile) -> bool:
         """Whether somebody has a file open for writing, or wrote it a moment ago."""

@@ -19,6 +19,7 @@ from photonic.audit_log import AuditLog
 from photonic.edits import Edits, Said
 from photonic.entrance import Entrance
 from photonic.events import EventLog
+from photonic.exports import Exports, ExportsView
 from photonic.finder import Finder
 from photonic.histories import Histories
 from photonic.key_custody import KeyCustody
@@ -158,6 +159,7 @@ class StatusView:
     scrub: ScrubView | None = None
     limits: LimitsView | None = None
     safety: SafetyView | None = None
+    exports: ExportsView | None = None
     pauses: list[PauseView] = field(default_factory=list)
     https: str = ""  # where other machines may come, with a token; "" is nowhere
     fingerprint: str = ""  # SHA-256 of the certificate that is shown there
@@ -254,6 +256,9 @@ class LocalNode(Protocol):
 
     @property
     def custody(self) -> KeyCustody: ...
+
+    @property
+    def exports(self) -> Exports: ...
 
     @property
     def audit(self) -> AuditLog: ...

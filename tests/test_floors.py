@@ -121,7 +121,7 @@ SUBJECTS = {
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc", "tools"}
 LINES_MAX, FUNCTION_LINES_MAX, COLUMNS_MAX = 400, 70, 100
 # A list that is read by looking one thing up may be longer than what is read from the top.
-CATALOGUES = {"photonic/errors.py": 1_200, "photonic/limits.py": 500, "photonic/config.py": 450}
+CATALOGUES = {"photonic/errors.py": 1_200, "photonic/limits.py": 500, "photonic/config.py": 520}
 
 PRODUCT = sources("photonic")
 ALL = sources(*CODE_FOLDERS)

@@ -22,6 +22,7 @@ from photonic.api import (
     catalog,
     conflicts,
     events,
+    exports,
     history,
     keys,
     limits,
@@ -55,7 +56,7 @@ PREFIX = "/api/v1"
 PARTS = (
     search, photos, media, conflicts, history, trash, albums, policies, peers, members, events,
     catalog, verifications, limits, transfers, tokens, keys, audit,
-    admin,
+    exports, admin,
 )  # fmt: skip
 
 

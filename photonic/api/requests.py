@@ -287,6 +287,16 @@ class CatalogImportRequest(Body):
     )
 
 
+class ExportRulesRequest(Body):
+    """Who may mount the tree over NFS: every rule that is to hold."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"rules": ["192.168.1.0/24 rw", "10.0.0.7 ro"]}]}
+    )
+
+    rules: list[str] = Field(max_length=limits.EXPORT_RULES_MAX)
+
+
 class VerificationRequest(Body):
     """What to verify: photos, by a query or by their ids; without either, all that is stored."""
 

@@ -56,6 +56,7 @@ VERBS = {
     "pause": "pause",
     "resume": "resume",
     "verify": "verify",
+    "nfs": "nfs",
     "export-catalog": "exporting",
     "import-catalog": "restoring",
     "version": "version",

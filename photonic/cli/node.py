@@ -116,6 +116,24 @@ _PassphraseFd = Annotated[
     int | None, typer.Option("--passphrase-fd", help="Descriptor to read that passphrase from.")
 ]
 
+_Tree = Annotated[
+    str | None, typer.Option("--tree", metavar="DIR", help="Folder to show every photo in.")
+]
+_TreeTemplate = Annotated[
+    str | None, typer.Option("--tree-template", help="Where a photo lies in it.")
+]
+_Nfs = Annotated[
+    str | None, typer.Option("--nfs", help="ganesha or kernel: export that folder over NFS.")
+]
+_NfsListen = Annotated[
+    str | None, typer.Option("--nfs-listen", metavar="HOST:PORT", help="Where Ganesha serves.")
+]
+_NfsRules = Annotated[
+    list[str] | None,
+    typer.Option("--nfs-rules", metavar="RULE", help="Who may mount it; repeatable."),
+]
+_NfsUser = Annotated[str | None, typer.Option("--nfs-user", help="As whom clients write.")]
+
 _COLLECT_AFTER = 20_000  # new containers
 STOPPED_HARD = 1
 
@@ -157,6 +175,12 @@ def run(
     limit_schedule: _LimitSchedule = None,
     limit_parallel: _LimitParallel = None,
     trash_days: _TrashDays = None,
+    tree: _Tree = None,
+    tree_template: _TreeTemplate = None,
+    nfs: _Nfs = None,
+    nfs_listen: _NfsListen = None,
+    nfs_rules: _NfsRules = None,
+    nfs_user: _NfsUser = None,
     passphrase_command: _PassphraseCommand = None,
     passphrase_fd: _PassphraseFd = None,
     log_level: Annotated[
@@ -182,6 +206,8 @@ def run(
         "quota_bytes": quota_bytes,
         "limit_in": limit_in, "limit_out": limit_out, "limit_schedule": limit_schedule,
         "limit_parallel": limit_parallel, "log_level": log_level, "log_format": log_format,
+        "tree": tree, "tree_template": tree_template, "nfs": nfs, "nfs_listen": nfs_listen,
+        "nfs_rules": nfs_rules, "nfs_user": nfs_user,
         "passphrase_command": passphrase_command, "passphrase_fd": passphrase_fd,
     }  # fmt: skip
     settings = load_settings(flags)
