@@ -143,6 +143,19 @@ class SafetyChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class ExportsChanged:
+    """The tree, or who mounts it, is otherwise than it was.
+
+    `tree` and `nfs` are their states; `built`: how many files came, went or changed since the start.
+    """
+
+    tree: str
+    nfs: str
+    originals: int
+    built: int
+
+
+@dataclass(frozen=True, slots=True)
 class Audited:
     """Something that belongs into the audit log: `act` is a dotted name, as "token.created".
 
@@ -173,6 +186,7 @@ Event = (
     | LimitsChanged
     | PausesChanged
     | SafetyChanged
+    | ExportsChanged
     | Audited
     | Gap
 )

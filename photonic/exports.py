@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import pwd
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -24,7 +24,7 @@ from photonic.errors import (
     ExportRuleInvalid,
     HomeUnusable,
 )
-from photonic.events import Audited, Event
+from photonic.events import Audited, Event, ExportsChanged
 from photonic.layout import Layout
 from photonic.library import Library
 from photonic.nfs.exporter import Export, Exporter, User
@@ -34,7 +34,7 @@ from photonic.nfs.rules import holding, parse_rules
 from photonic.problems import Problems
 from photonic.tree.disk import Writers
 from photonic.tree_catalog import TreeCatalog
-from photonic.tree_keeper import TreeKeeper, TreePlace
+from photonic.tree_keeper import TreeKeeper, TreePlace, TreeProgress
 from photonic.world import World
 
 EXPORTS_FOLDER = Path("/etc/exports.d")
@@ -99,6 +99,7 @@ class Exports:
         self._turn = trio.Lock()
         self.tree, self.exporter = tree, exporter
         self._rules = rules_of(settings, file)
+        self._told: ExportsChanged | None = None
 
     def hear(self, event: Event) -> None:
         """Take note of what may change the tree."""
@@ -113,6 +114,15 @@ class Exports:
         if self.exporter is not None:
             found["the export over NFS"] = self.exporter.run
         return found
+
+    def note_change(self) -> None:
+        """Tell whoever listens, if there is something to tell."""
+        now = self.tree.progress if self.tree is not None else TreeProgress("off")
+        nfs = self.exporter.state.state if self.exporter is not None else "off"
+        told = ExportsChanged(now.state, nfs, now.originals, now.built)
+        if told != self._told:
+            self._told = told
+            self._announce(told)
 
     # --- what is told ------------------------------------------------------------------------
 
@@ -203,14 +213,27 @@ def open_exports(
         settings.tree_template,
         Writers(user.uid, user.gid) if user else None,
     )
-    tree = TreeKeeper(place, catalog, library.store, world, problems)
+
+    def note_change() -> None:
+        exports.note_change()
+
+    tree = TreeKeeper(place, catalog, library.store, world, problems, note_change)
     library.on_arrived = tree.note_stored
     exporter = None
     if user is not None:
         rules = holding(parse_rules(rules_of(settings, layout.exports)), role)
         export = Export(settings.tree, rules, user)
-        exporter = _exporter(settings, layout, library.record.id, export, world, problems)
-    return Exports(settings, role, layout.exports, world, announce, tree, exporter)
+
+        def note(error: ExporterSilent | None) -> None:
+            if error is None:
+                problems.clear(_PLACE, ExporterSilent.code)
+            else:
+                problems.add(error, _PLACE)
+            exports.note_change()
+
+        exporter = _exporter(settings, layout, library.record.id, export, world, note)
+    exports = Exports(settings, role, layout.exports, world, announce, tree, exporter)
+    return exports
 
 
 def _exporter(
@@ -219,14 +242,8 @@ def _exporter(
     library: str,
     export: Export,
     world: World,
-    problems: Problems,
+    note: Callable[[ExporterSilent | None], None],
 ) -> Exporter:
-    def note(error: ExporterSilent | None) -> None:
-        if error is None:
-            problems.clear(_PLACE, ExporterSilent.code)
-        else:
-            problems.add(error, _PLACE)
-
     if settings.nfs == "kernel":
         file = EXPORTS_FOLDER / f"photonic-{library[:16]}.exports"
         return KernelServer(file, export, world.files, note)

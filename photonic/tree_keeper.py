@@ -61,6 +61,7 @@ class TreeProgress:
     sidecars: int = 0
     left: int = 0  # photos or parts of the library that are to be looked at
     taken_in: int = 0  # sidecars that were written there, since the start
+    built: int = 0  # files that came, went or changed, since the start
 
 
 class TreeKeeper:
@@ -73,7 +74,10 @@ class TreeKeeper:
         store: FileStore,
         world: World,
         problems: Problems,
+        note_change: Callable[[], object],
     ) -> None:
+        """`note_change` hears when `progress` is another one."""
+        self._note_change = note_change
         self.place, self._catalog, self._store = place, catalog, store
         self._world, self._problems = world, problems
         self.progress = TreeProgress()
@@ -127,7 +131,7 @@ class TreeKeeper:
         try:
             await self._run()
         except PhotonicError:
-            self.progress.state = "failed"
+            self._show("failed")
             raise
 
     async def _run(self) -> None:
@@ -289,6 +293,7 @@ class TreeKeeper:
     # --- what is told ------------------------------------------------------------------------
 
     def _note_built(self, built: Built) -> None:
+        self.progress.built += built.shown + built.removed
         for photo, path, error in built.unshown:
             if len(self._unshown) < _TOLD_MAX:
                 self._problems.add(error, path)
@@ -306,6 +311,7 @@ class TreeKeeper:
 
     def _show(self, state: str, left: int = 0) -> None:
         self.progress.state, self.progress.left = state, left
+        self._note_change()
 
     async def _show_counts(self, builder: TreeBuilder) -> None:
         counts = await self._thread(builder.ledger.counts)

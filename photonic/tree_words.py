@@ -1,8 +1,8 @@
 """Takes in what somebody wrote in the tree: sidecars become versions in the catalog.
 
-A file is taken in when it stood still, nobody has it open for writing, and it is XMP to its end;
-what is half written is looked at again, later and later. First its bytes are in the store, then the
-catalog says so, then the ledger: a crash between two of them repeats what has no effect.
+A file is taken in when it stood still and is XMP to its end; what is half written is looked at
+again, later and later. First its bytes are in the store, then the catalog says so, then the ledger:
+a crash between two of them repeats what has no effect.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from photonic import limits
 from photonic.blobs.files import FileStore
 from photonic.errors import PhotonicError, SidecarInvalid
 from photonic.ids import BlobId, digest
-from photonic.ingest.listing import look
+from photonic.ingest.listing import state_of
 from photonic.ingest.places import shown
 from photonic.ingest.sidecar import read_marks
 from photonic.photos import Marks
@@ -127,15 +127,17 @@ class TreeWords:
         return await self._catalog.say(said, self._read_marks)
 
     def _is_moving(self, written: WrittenFile) -> bool:
-        """Whether somebody has a file open for writing, or wrote it a moment ago."""
-        path = self._builder.disk.root / written.path
-        ((state, is_open),) = look([path])
+        """Whether somebody wrote a file a moment ago, or since it was read.
+
+        Who has it open for writing says nothing: Ganesha keeps files open for a long time.
+        """
+        state = state_of(self._builder.disk.root / written.path)
         age_s = self._clock.now_ms() / 1_000 - written.status.st_mtime_ns / 1e9
         is_fresh = 0 <= age_s < limits.TREE_SETTLE_S
         is_same = state is not None and (
             state == (written.status.st_size, written.status.st_mtime_ns)
         )
-        return is_open or is_fresh or not is_same
+        return is_fresh or not is_same
 
     def _note(self, written: WrittenFile, version: SidecarVersion | None) -> None:
         """Enter a file as what it is now. One of a photo that is gone is nobody's."""

@@ -30,6 +30,7 @@ from photonic.events import (
     BlobChecked,
     CatalogTaskProgress,
     Event,
+    ExportsChanged,
     Gap,
     HoldingsChanged,
     ImportProgress,
@@ -55,8 +56,8 @@ _STREAM: Answers = {
     200: {
         "description": "Events `photos`, `albums`, `holdings`, `peer`, `transfer`, `import`, "
         "`catalog-task`, `problems`, `blob`, `verification`, `scrub`, `limits`, `pauses`, "
-        "`safety`, `audit` and `gap`, their data in JSON; a comment now and then when nothing "
-        "happens. Without `ids`, so much changed that it is not named: ask again.",
+        "`safety`, `exports`, `audit` and `gap`, their data in JSON; a comment now and then when "
+        "nothing happens. Without `ids`, so much changed that it is not named: ask again.",
         "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
     }
 }
@@ -89,7 +90,7 @@ def told(event: Event) -> list[tuple[str, dict[str, Any]]]:
         case CatalogTaskProgress(task, folder, done, total, finished):
             far = {"done": done, "total": total, "finished": finished}
             return [("catalog-task", {"task": task, "folder": folder, **far})]
-        case ProblemsChanged() | Audited() | Gap():
+        case ProblemsChanged() | ExportsChanged() | Audited() | Gap():
             return [_told_in_short(event)]
         case BlobChecked() | VerificationProgress():
             return [_told_of_files(event)]
@@ -105,11 +106,16 @@ def _named(subjects: Iterable[Subject], kind: str) -> dict[str, Any] | None:
     return {"ids": ids if len(ids) <= limits.EVENT_IDS_MAX else []}
 
 
-def _told_in_short(event: ProblemsChanged | Audited | Gap) -> tuple[str, dict[str, Any]]:
+def _told_in_short(
+    event: ProblemsChanged | ExportsChanged | Audited | Gap,
+) -> tuple[str, dict[str, Any]]:
     """Tell that there is something to ask for."""
     match event:
         case ProblemsChanged(count):
             return "problems", {"count": count}
+        case ExportsChanged(tree, nfs, originals, built):
+            counts = {"originals": originals, "built": built}
+            return "exports", {"tree": tree, "nfs": nfs, **counts}
         case Audited(act):
             return "audit", {"act": act}
         case Gap():
