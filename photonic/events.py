@@ -146,7 +146,7 @@ class SafetyChanged:
 class ExportsChanged:
     """The tree, or who mounts it, is otherwise than it was.
 
-    `tree` and `nfs` are their states; `built`: how many files came, went or changed since the start.
+    `tree` and `nfs` are their states; `built`: how many files came, went or changed so far.
     """
 
     tree: str

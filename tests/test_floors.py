@@ -114,8 +114,9 @@ DRIVERS = {
 
 # Files of floor 6 that are called after what they answer for, as the verbs are after themselves.
 SUBJECTS = {
-    "albums", "audit", "catalog", "conflicts", "history", "keys", "limits", "members", "page",
-    "peers", "photos", "policies", "search", "tokens", "transfers", "trash", "verifications",
+    "albums", "audit", "catalog", "conflicts", "exports", "history", "keys", "limits", "members",
+    "page", "peers", "photos", "policies", "search", "tokens", "transfers", "trash",
+    "verifications",
 }  # fmt: skip
 
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc", "tools"}

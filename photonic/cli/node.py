@@ -134,6 +134,25 @@ _NfsRules = Annotated[
 ]
 _NfsUser = Annotated[str | None, typer.Option("--nfs-user", help="As whom clients write.")]
 
+_Name = Annotated[
+    str | None, typer.Option("--name", help="What this node is called on the others.")
+]
+_LibraryName = Annotated[
+    str | None, typer.Option("--library-name", help="Name of the library of a first start.")
+]
+_Join = Annotated[
+    str | None, typer.Option("--join", metavar="CODE", help="Join a library at first start.")
+]
+_NoDiscovery = Annotated[
+    bool, typer.Option("--no-discovery", help="Do not look for nodes on the local network.")
+]
+_LogLevel = Annotated[
+    str | None, typer.Option("--log-level", help="debug, info, warning or error.")
+]
+_LogFormat = Annotated[
+    str | None, typer.Option("--log-format", help="console or json, on standard error.")
+]
+
 _COLLECT_AFTER = 20_000  # new containers
 STOPPED_HARD = 1
 
@@ -141,12 +160,8 @@ STOPPED_HARD = 1
 def run(
     context: typer.Context,
     role: Annotated[str | None, typer.Option("--role", help="mobile, central or archive.")] = None,
-    name: Annotated[
-        str | None, typer.Option("--name", help="What this node is called on the others.")
-    ] = None,
-    library_name: Annotated[
-        str | None, typer.Option("--library-name", help="Name of the library of a first start.")
-    ] = None,
+    name: _Name = None,
+    library_name: _LibraryName = None,
     http: _Http = None,
     https: _Https = None,
     https_names: _HttpsNames = None,
@@ -157,12 +172,8 @@ def run(
     lane_port: _LanePort = None,
     peers: _Peers = None,
     watch: _Watch = None,
-    join: Annotated[
-        str | None, typer.Option("--join", metavar="CODE", help="Join a library at first start.")
-    ] = None,
-    no_discovery: Annotated[
-        bool, typer.Option("--no-discovery", help="Do not look for nodes on the local network.")
-    ] = False,
+    join: _Join = None,
+    no_discovery: _NoDiscovery = False,
     relay: _Relay = None,
     no_upnp: _NoUpnp = False,
     workers: _Workers = None,
@@ -183,12 +194,8 @@ def run(
     nfs_user: _NfsUser = None,
     passphrase_command: _PassphraseCommand = None,
     passphrase_fd: _PassphraseFd = None,
-    log_level: Annotated[
-        str | None, typer.Option("--log-level", help="debug, info, warning or error.")
-    ] = None,
-    log_format: Annotated[
-        str | None, typer.Option("--log-format", help="console or json, on standard error.")
-    ] = None,
+    log_level: _LogLevel = None,
+    log_format: _LogFormat = None,
 ) -> None:
     """Run this machine's node until it is told to stop."""
     invocation = invocation_of(context)

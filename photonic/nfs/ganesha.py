@@ -219,7 +219,7 @@ class Ganesha:
             if path.stat().st_size > _LOG_BYTES_MAX:
                 path.replace(path.with_suffix(".log.1"))
         with path.open("ab") as told:
-            process = subprocess.Popen(  # noqa: S603
+            process = subprocess.Popen(  # noqa: S603 - a program and words of ours, without a shell
                 command, stdin=subprocess.DEVNULL, stdout=told, stderr=told,
                 start_new_session=True, cwd="/", env={"PATH": os.environ.get("PATH", "")},
             )  # fmt: skip

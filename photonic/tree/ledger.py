@@ -35,6 +35,7 @@ CREATE INDEX entry_photo ON entry (photo);
 CREATE TABLE shard (number INTEGER PRIMARY KEY, digest BLOB NOT NULL);
 """
 _ASKED_AT_ONCE = 500
+_CACHE_KIB = 32 * 1024  # ids are in no order, so what is written lies anywhere
 _pictures = msgspec.msgpack.Decoder(Picture)
 _sidecars = msgspec.msgpack.Decoder(SidecarVersion)
 _encode = msgspec.msgpack.Encoder().encode
@@ -72,6 +73,7 @@ class TreeLedger:
         try:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")  # what a crash loses is found out
+            db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version not in (0, _VERSION):
                 raise sqlite3.DatabaseError(f"version {version}")
@@ -106,7 +108,8 @@ class TreeLedger:
         for part in _parts(photos):
             marks = ",".join("?" * len(part))
             for table in ("photo", "claim", "need"):
-                self._db.execute(f"DELETE FROM {table} WHERE photo IN ({marks})", part)  # noqa: S608
+                gone_now = f"DELETE FROM {table} WHERE photo IN ({marks})"  # noqa: S608
+                self._db.execute(gone_now, part)
         claims = [(key_of(claim.path), claim) for one in some.values() for claim in one.claimed()]
         keys |= {key for key, _ in claims}
         self._db.executemany(
