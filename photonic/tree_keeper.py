@@ -239,25 +239,28 @@ class TreeKeeper:
                 raise
 
     async def _read_into(self, builder: TreeBuilder, photos: Sequence[BlobId]) -> list[Naming]:
-        unnamed: list[Naming] = []
-        for start in range(0, len(photos), _READ_AT_ONCE):
-            read = await self._catalog.read(photos[start : start + _READ_AT_ONCE])
-            unnamed += read.unnamed
-
-            self._note_built(await self._thread(_learn, builder, read))
-        return unnamed
+        reads = [
+            await self._catalog.read(photos[start : start + _READ_AT_ONCE])
+            for start in range(0, len(photos), _READ_AT_ONCE)
+        ]
+        self._note_built(await self._thread(_learn, builder, reads))
+        return [naming for read in reads for naming in read.unnamed]
 
     async def _name(self, builder: TreeBuilder, unnamed: Sequence[Naming]) -> None:
         """Decide where photos lie that are here and of which nobody said so yet."""
         if not unnamed:
             return
         paths = await self._thread(self._decide, builder.ledger, unnamed)
-        if not paths:
-            return
+        some = list(paths.items())
         try:
-            await self._catalog.claim(paths)
+            for start in range(0, len(some), _READ_AT_ONCE):
+                await self._catalog.claim(dict(some[start : start + _READ_AT_ONCE]))
         except PhotonicError as error:  # this node may not write; others may
             self._problems.add(error, str(self.place.root))
+            return
+        # The ledger has these claims before anybody decides on another path.
+        self._dirty -= set(paths)
+        await self._read_into(builder, list(paths))
 
     def _decide(self, ledger: TreeLedger, unnamed: Sequence[Naming]) -> dict[BlobId, str]:
         held = self._store.has_many([naming.photo for naming in unnamed])
@@ -326,7 +329,8 @@ class TreeKeeper:
             raise TreeUnwritable(str(self.place.root), reason) from error
 
 
-def _learn(builder: TreeBuilder, read: Read) -> Built:
+def _learn(builder: TreeBuilder, reads: Sequence[Read]) -> Built:
     with builder.ledger.batch():
-        moved = builder.ledger.learn(read.pictures, read.gone)
+        pictures = (picture for read in reads for picture in read.pictures)
+        moved = builder.ledger.learn(pictures, [photo for read in reads for photo in read.gone])
     return builder.build(moved)

@@ -84,17 +84,18 @@ class KernelServer:
         text = exports_of(export)
         async with self._lock:
             before = None
-            with suppress(FileNotFoundError):
-                before = self._file.read_bytes()
             try:
+                with suppress(FileNotFoundError):
+                    before = self._file.read_bytes()
                 self._files.write_durable(self._file, text.encode(), mode=0o644)
                 await self._reload()
                 await self._check(export)
-            except (OSError, ExporterSilent) as error:
+            except (OSError, ExporterSilent, ExporterMissing) as error:
                 await self._take_back(before)
                 if isinstance(error, OSError):
                     raise ExporterRights(f"{self._file}: {error.strerror or error}") from error
-                self._note(error)
+                if isinstance(error, ExporterSilent):
+                    self._note(error)
                 self._state = replace(self._state, state="failed")
                 raise
         self._export = export
@@ -102,7 +103,7 @@ class KernelServer:
         self._note(None)
 
     async def _take_back(self, before: bytes | None) -> None:
-        with suppress(OSError, ExporterSilent):
+        with suppress(OSError, ExporterSilent, ExporterMissing):
             if before is None:
                 self._file.unlink(missing_ok=True)
             else:

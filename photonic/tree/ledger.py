@@ -35,7 +35,8 @@ CREATE INDEX entry_photo ON entry (photo);
 CREATE TABLE shard (number INTEGER PRIMARY KEY, digest BLOB NOT NULL);
 """
 _ASKED_AT_ONCE = 500
-_CACHE_KIB = 32 * 1024  # ids are in no order, so what is written lies anywhere
+_CACHE_KIB = 64 * 1024  # ids are in no order, so what is written lies anywhere
+_CHECKPOINT_PAGES = 8_000
 _pictures = msgspec.msgpack.Decoder(Picture)
 _sidecars = msgspec.msgpack.Decoder(SidecarVersion)
 _encode = msgspec.msgpack.Encoder().encode
@@ -74,6 +75,7 @@ class TreeLedger:
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = NORMAL")  # what a crash loses is found out
             db.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+            db.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
             (version,) = db.execute("PRAGMA user_version").fetchone()
             if version not in (0, _VERSION):
                 raise sqlite3.DatabaseError(f"version {version}")
