@@ -136,7 +136,7 @@ class TreeBuilder:
                 built.waiting[entry.path] = entry.photo
                 continue
             try:
-                self.disk.remove(entry.path, entry.inode)
+                self.disk.remove(entry.path, entry.inode or self._left_inode(entry))
             except OSError as error:
                 reason = error.strerror or str(error)
                 told: PhotonicError = TreeUnwritable(entry.path, reason)
@@ -146,6 +146,19 @@ class TreeBuilder:
         with self.ledger.batch():
             self.ledger.forget(gone)
         built.removed += len(gone)
+
+    def _left_inode(self, entry: Entry) -> int:
+        """Return the inode of a file that was being put there when a crash came; 0: there is none.
+
+        What is not what belonged there was put there by others.
+        """
+        there = self.disk.look(entry.path)
+        if there is None:
+            return 0
+        if entry.sidecar is None:
+            return there.st_ino if is_link_of_ours(there) else 0
+        read = self.disk.read(entry.path)
+        return there.st_ino if read is not None and digest(read[0]) == entry.blob else 0
 
     def _show(self, changed: dict[str, tuple[BlobId, ShownFile]], built: Built) -> None:
         before = self.ledger.entries_at(list(changed))
@@ -216,8 +229,7 @@ class TreeBuilder:
         count, some = 0, list[tuple[str, int]]()
         for path, file in self.disk.walk():
             status = file.stat(follow_symlinks=False)
-            is_ours = stat.S_IMODE(status.st_mode) in (0o444, 0o400) and status.st_nlink > 1
-            if is_ours:
+            if is_link_of_ours(status):
                 some.append((path, status.st_ino))
             if len(some) == limits.TREE_BATCH_MAX:
                 count += self._clear(some)
@@ -230,6 +242,11 @@ class TreeBuilder:
         for path, inode in strays:
             self.disk.remove(path, inode)
         return len(strays)
+
+
+def is_link_of_ours(status: os.stat_result) -> bool:
+    """Whether a file looks as a link to a stored one does, and is not the last one."""
+    return stat.S_IMODE(status.st_mode) in (0o444, 0o400) and status.st_nlink > 1
 
 
 def kept_name(photo: BlobId, change: ChangeId) -> str:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from photonic.errors import ExportRuleInvalid
+from photonic.nfs import ganesha_config
 from photonic.nfs.exporter import Export, User
 from photonic.nfs.ganesha_config import GaneshaPlace, check, config_of, parse, ready_name
 from photonic.nfs.kernel import exports_of
@@ -81,6 +82,22 @@ def test_a_configuration_that_was_cut_or_altered_is_refused_or_says_the_same(
     assert [one.values.get("Access_Type") for one in tree.blocks if one.name == "CLIENT"] == [
         "RW", "RO", "RO",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "CLIENT { Clients = *; Access_Type = RW; }\n",
+        "CLIENT { Clients = 10.0.0.7; Access_Type = RW; }}\n",
+        "",
+    ],
+)
+def test_what_would_be_written_wrongly_is_not_written(
+    monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    monkeypatch.setattr(ganesha_config, "_client", lambda _: said)
+    with pytest.raises(ExportRuleInvalid):
+        config_of(export(), PLACE, 1)
 
 
 def test_the_kernels_line_squashes_everybody_and_keeps_its_number() -> None:

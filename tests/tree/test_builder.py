@@ -268,6 +268,33 @@ def test_whatever_step_a_crash_comes_at_the_next_build_heals(
     shelf.close()
 
 
+@settings(max_examples=40, deadline=None)
+@given(stop=st.integers(0, 12), is_before=st.booleans())
+def test_what_a_crash_left_goes_if_it_is_not_wanted_any_more(
+    tmp_path_factory: pytest.TempPathFactory, stop: int, is_before: bool
+) -> None:
+    shelf = TreeShelf(tmp_path_factory.mktemp("crash"))
+    photos = [
+        shelf.add(b"1", A, at=5, sidecars=[("xmp", b"<1/>")]),
+        shelf.add(b"2", B, at=1, sidecars=[("xmp", b"<2/>")]),
+    ]
+    fuse = Fuse(stop)
+    for name in _STEPS:
+        _wire(shelf.disk, name, fuse, is_before=is_before)
+    try:
+        shelf.build()
+    except Stopped:
+        shelf.close()
+        shelf.open()
+    for name in _STEPS:
+        vars(shelf.disk).pop(name, None)
+    for photo in photos:
+        shelf.pictures[photo] = msgspec.structs.replace(shelf.pictures[photo], shows=False)
+    _heal(shelf, photos)
+    assert shelf.shown() == {}
+    shelf.close()
+
+
 def _heal(shelf: TreeShelf, photos: list[BlobId]) -> None:
     for _ in range(2):
         built = shelf.build(*photos)
