@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -11,6 +12,7 @@ import pytest
 import trio
 
 from photonic import limits
+from photonic.crdt.catalog import Catalog
 from photonic.crdt.changes import Draft
 from photonic.crdt.fields import RATING, TRASHED
 from photonic.ids import BlobId, digest, photo_subject
@@ -116,7 +118,7 @@ def test_a_photo_comes_goes_with_the_trash_and_comes_back(tmp_path: Path) -> Non
             subject = photo_subject(photo.original.blob)
             for value, shown in ((True, {}), (None, {f"{FOLDER}/IMG.jpg": b"one"})):
                 draft = Draft(subject, {TRASHED: value})
-                await here.library.keeper.call(lambda c, d=draft: c.write([d]))  # type: ignore[misc]
+                await here.library.keeper.call(partial(Catalog.write, drafts=[draft]))
                 await here.wait(lambda shown=shown: here.shown() == shown)  # type: ignore[misc]
 
     run(story)
