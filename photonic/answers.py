@@ -17,6 +17,7 @@ from photonic.checks import check_readers
 from photonic.edits import Said
 from photonic.entrance import Entrance
 from photonic.errors import PhotoUnknown
+from photonic.exports import Exports
 from photonic.gallery import Gallery
 from photonic.ids import BlobId, parse_hash
 from photonic.intake import Intake
@@ -59,6 +60,7 @@ class Answers:
     library: Library
     transport: ReachingTransport
     transfers: Transfers
+    exports: Exports
 
     async def status(self) -> StatusView:
         return dataclasses.replace(
@@ -69,6 +71,7 @@ class Answers:
             buffer=await self.buffer.view(),
             https=self.entrance.url,
             fingerprint=self.entrance.fingerprint,
+            exports=self.exports.view(),
         )
 
     async def photos(self, filters: PhotoFilter, limit: int, cursor: str | None) -> PhotoPage:

@@ -42,9 +42,11 @@ from photonic.addresses import (
     check_peer_address,
     parse_http_address,
 )
-from photonic.errors import ConfigInvalid, LimitsInvalid
+from photonic.errors import ConfigInvalid, ExportRuleInvalid, LimitsInvalid
 from photonic.home import CLI_VARIABLES, HOME_VARIABLE, SETTINGS_FILE, resolve_home
+from photonic.nfs.rules import parse_rules
 from photonic.p2p.rates import Bandwidth, parse_rate, parse_schedule
+from photonic.tree.paths import TEMPLATE, check_template
 
 PREFIX = "PHOTONIC_"
 SECTIONS = "libraries"  # the one key of the file that is no setting
@@ -89,6 +91,18 @@ def _check_rate(value: str) -> str:
 
 def _check_schedule(value: str) -> str:
     return _readable(parse_schedule, value)
+
+
+def _check_nfs(value: str) -> str:
+    parse_http_address(value, is_exposed=True)
+    return value
+
+
+def _check_rules(values: tuple[str, ...]) -> tuple[str, ...]:
+    try:
+        return tuple(rule.text for rule in parse_rules(values))
+    except ExportRuleInvalid as error:
+        raise ValueError(error.message) from None
 
 
 def _readable(parse: Callable[[str], object], value: str) -> str:
@@ -286,6 +300,41 @@ class Settings(BaseModel):
         ge=1,
         le=limits.PARALLEL_MAX,
         description="How many files are fetched at one time, at most.",
+    )
+    tree: Folder | None = Field(
+        default=None,
+        description="Folder in which every photo that is here appears under its name, as a link: "
+        "on the file system of the home folder, and nothing else is in it. Unset: none.",
+    )
+    tree_template: Annotated[str, AfterValidator(check_template)] = Field(
+        default=TEMPLATE,
+        max_length=limits.PATH_CHARS_MAX,
+        description="Where a photo lies in it, decided once for all nodes when one first shows it: "
+        "`{year}`, `{month}`, `{day}`, `{date}`, `{shoot}`, `{folder}`, `{camera}`, `{kind}`, and "
+        "`{name}` at the end.",
+    )
+    nfs: Annotated[Literal["off", "ganesha", "kernel"], BeforeValidator(_spell_switch)] = Field(
+        default="off",
+        description="Export the tree to other machines by NFS-Ganesha, which this node runs, or "
+        "by the server of the kernel; or off.",
+    )
+    nfs_listen: Annotated[str, AfterValidator(_check_nfs)] = Field(
+        default="127.0.0.1:2049",
+        description="Where Ganesha serves: an address of this machine, or 0.0.0.0, and a port.",
+    )
+    nfs_rules: Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(_check_rules)] = (
+        Field(
+            default=(),
+            max_length=limits.EXPORT_RULES_MAX,
+            description="Who may mount the tree: `192.168.1.0/24 rw` (read, and write sidecars), "
+            "`10.0.0.7 ro`, `10.0.0.0/8 ro on archive` (while that is the role). Once `photonic "
+            "nfs` changes them at run time, these hold again after `photonic nfs --reset`.",
+        )
+    )
+    nfs_user: Annotated[str, AfterValidator(_check_name)] = Field(
+        default="nobody",
+        description="User of this machine as whom clients write, and Ganesha runs: one that is "
+        "used for nothing else.",
     )
     passphrase_command: str | None = Field(
         default=None,

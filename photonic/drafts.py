@@ -42,23 +42,23 @@ _encoder = msgspec.msgpack.Encoder()
 def introduction(photo: NewPhoto, now_ms: int) -> Draft:
     """Return the first change of a photo."""
     sets: dict[str, Any] = {
-        ORIGINAL: _plain(photo.original),
+        ORIGINAL: plain(photo.original),
         NAME: photo.name,
         FOLDER: photo.folder,
         FACTS: msgspec.to_builtins(photo.facts),
         IMPORTED: now_ms,
     }
     for preview in photo.previews:
-        made = [preview.width, preview.height, _plain(preview.ref)]
+        made = [preview.width, preview.height, plain(preview.ref)]
         sets[f"{PREVIEW_PREFIX}{preview.edge_px}"] = made
     tags: Sequence[str] = ()
     if photo.sidecar is not None:
-        sets[MAIN_SIDECAR] = _plain(photo.sidecar.ref)
-        sets |= _said(photo.sidecar.marks)
+        sets[MAIN_SIDECAR] = plain(photo.sidecar.ref)
+        sets |= said(photo.sidecar.marks)
         tags = photo.sidecar.marks.keywords
     for other in photo.other_sidecars:
-        sets[sidecar_field(other.name)] = _plain(other.ref)
-    return _fitting(photo_subject(photo.original.blob), sets, tags)
+        sets[sidecar_field(other.name)] = plain(other.ref)
+    return fitting(photo_subject(photo.original.blob), sets, tags)
 
 
 def amendment(
@@ -71,7 +71,7 @@ def amendment(
     program that writes its file anew does not repeat its old words against what others said since.
     """
     there = {
-        name: {_blob_of(version.value) for version in field.versions}
+        name: {blob_of(version.value) for version in field.versions}
         for name, field in state.fields.items()
         if name.startswith(SIDECAR_PREFIX)
     }
@@ -87,17 +87,17 @@ def amendment(
         if position == 0:
             before = [blob for blob in there.get(field, ()) if blob is not None]
             base = (read(before[0]) if len(before) == 1 else None) or Marks()
-            old = _said(base)
+            old = said(base)
             sets |= {
                 name: value
-                for name, value in _said(sidecar.marks).items()
-                if old.get(name) != value and not _is_so(state, name, value)
+                for name, value in said(sidecar.marks).items()
+                if old.get(name) != value and not is_so(state, name, value)
             }
             known = {*base.keywords, *state.tags.get(TAGS, {})}
             tags = [word for word in sidecar.marks.keywords if word not in known]
-        sets[field] = _plain(sidecar.ref)
+        sets[field] = plain(sidecar.ref)
         there[field] = {sidecar.ref.blob}
-    return _fitting(state.subject, sets, tags) if sets else None
+    return fitting(state.subject, sets, tags) if sets else None
 
 
 def sidecar_field(name: str) -> str:
@@ -108,26 +108,27 @@ def sidecar_field(name: str) -> str:
     return SIDECAR_PREFIX + name
 
 
-def _said(marks: Marks) -> dict[str, Any]:
-    said = {
+def said(marks: Marks) -> dict[str, Any]:
+    """Return the registers that a sidecar says something of."""
+    words = {
         RATING: marks.rating,
         LABEL: marks.label,
         TITLE: marks.title,
         CAPTION: marks.caption,
     }
-    return {name: value for name, value in said.items() if value is not None}
+    return {name: value for name, value in words.items() if value is not None}
 
 
-def _is_so(state: SubjectState, name: str, value: object) -> bool:
+def is_so(state: SubjectState, name: str, value: object) -> bool:
     field = state.fields.get(name)
     return field is not None and all(version.value == value for version in field.versions)
 
 
-def _plain(ref: BlobRef) -> Any:
+def plain(ref: BlobRef) -> Any:
     return msgspec.to_builtins(ref, builtin_types=(bytes,))
 
 
-def _blob_of(value: Any) -> BlobId | None:
+def blob_of(value: Any) -> BlobId | None:
     is_ref = isinstance(value, (list, tuple)) and value and isinstance(value[0], bytes)
     return BlobId(value[0]) if is_ref else None
 
@@ -135,7 +136,7 @@ def _blob_of(value: Any) -> BlobId | None:
 # --- what is too long ----------------------------------------------------------------------------
 
 
-def _fitting(subject: Subject, sets: dict[str, Any], tags: Sequence[str]) -> Draft:
+def fitting(subject: Subject, sets: dict[str, Any], tags: Sequence[str]) -> Draft:
     for shorten in (_shorten_facts, _shorten_place, _shorten_caption):
         if len(_encoder.encode((sets, list(tags)))) <= _BYTES_MAX:
             break

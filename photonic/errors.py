@@ -655,6 +655,77 @@ class WatchLimited(PhotonicError):
     fix = "Raise fs.inotify.max_user_watches (sysctl); until then new photos are noticed later."
 
 
+# --- floor 4: the tree and its exports -------------------------------------------------------
+
+
+class TreeElsewhere(PhotonicError):
+    """A folder for the tree where stored files can only be shown as second copies."""
+
+    code, exit_status, http_status = "tree.elsewhere", 215, 409
+    fix = "Set `tree` to a folder on the file system that the home folder is on."
+
+    def __init__(self, folder: str, store: str) -> None:
+        super().__init__(
+            f"{folder} can have neither hard links nor shared blocks of what is in {store},"
+            " and a second copy of every photo is never made"
+        )
+
+
+class TreeUnwritable(PhotonicError):
+    """The folder of the tree cannot be made or written."""
+
+    code, exit_status, http_status = "tree.unwritable", 216, 500
+    fix = "Let this user write there, or set `tree` to another folder."
+
+    def __init__(self, folder: str, reason: str) -> None:
+        super().__init__(f"{folder}: {reason}")
+
+
+class TreeTaken(PhotonicError):
+    """Something else is where a folder or a file of the tree belongs."""
+
+    code, exit_status, http_status = "tree.taken", 217, 409
+    fix = "Move it elsewhere, or remove it; the photos then appear by themselves."
+
+    def __init__(self, path: str) -> None:
+        super().__init__(f"{path} is in the way of photos that belong there")
+
+
+class ExporterOff(PhotonicError):
+    """This node exports nothing over NFS."""
+
+    code, exit_status, http_status = "nfs.off", 218, 409
+    fix = "Set `tree` and `nfs` in photonic.yaml and start the node again: docs/nfs.md."
+
+
+class ExportRuleInvalid(PhotonicError):
+    """A rule for an export that cannot be used. What is exported stays as it is."""
+
+    code, exit_status, http_status = "nfs.rule-invalid", 219, 422
+    fix = "A rule is an address or a network, then ro or rw: `192.168.1.0/24 rw`."
+
+
+class ExporterMissing(PhotonicError):
+    """The NFS server that the settings ask for is not installed here."""
+
+    code, exit_status, http_status = "nfs.missing", 220, 503
+    fix = "`apt install nfs-ganesha nfs-ganesha-vfs` (or `nfs-kernel-server`), or set `nfs: off`."
+
+
+class ExporterRights(PhotonicError):
+    """This process may not run the NFS server as the settings ask for."""
+
+    code, exit_status, http_status = "nfs.rights", 221, 500
+    fix = "docs/nfs.md says which rights each way of exporting needs, and has a unit for systemd."
+
+
+class ExporterSilent(PhotonicError):
+    """The NFS server ended, or gives no listing."""
+
+    code, exit_status, http_status = "nfs.silent", 222, 503
+    fix = "It is started again by itself; its log is nfs/ganesha.log in the home folder."
+
+
 # --- floor 5: the audit log ------------------------------------------------------------------
 
 

@@ -171,6 +171,19 @@ class BlobsPromised:
 
 
 @dataclass(frozen=True, slots=True)
+class ExportsChanged:
+    """The tree, or who mounts it, is otherwise than it was.
+
+    `tree` and `nfs` are their states; `built`: how many files came, went or changed so far.
+    """
+
+    tree: str
+    nfs: str
+    originals: int
+    built: int
+
+
+@dataclass(frozen=True, slots=True)
 class Audited:
     """Something that belongs into the audit log: `act` is a dotted name, as "token.created".
 
@@ -204,6 +217,7 @@ Event = (
     | SafetyChanged
     | BufferChanged
     | BlobsPromised
+    | ExportsChanged
     | Audited
     | Gap
 )

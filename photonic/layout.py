@@ -10,6 +10,9 @@
     libraries/ID/seen.db    which files were taken in; may be deleted
     libraries/ID/grace.json how long the trash was counted; without it the days begin anew
     blobs/                  originals, previews and sidecars: plain files, small ones packed
+    libraries/ID/tree.db    what the exported tree shows; may be deleted
+    exports.json            who may mount it, once somebody changed that at run time
+    nfs/                    what NFS-Ganesha is told, and its log
     pauses.json             what is left alone, once somebody paused something
     limits.json             limits of transfers, once somebody changed them at run time
     scrub-paused            there while stored files are not verified by themselves
@@ -68,6 +71,8 @@ class Layout:
         self.invitations = home / "invitations"
         self.limits = home / "limits.json"
         self.pauses = home / "pauses.json"
+        self.exports = home / "exports.json"
+        self.nfs = home / "nfs"
         self.scrub_paused = home / "scrub-paused"
         self.suspects = home / "suspects.json"
         self.audit = home / "audit"
@@ -87,6 +92,9 @@ class Layout:
 
     def directory(self, library: LibraryId) -> Path:
         return self.home / "libraries" / library.hex() / "directory.db"
+
+    def tree(self, library: LibraryId) -> Path:
+        return self.home / "libraries" / library.hex() / "tree.db"
 
     def grace(self, library: LibraryId) -> Path:
         return self.home / "libraries" / library.hex() / "grace.json"

@@ -87,6 +87,8 @@ class Library:
         # Which of some blobs the rules want here by name: a pin calls back what was let go.
         self.kept_here: Callable[[Collection[BlobId]], frozenset[BlobId]] = lambda _: frozenset()
         self.arriving: set[BlobId] = set()  # just stored, and about to be said
+        # Hears of what came from peers, sidecars among it, once the catalog says so.
+        self.on_arrived: Callable[[Sequence[BlobId]], object] = lambda _: None
 
     async def run(self, *, task_status: TaskStatus[None] = TASK_STATUS_IGNORED) -> None:
         """Keep the library until cancelled."""
@@ -325,6 +327,7 @@ class Library:
         finally:
             self.arriving -= blobs
         self.opened.note_arrived(blobs)
+        self.on_arrived(list(blobs))
 
 
 def _previews(photo: NewPhoto) -> list[BlobRef]:

@@ -25,6 +25,7 @@ from photonic.edits import Edits
 from photonic.entrance import open_entrance
 from photonic.errors import KeysExposed, LibraryNotEmpty, PeerShunned
 from photonic.events import Audited, Event, EventLog
+from photonic.exports import open_exports
 from photonic.finder import Finder
 from photonic.grace import Grace
 from photonic.histories import Histories
@@ -139,14 +140,9 @@ class Node(Keeping):
             self.parts.networks,
         )  # fmt: skip
         self.transfers = Transfers(
-            self.transport,
-            self.store,
-            self.library,
-            world,
-            self.events.announce,
-            lanes=self.lanes if self.parts.has_carrier else None,
-            throttle=self.throttle,
-        )
+            self.transport, self.store, self.library, world, self.events.announce,
+            lanes=self.lanes if self.parts.has_carrier else None, throttle=self.throttle,
+        )  # fmt: skip
         self._make_doors()
         self.sessions = Sessions(
             self.transport, self.library.keeper.call, self.book, world, self._hello,
@@ -226,6 +222,11 @@ class Node(Keeping):
         self.lanes.limit(self.throttle.bandwidth)
         self.library.holds_originals = lambda: self.throttle.bandwidth.holds_originals
         self._make_keeping()
+        self.exports = open_exports(
+            self.settings, self.role.name, self.layout, self.library, world, self.problems,
+            self.events.announce,
+        )  # fmt: skip
+        self.events.listen(lambda _number, event: self.exports.hear(event))
         self.members = Members(
             self.layout, self.record, self.identity, keeper, query, self.admissions,
             self.transport, self.book, world, self.problems, self.events.announce, name_of,

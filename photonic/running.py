@@ -26,6 +26,7 @@ from photonic.blobs.files import FileStore
 from photonic.config import Settings
 from photonic.entrance import Entrance
 from photonic.errors import JournalDamaged
+from photonic.exports import Exports
 from photonic.identity import Identity
 from photonic.ids import peer_id
 from photonic.ingest.seen import Seen
@@ -90,6 +91,7 @@ class Running(Answers):
     scrubber: Scrubber
     placements: Placements
     attester: Attester
+    exports: Exports
 
     def __init__(self, settings: Settings, on_peer: Callable[[PeerEvent], None]) -> None:
         """`on_peer` hears who comes and goes."""
@@ -164,6 +166,7 @@ class Running(Answers):
             "looking after stored files": self.scrubber.run,
             "keeping room in the buffer": self.buffer.run,
             "counting copies": self.moving.safety.run,
+            **self.exports.services(),
         }
         if self.parts.has_carrier:
             services["the process that moves files"] = self.lanes.run

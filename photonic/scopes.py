@@ -79,6 +79,7 @@ OPERATIONS: Mapping[str, Need] = {
     "list_pauses": (CATALOG_READ,),
     "list_evictions": (CATALOG_READ,),
     "read_keys": (CATALOG_READ,),
+    "read_exports": (CATALOG_READ,),
     "read_original": (BLOBS_READ,),
     "read_preview": (BLOBS_READ,),
     # editing
@@ -115,6 +116,8 @@ OPERATIONS: Mapping[str, Need] = {
     "revoke_member": (MEMBERS_ADMIN,),
     "restore_member": (MEMBERS_ADMIN,),
     "change_rights": (MEMBERS_ADMIN,),
+    "write_export_rules": (MEMBERS_ADMIN,),  # who mounts the tree sees every photo
+    "reset_export_rules": (MEMBERS_ADMIN,),
     "rotate_keys": (MEMBERS_ADMIN,),
     "write_sealed_fields": (MEMBERS_ADMIN,),
     "join": (MEMBERS_ADMIN,),

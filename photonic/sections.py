@@ -31,12 +31,13 @@ from photonic.p2p.addresses import parse_endpoint
 # Each library has its own, whatever the first one says.
 OWN: dict[str, Any] = {
     "role": None, "peers": (), "watch": (), "workers": 1, "quota_bytes": None, "join": None,
-    "passphrase_command": None,
+    "passphrase_command": None, "tree": None, "nfs": "off", "nfs_rules": (),
+    "nfs_listen": "127.0.0.1:2049",
 }  # fmt: skip
 INHERITED = (
     "name", "discovery", "relay", "upnp", "min_copies", "trash_days", "scrub_days", "scrub_mb_s",
     "reserve_bytes", "buffer_high", "buffer_low",
-    "limit_in", "limit_out", "limit_schedule", "limit_parallel",
+    "limit_in", "limit_out", "limit_schedule", "limit_parallel", "tree_template", "nfs_user",
 )  # fmt: skip
 ALLOWED = ({*OWN, *INHERITED} - {"join"}) | {"library_name", "listen", "lane_port"}
 _PORTS_EACH = 2  # for conversations and for lanes

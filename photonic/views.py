@@ -21,6 +21,7 @@ from photonic.edits import Edits, Said
 from photonic.entrance import Entrance
 from photonic.events import EventLog
 from photonic.eviction_views import BufferView
+from photonic.exports import Exports, ExportsView
 from photonic.finder import Finder
 from photonic.histories import Histories
 from photonic.key_custody import KeyCustody
@@ -161,6 +162,7 @@ class StatusView:
     scrub: ScrubView | None = None
     limits: LimitsView | None = None
     safety: SafetyView | None = None
+    exports: ExportsView | None = None
     pauses: list[PauseView] = field(default_factory=list)
     buffer: BufferView | None = None
     https: str = ""  # where other machines may come, with a token; "" is nowhere
@@ -264,6 +266,9 @@ class LocalNode(Protocol):
 
     @property
     def custody(self) -> KeyCustody: ...
+
+    @property
+    def exports(self) -> Exports: ...
 
     @property
     def audit(self) -> AuditLog: ...

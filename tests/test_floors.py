@@ -28,6 +28,8 @@ FOLDERS = {
     "p2p": 3,
     "roles": 4,
     "ingest": 4,
+    "tree": 4,
+    "nfs": 4,
     "pipelines": 4,
     "api": 6,
     "cli": 7,
@@ -87,6 +89,7 @@ SANS_IO = {
     "photonic/roles/presets.py",
     "photonic/roles/retention.py",
     "photonic/ingest/shoots.py",
+    "photonic/tree/paths.py",
 }
 EVENT_LOOPS = {"trio", "anyio", "asyncio"}
 
@@ -113,15 +116,16 @@ DRIVERS = {
 
 # Files of floor 6 that are called after what they answer for, as the verbs are after themselves.
 SUBJECTS = {
-    "albums", "audit", "catalog", "conflicts", "evictions", "history", "keys", "limits", "members",
-    "page", "peers", "photos", "placement", "policies", "search", "tokens", "transfers", "trash",
+    "albums", "audit", "catalog", "conflicts", "evictions", "exports", "history", "keys", "limits",
+    "members", "page", "peers", "photos", "placement", "policies", "search", "tokens", "transfers",
+    "trash",
     "verifications",
 }  # fmt: skip
 
 BANNED_NAMES = {"utils", "util", "helpers", "helper", "manager", "common", "misc", "tools"}
 LINES_MAX, FUNCTION_LINES_MAX, COLUMNS_MAX = 400, 70, 100
 # A list that is read by looking one thing up may be longer than what is read from the top.
-CATALOGUES = {"photonic/errors.py": 1_200, "photonic/limits.py": 500, "photonic/config.py": 450}
+CATALOGUES = {"photonic/errors.py": 1_200, "photonic/limits.py": 540, "photonic/config.py": 520}
 
 PRODUCT = sources("photonic")
 ALL = sources(*CODE_FOLDERS)

@@ -23,6 +23,7 @@ from photonic.api import (
     conflicts,
     events,
     evictions,
+    exports,
     history,
     keys,
     limits,
@@ -57,7 +58,7 @@ PREFIX = "/api/v1"
 PARTS = (
     search, photos, media, conflicts, history, trash, albums, policies, placement, peers, members,
     events, catalog, verifications, limits, transfers, evictions, tokens, keys, audit,
-    admin,
+    exports, admin,
 )  # fmt: skip
 
 

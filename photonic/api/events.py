@@ -32,6 +32,7 @@ from photonic.events import (
     BufferChanged,
     CatalogTaskProgress,
     Event,
+    ExportsChanged,
     Gap,
     HoldingsChanged,
     ImportProgress,
@@ -58,9 +59,9 @@ _STREAM: Answers = {
     200: {
         "description": "Events `photos`, `albums`, `holdings`, `peer`, `transfer`, `import`, "
         "`catalog-task`, `problems`, `blob`, `verification`, `scrub`, `limits`, `pauses`, "
-        "`placement`, `safety`, `buffer`, `audit` and `gap`, their data in JSON; a comment now "
-        "and then when nothing happens. Without `ids`, so much changed that it is not named: "
-        "ask again.",
+        "`placement`, `safety`, `buffer`, `exports`, `audit` and `gap`, their data in JSON; a "
+        "comment now and then when nothing happens. Without `ids`, so much changed that it is not "
+        "named: ask again.",
         "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
     }
 }
@@ -87,18 +88,16 @@ def told(event: Event) -> list[tuple[str, dict[str, Any]]]:
             far = {"state": event.state, **sizes, "peers": peers, **pace}
             which = {"blob": blob.hex(), "name": name, "kind": event.kind}
             return [("transfer", {**which, **far})]
-        case ImportProgress(folder, found, imported, known, failed, finished):
-            counts = {"found": found, "imported": imported, "known": known, "failed": failed}
-            return [("import", {"folder": folder, **counts, "finished": finished})]
-        case CatalogTaskProgress(task, folder, done, total, finished):
-            far = {"done": done, "total": total, "finished": finished}
-            return [("catalog-task", {"task": task, "folder": folder, **far})]
+        case ImportProgress() | CatalogTaskProgress():
+            return [_told_of_work(event)]
         case BlobsPromised():
             return []  # the audit log has it
-        case ProblemsChanged() | PlacementChanged() | Audited() | BufferChanged() | Gap():
+        case ProblemsChanged() | PlacementChanged() | Audited() | Gap():
             return [_told_in_short(event)]
         case BlobChecked() | VerificationProgress():
             return [_told_of_files(event)]
+        case ExportsChanged() | BufferChanged():
+            return [_told_of_state(event)]
         case ScrubChanged() | LimitsChanged() | PausesChanged() | SafetyChanged():
             return [_told_of_node(event)]
 
@@ -112,12 +111,10 @@ def _named(subjects: Iterable[Subject], kind: str) -> dict[str, Any] | None:
 
 
 def _told_in_short(
-    event: ProblemsChanged | PlacementChanged | Audited | BufferChanged | Gap,
+    event: ProblemsChanged | PlacementChanged | Audited | Gap,
 ) -> tuple[str, dict[str, Any]]:
     """Tell that there is something to ask for."""
     match event:
-        case BufferChanged(state, used, size):
-            return "buffer", {"state": state, "used_bytes": used, "size_bytes": size}
         case ProblemsChanged(count):
             return "problems", {"count": count}
         case PlacementChanged(count):
@@ -126,6 +123,26 @@ def _told_in_short(
             return "audit", {"act": act}
         case Gap():
             return "gap", {}
+
+
+def _told_of_work(event: ImportProgress | CatalogTaskProgress) -> tuple[str, dict[str, Any]]:
+    """Tell how far something is that somebody asked for."""
+    match event:
+        case ImportProgress(folder, found, imported, known, failed, finished):
+            counts = {"found": found, "imported": imported, "known": known, "failed": failed}
+            return "import", {"folder": folder, **counts, "finished": finished}
+        case CatalogTaskProgress(task, folder, done, total, finished):
+            far = {"done": done, "total": total, "finished": finished}
+            return "catalog-task", {"task": task, "folder": folder, **far}
+
+
+def _told_of_state(event: ExportsChanged | BufferChanged) -> tuple[str, dict[str, Any]]:
+    """Tell how full the buffer is, or what is exported."""
+    if isinstance(event, BufferChanged):
+        used = {"used_bytes": event.used_bytes, "size_bytes": event.size_bytes}
+        return "buffer", {"state": event.state, **used}
+    counts = {"originals": event.originals, "built": event.built}
+    return "exports", {"tree": event.tree, "nfs": event.nfs, **counts}
 
 
 def _told_of_files(event: BlobChecked | VerificationProgress) -> tuple[str, dict[str, Any]]:

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from photonic.api import examples
 from photonic.api.access import Node
 from photonic.api.problem_documents import problem_responses, write_responses
-from photonic.api.requests import Evicting
+from photonic.api.upkeep_requests import Evicting
 from photonic.errors import IndexUnreadable
 from photonic.eviction_views import EvictionsView
 

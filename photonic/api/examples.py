@@ -7,6 +7,7 @@ from typing import Any
 
 from photonic.audit_views import AuditEntryView, AuditPage, AuditVerdict
 from photonic.eviction_views import EvictionsView, EvictionView
+from photonic.exports import ExporterView, ExportsView, TreeView
 from photonic.limiter import LimitsView, PeerLimitView
 from photonic.moving import TransfersView
 from photonic.pauses import PauseView
@@ -301,6 +302,26 @@ TRANSFERS = TransfersView(
     previews_first=False,
     pauses=_PAUSED,
     safety=SAFETY,
+)
+EXPORTS = ExportsView(
+    tree=TreeView(
+        folder="/photos/tree",
+        template="{year}/{date} {shoot}/{name}",
+        state="ready",
+        originals=1_843,
+        sidecars=1_201,
+        left=0,
+        taken_in=17,
+    ),
+    nfs=ExporterView(
+        kind="ganesha",
+        state="serving",
+        address="0.0.0.0:2049/photos",
+        user="photonic-nfs",
+        rules=["192.168.1.0/24 rw", "10.0.0.7 ro"],
+        restarts=0,
+        changed=False,
+    ),
 )
 VERIFICATION = VerificationView(
     id="5d" * 8,

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from photonic.api import examples
 from photonic.api.access import Node
 from photonic.api.problem_documents import problem_responses, write_responses
-from photonic.api.requests import LimitsRequest
+from photonic.api.upkeep_requests import LimitsRequest
 from photonic.errors import HomeUnusable, LimitsInvalid, PeerUnknown
 from photonic.limiter import LimitsView
 

@@ -10,7 +10,7 @@ from photonic import limits
 from photonic.api import examples
 from photonic.api.access import Limit, Node
 from photonic.api.problem_documents import problem_responses, write_responses
-from photonic.api.requests import PauseRequest, ResumeRequest
+from photonic.api.upkeep_requests import PauseRequest, ResumeRequest
 from photonic.errors import AlbumUnknown, HomeUnusable, PauseInvalid, PeerUnknown
 from photonic.moving import TransfersView
 from photonic.pauses import PauseView

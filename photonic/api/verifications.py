@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from photonic.api import examples
 from photonic.api.access import Node
 from photonic.api.problem_documents import problem_responses, write_responses
-from photonic.api.requests import ScrubRequest, VerificationRequest
+from photonic.api.upkeep_requests import ScrubRequest, VerificationRequest
 from photonic.errors import PhotoUnknown, QueryInvalid, VerificationsFull
 from photonic.verify_views import ScrubView, VerificationView
 

@@ -60,6 +60,7 @@ VERBS = {
     "resume": "resume",
     "verify": "verify",
     "evict": "evict",
+    "nfs": "nfs",
     "simulate": "simulate",
     "export-catalog": "exporting",
     "import-catalog": "restoring",

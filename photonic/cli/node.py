@@ -129,6 +129,37 @@ _PassphraseFd = Annotated[
     int | None, typer.Option("--passphrase-fd", help="Descriptor to read that passphrase from.")
 ]
 
+_Tree = Annotated[
+    str | None, typer.Option("--tree", metavar="DIR", help="Folder to show every photo in.")
+]
+_TreeTemplate = Annotated[
+    str | None, typer.Option("--tree-template", help="Where a photo lies in it.")
+]
+_Nfs = Annotated[
+    str | None, typer.Option("--nfs", help="ganesha or kernel: export that folder over NFS.")
+]
+_NfsListen = Annotated[
+    str | None, typer.Option("--nfs-listen", metavar="HOST:PORT", help="Where Ganesha serves.")
+]
+_NfsRules = Annotated[
+    list[str] | None,
+    typer.Option("--nfs-rules", metavar="RULE", help="Who may mount it; repeatable."),
+]
+_NfsUser = Annotated[str | None, typer.Option("--nfs-user", help="As whom clients write.")]
+
+_Name = Annotated[
+    str | None, typer.Option("--name", help="What this node is called on the others.")
+]
+_LibraryName = Annotated[
+    str | None, typer.Option("--library-name", help="Name of the library of a first start.")
+]
+_Join = Annotated[
+    str | None, typer.Option("--join", metavar="CODE", help="Join a library at first start.")
+]
+_NoDiscovery = Annotated[
+    bool, typer.Option("--no-discovery", help="Do not look for nodes on the local network.")
+]
+
 _COLLECT_AFTER = 20_000  # new containers
 STOPPED_HARD = 1
 
@@ -136,12 +167,8 @@ STOPPED_HARD = 1
 def run(
     context: typer.Context,
     role: Annotated[str | None, typer.Option("--role", help="mobile, central or archive.")] = None,
-    name: Annotated[
-        str | None, typer.Option("--name", help="What this node is called on the others.")
-    ] = None,
-    library_name: Annotated[
-        str | None, typer.Option("--library-name", help="Name of the library of a first start.")
-    ] = None,
+    name: _Name = None,
+    library_name: _LibraryName = None,
     http: _Http = None,
     https: _Https = None,
     https_names: _HttpsNames = None,
@@ -152,12 +179,8 @@ def run(
     lane_port: _LanePort = None,
     peers: _Peers = None,
     watch: _Watch = None,
-    join: Annotated[
-        str | None, typer.Option("--join", metavar="CODE", help="Join a library at first start.")
-    ] = None,
-    no_discovery: Annotated[
-        bool, typer.Option("--no-discovery", help="Do not look for nodes on the local network.")
-    ] = False,
+    join: _Join = None,
+    no_discovery: _NoDiscovery = False,
     relay: _Relay = None,
     no_upnp: _NoUpnp = False,
     workers: _Workers = None,
@@ -173,6 +196,12 @@ def run(
     limit_schedule: _LimitSchedule = None,
     limit_parallel: _LimitParallel = None,
     trash_days: _TrashDays = None,
+    tree: _Tree = None,
+    tree_template: _TreeTemplate = None,
+    nfs: _Nfs = None,
+    nfs_listen: _NfsListen = None,
+    nfs_rules: _NfsRules = None,
+    nfs_user: _NfsUser = None,
     passphrase_command: _PassphraseCommand = None,
     passphrase_fd: _PassphraseFd = None,
     log_level: _LogLevel = None,
@@ -195,6 +224,8 @@ def run(
         "buffer_high": buffer_high, "buffer_low": buffer_low,
         "limit_in": limit_in, "limit_out": limit_out, "limit_schedule": limit_schedule,
         "limit_parallel": limit_parallel, "log_level": log_level, "log_format": log_format,
+        "tree": tree, "tree_template": tree_template, "nfs": nfs, "nfs_listen": nfs_listen,
+        "nfs_rules": nfs_rules, "nfs_user": nfs_user,
         "passphrase_command": passphrase_command, "passphrase_fd": passphrase_fd,
     }  # fmt: skip
     settings = load_settings(flags)

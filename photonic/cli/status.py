@@ -48,6 +48,7 @@ def _print_status(status: Answer) -> None:
     scrub = status.get("scrub")
     if scrub:
         pairs["verified"] = _verified(scrub)
+    pairs |= _exports(status.get("exports") or {})
     limits = status.get("limits")
     if limits and (words := limits_in_words(limits)):
         pairs["limits"] = words
@@ -70,6 +71,17 @@ def _elsewhere(status: Answer) -> dict[str, object]:
     if not status.get("https"):
         return {}
     return {"with a token": status["https"], "fingerprint": status["fingerprint"]}
+
+
+def _exports(exports: Answer) -> dict[str, object]:
+    """Say what is shown of photos as files, where something is."""
+    tree, nfs = exports.get("tree"), exports.get("nfs")
+    found: dict[str, object] = {}
+    if tree:
+        found["tree"] = f"{tree['originals']:,} photos ({tree['state']})"
+    if nfs:
+        found["nfs"] = f"{nfs['kind']} at {nfs['address']} ({nfs['state']})"
+    return found
 
 
 def _verified(scrub: Answer) -> str:

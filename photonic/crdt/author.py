@@ -82,8 +82,11 @@ class Author:
 
 
 def _parents(draft: Draft, state: SubjectState) -> tuple[ChangeId, ...]:
-    """Return the heads, sorted. Of too many those first whose words this change writes over."""
-    heads = sorted(state.heads)
+    """Return the heads that were seen, sorted.
+
+    Of too many those first whose words this change writes over.
+    """
+    heads = sorted(state.heads if draft.seen is None else draft.seen)
     if len(heads) > limits.CHANGE_PARENTS_MAX:
         fields = (state.fields[name] for name in draft.sets if name in state.fields)
         standing = {version.change for field in fields for version in field.versions}

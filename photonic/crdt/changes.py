@@ -56,13 +56,18 @@ class SignedChange(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What someone wants to say; the catalog adds parents, author, number and time."""
+    """What someone wants to say; the catalog adds parents, author, number and time.
+
+    `seen`: what whoever says it knew, where that is less than the catalog does (a file that was
+    written over an older version); None: every head.
+    """
 
     subject: Subject
     sets: Mapping[str, Any] = field(default_factory=dict)
     adds: Mapping[str, Sequence[str]] = field(default_factory=dict)
     removes: Mapping[str, Sequence[str]] = field(default_factory=dict)
     act: bytes = b""
+    seen: frozenset[ChangeId] | None = None
 
 
 _decoder = msgspec.msgpack.Decoder(Change)

@@ -29,6 +29,7 @@ TRASHED = "trashed"  # true while the photo is in the trash; see crdt/brake.py f
 ORIGIN = "origin"  # a set of text: who said a change first, in another library; see replay.py
 NAME, FOLDER, FACTS = "name", "folder", "facts"
 IMPORTED = "imported_ms"
+PATH = "path"  # where the photo lies in exported trees, decided once: the first word stands
 PREVIEW_PREFIX = "preview/"  # preview/256, preview/1600: width, height, BlobRef
 SIDECAR_PREFIX = "sidecar/"  # sidecar/xmp: BlobRef
 
@@ -57,6 +58,7 @@ _TABLE: dict[tuple[str, str], Merge] = {
     (PHOTO, FOLDER): Merge.FACT,
     (PHOTO, FACTS): Merge.FACT,
     (PHOTO, IMPORTED): Merge.FACT,
+    (PHOTO, PATH): Merge.FACT,
     (MEMBER, CERTIFICATE): Merge.FACT,
     (MEMBER, REVOKED): Merge.FACT,
     (LIBRARY, LIBRARY_NAME): Merge.FACT,
@@ -67,6 +69,9 @@ _TABLE: dict[tuple[str, str], Merge] = {
     (SHOOT, GROUP_NAME): Merge.CONTESTED,
     (STACK, GROUP_NAME): Merge.CONTESTED,
 }
+
+FIRST_WORDS = frozenset({(PHOTO, PATH)})
+"""Registers whose earliest writes stand: one that had seen another has no effect."""
 
 EDITABLE = (RATING, LABEL, FLAG, TITLE, CAPTION, GPS)
 """The registers that a person edits through REST, the page and the command line."""

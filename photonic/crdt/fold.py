@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from photonic.crdt.changes import SignedChange
-from photonic.crdt.fields import Merge, merge_of
+from photonic.crdt.fields import FIRST_WORDS, Merge, merge_of
 from photonic.crdt.lineage import Lineage
 from photonic.crdt.originals import is_of_originals, standing
 from photonic.crdt.quota import within
@@ -44,7 +44,10 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """The versions of one field, latest stamp first; never empty."""
+    """The versions of one field, latest stamp first; never empty.
+
+    Of a field in `FIRST_WORDS` the earliest stamp is the first.
+    """
 
     versions: tuple[Version, ...]
 
@@ -77,7 +80,10 @@ class SubjectState:
         )
 
     def fact(self, name: str, default: Any = None) -> Any:
-        """Return the pick among the versions of a fact: the latest stamp, then the larger id."""
+        """Return the pick among the versions of a fact: the latest stamp, then the larger id.
+
+        Of a field in `FIRST_WORDS` the earliest stamp, then the smaller id.
+        """
         entry = self.fields.get(name)
         return entry.versions[0].value if entry else default
 
@@ -165,6 +171,9 @@ def _latest(subject: Subject, name: str, versions: Iterable[Version], lineage: L
     descendant among them, which is one of the first write, too.
     """
     by_change = {version.change: version for version in versions}
+    if (subject.kind, name) in FIRST_WORDS:
+        first = (by_change[change] for change in lineage.earliest(by_change))
+        return Field(tuple(sorted(first, key=lambda v: (v.at, v.change))))
     if is_of_originals(subject, name):
         values = {change: version.value for change, version in by_change.items()}
         latest = standing(subject, values, lineage)

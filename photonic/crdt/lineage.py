@@ -92,6 +92,14 @@ class Lineage:
             seen |= self._nodes[name].ancestors
         return frozenset(name for name in some if not seen & 1 << self._nodes[name].position)
 
+    def earliest(self, names: Iterable[ChangeId]) -> frozenset[ChangeId]:
+        """Return those of `names` that had seen none of the others."""
+        some = list(names)
+        bits = 0
+        for name in some:
+            bits |= 1 << self._nodes[name].position
+        return frozenset(name for name in some if not self._nodes[name].ancestors & bits)
+
     def missing(self) -> frozenset[ChangeId]:
         """Return the parents that are named and not here: a delivery that is not complete."""
         return frozenset(self._awaited)

@@ -25,8 +25,9 @@ _RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"
 _DC = "{http://purl.org/dc/elements/1.1/}"
 _XMP = "{http://ns.adobe.com/xap/1.0/}"
 _LR = "{http://ns.adobe.com/lightroom/1.0/}"
+_DT = "{http://darktable.sf.net/}"
 _PIECE_BYTES = 64 * limits.KIB
-_LABELS = {"red", "yellow", "green", "blue", "purple"}
+_LABELS = ("red", "yellow", "green", "blue", "purple")  # as darktable numbers them, too
 
 
 def sidecars_in(folder: Path) -> list[Path]:
@@ -86,16 +87,25 @@ def read_marks(data: bytes, name: str) -> Marks:
     except (ParseError, DefusedXmlException, ValueError, LookupError) as error:
         raise SidecarInvalid(f"{name} is no XMP: {error}") from error
     blocks = list(root.iter(f"{_RDF}Description"))
-    label = clean(_simple(blocks, f"{_XMP}Label"))
     return Marks(
         rating=stars(_simple(blocks, f"{_XMP}Rating")),
-        label=label.lower() if label and label.lower() in _LABELS else None,
+        label=_label(blocks),
         title=clean(_first(blocks, f"{_DC}title")),
         caption=clean(_first(blocks, f"{_DC}description"), limits.CAPTION_CHARS_MAX),
         keywords=keywords(
             _listed(blocks, f"{_DC}subject"), _listed(blocks, f"{_LR}hierarchicalSubject")
         ),
     )
+
+
+def _label(blocks: list[Element]) -> str | None:
+    """Return the colour of a label; of several that darktable has, the first."""
+    label = clean(_simple(blocks, f"{_XMP}Label"))
+    if label and label.lower() in _LABELS:
+        return label.lower()
+    numbers = (clean(one) for one in _listed(blocks, f"{_DT}colorlabels"))
+    known = (int(one) for one in numbers if one and one in "01234" and len(one) == 1)
+    return next((_LABELS[number] for number in known), None)
 
 
 class _Bounded(TreeBuilder):

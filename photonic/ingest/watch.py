@@ -271,6 +271,40 @@ class Watch:
         return await trio.to_thread.run_sync(work, *arguments, limiter=self._threads)
 
 
+async def changes_below(
+    folder: Path, gathered_ms: int, note: Callable[[set[str]], None], problems: Problems
+) -> None:
+    """Tell `note` of every path below a folder that something happened to, until cancelled.
+
+    For folders whose names are ours. Where the system cannot tell of all, that is a problem, and
+    whoever needs to know looks through the folder from time to time.
+    """
+    place, stop = shown(folder), threading.Event()
+    threads = trio.CapacityLimiter(1)
+    notify = await trio.to_thread.run_sync(_listen, folder)
+    if not isinstance(notify, RustNotify):
+        problems.add(WatchLimited(f"{place}: {notify}"), place)
+        return
+    problems.clear(place, WatchLimited.code)
+
+    def wait() -> set[tuple[int, str]]:
+        found = notify.watch(gathered_ms, gathered_ms, int(limits.WATCH_CHECK_S * 1_000), stop)
+        return found if isinstance(found, set) else set()
+
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_set_when_cancelled, stop)
+            while True:
+                try:
+                    events = await trio.to_thread.run_sync(wait, limiter=threads)
+                except WatchfilesRustInternalError:
+                    continue  # a name that is no UTF-8 is none of ours
+                if events:
+                    note({path for _, path in events})
+    finally:
+        notify.close()
+
+
 async def _set_when_cancelled(stop: threading.Event) -> None:
     """Wake the thread that waits for events, for a cancellation does not reach into threads."""
     try:

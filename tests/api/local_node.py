@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 import segno
 from prometheus_client import CollectorRegistry, Gauge
 
@@ -34,12 +35,14 @@ from photonic.errors import (
 )
 from photonic.events import CatalogTaskProgress, ImportProgress
 from photonic.evictions import Evictions
+from photonic.exports import Exports
 from photonic.identity import Identity
 from photonic.ids import BlobId, NodeId, peer_id
 from photonic.key_custody import KeyCustody
 from photonic.layout import Layout
 from photonic.limiter import Limiter
 from photonic.moving import Moving
+from photonic.nfs.exporter import Export, ExporterState, User
 from photonic.p2p.attestations import Promises
 from photonic.p2p.rates import Bandwidth
 from photonic.p2p.throttle import Throttle
@@ -89,6 +92,20 @@ class ServedVerifications(Verifications):
 
 
 NOW = datetime(2024, 6, 1, tzinfo=UTC)
+
+
+class MemoryExporter:
+    """An exporter that does what it is told at once. Implements `nfs.exporter.Exporter`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.export = Export(folder, (), User(65_534, 65_534))
+        self.state = ExporterState("ganesha", "serving", "127.0.0.1:2049/photos")
+
+    async def run(self) -> None:
+        await anyio.sleep_forever()
+
+    async def apply(self, export: Export) -> None:
+        self.export = export
 
 
 class MemoryNode(MemoryPhotos):
@@ -145,6 +162,11 @@ class MemoryNode(MemoryPhotos):
         )  # fmt: skip
         self.library = LibraryView(id=LIBRARY_ID.hex(), name="Harbour")
         self.state = "monitoring"
+        self.exporter = MemoryExporter(folder)
+        self.exports = Exports(
+            Settings(home=folder), "central", folder / "exports.json", World(),
+            self.events.announce, None, self.exporter,
+        )  # fmt: skip
         self.members = MemoryMembers(HERE, {HERE: NAMES[HERE], THERE: NAMES[THERE]})
         self.is_stopping = False
 
@@ -197,6 +219,7 @@ class MemoryNode(MemoryPhotos):
             limits=self.limiter.view(),
             safety=self.moving.safety.view(),
             pauses=await self.moving.pauses.views(),
+            exports=self.exports.view(),
         )
 
     async def photos(self, filters: PhotoFilter, limit: int, cursor: str | None) -> PhotoPage:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from photonic.crdt.changes import Change, SignedChange, seal
-from photonic.crdt.fields import RATING, TAGS, TITLE
+from photonic.crdt.fields import PATH, RATING, TAGS, TITLE
 from photonic.crdt.fold import EMBEDDED, SubjectState, extend, fold
 from photonic.identity import Identity
 from photonic.ids import LibraryId, Subject
@@ -19,7 +19,7 @@ from tests.crdt.replicas import WORLD, photo
 _LIBRARY = LibraryId(bytes(16))
 _SUBJECT = photo(0)
 _PEOPLE = [Identity.generate(WORLD) for _ in range(3)]
-_FIELDS = (RATING, TITLE, "from a newer photonic")
+_FIELDS = (RATING, TITLE, PATH, "from a newer photonic")
 
 
 def _is_effective(signed: SignedChange) -> bool:
@@ -129,3 +129,37 @@ def test_a_long_history_of_one_field_has_one_version() -> None:
         state = extend(state, signed)
         parents = (signed.id,)
     assert len(state.lineage) == 300 and len(state.fields["n"].versions) == 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.permutations(range(8)))
+def test_a_path_is_what_the_first_said_whatever_comes_later_and_in_any_order(
+    order: list[int],
+) -> None:
+    chain: list[SignedChange] = []
+    for number in range(8):
+        parents = (chain[-1].id,) if chain else ()
+        author, sets = _PEOPLE[0], {PATH: f"{number}.jpg"}
+        stamp = 100 - number  # a clock that runs backwards decides nothing
+        change = Change("photo", _SUBJECT.key, parents, author.node, number + 1, stamp, sets)
+        chain.append(seal(author, _LIBRARY, change))
+    state = SubjectState(_SUBJECT)
+    for position in order:
+        state = extend(state, chain[position])
+    assert [version.change for version in state.fields[PATH].versions] == [chain[0].id]
+    assert state.fact(PATH) == "0.jpg"
+
+
+def test_of_paths_that_were_decided_apart_the_earliest_is_first_and_the_others_stay() -> None:
+    said = []
+    for number, stamp in enumerate((30, 10, 20)):
+        author = _PEOPLE[number]
+        sets = {PATH: f"{number}.jpg"}
+        said.append(
+            seal(author, _LIBRARY, Change("photo", _SUBJECT.key, (), author.node, 1, stamp, sets))
+        )
+    state = fold(_SUBJECT, said)
+    assert [version.value for version in state.fields[PATH].versions] == [
+        "1.jpg", "2.jpg", "0.jpg",
+    ]  # fmt: skip
+    assert state.fact(PATH) == "1.jpg" and state.contested() == ()

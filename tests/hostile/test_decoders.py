@@ -59,6 +59,7 @@ OURS: Mapping[str, str] = {
     "crdt.lexicon": "this index's own rows",
     "crdt.loader": "this index's own rows",
     "crdt.new_shelf": "this index's own rows",
+    "crdt.matching": "this index's own rows",
     "crdt.place_seal": "this index's own rows",
     "crdt.places": "this index's own rows",
     "crdt.query": "this index's own rows",

@@ -1,0 +1,1 @@
+"""Export of the tree over NFS: one interface, NFS-Ganesha and the kernel's server behind it."""
