@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from photonic.lodging import Lodging
     from photonic.recovery import Recovered
     from photonic.recovery_kit import RecoveryKit
+    from photonic.restoration import Restored
     from photonic.safekeeping import Safekeeping
     from photonic.vault import Kept
     from photonic.views import LibraryView, StatusView
@@ -46,6 +47,7 @@ VERBS = {
     "revoke": "revoke",
     "recovery-kit": "recovery_kit",
     "recover": "recover",
+    "restore": "restore",
     "keys": "keys",
     "token": "token",
     "audit": "audit",
@@ -94,6 +96,18 @@ class Node(Protocol):
 
     def forget_key(self, settings: Settings) -> None:
         """Take the authority key away from this machine."""
+        ...
+
+    def restore(
+        self, settings: Settings, folder: Path, tell: Callable[[str, int], None], *, shares: bool
+    ) -> Restored:
+        """Make a home of what another node's folder has. Raises ArchiveUnusable and others."""
+        ...
+
+    def restore_files_with(
+        self, folder: Path, target: Path, kit: str | None, tell: Callable[[str, int], None]
+    ) -> Restored:
+        """Write an archive's photos as plain files. Raises ArchiveUnusable, ExportUnwritable."""
         ...
 
     async def recover_with(self, settings: Settings, kit: str, *, alone: bool) -> Recovered:
