@@ -20,6 +20,7 @@ from photonic.limiter import Limiter
 from photonic.moving import Moving
 from photonic.observatory import Observatory
 from photonic.parts import Readers
+from photonic.redundancy import RedundancyView
 from photonic.views import (
     CatalogTaskView,
     ConflictPage,
@@ -78,6 +79,9 @@ class Answers:
 
     async def peers(self) -> list[PeerView]:
         return self.observatory.peers()
+
+    async def redundancy(self) -> RedundancyView:
+        return await self.observatory.redundancy()
 
     async def original(self, photo: str) -> OriginalFile:
         return await self.gallery.original(photo)

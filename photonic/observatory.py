@@ -31,6 +31,7 @@ from photonic.p2p.sessions import Sessions
 from photonic.p2p.transfers import Transfers
 from photonic.p2p.transport import PeerDown, PeerEvent, ReachingTransport
 from photonic.problems import Problems
+from photonic.redundancy import Place, RedundancyView, redundancy
 from photonic.roles.role import Role
 from photonic.scrubber import Scrubber
 from photonic.showing import iso_utc
@@ -262,6 +263,25 @@ class Observatory:
         hello = self._book.get(node).hello
         member = self._admissions.member(node)
         return hello.role if hello else (member.certificate.role if member else "")
+
+    async def redundancy(self) -> RedundancyView:
+        """Add up where the copies of all photos are. Reads every photo's line of the index."""
+        connected = {self._me, *self._transport.connected()}
+        members = {
+            node: Place(self._who(node), self._role_of(node), node in connected)
+            for node in {self._me, *self._admissions.members()}
+        }
+        sets = await trio.to_thread.run_sync(self._library.query.copy_sets)
+        scrub = await self._scrubber.view()
+        return redundancy(
+            sets,
+            members,
+            self._me,
+            wants_all=self._role.wants_originals,
+            min_copies=self._settings.min_copies,
+            oldest=scrub.oldest,
+            overdue=scrub.overdue,
+        )
 
     # --- health ------------------------------------------------------------------------------
 

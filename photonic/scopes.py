@@ -72,6 +72,7 @@ OPERATIONS: Mapping[str, Need] = {
     "read_scrub": (CATALOG_READ,),
     "read_limits": (CATALOG_READ,),
     "list_transfers": (CATALOG_READ,),
+    "read_redundancy": (CATALOG_READ,),
     "list_pauses": (CATALOG_READ,),
     "read_keys": (CATALOG_READ,),
     "read_original": (BLOBS_READ,),

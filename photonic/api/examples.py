@@ -9,6 +9,7 @@ from photonic.audit_views import AuditEntryView, AuditPage, AuditVerdict
 from photonic.limiter import LimitsView, PeerLimitView
 from photonic.moving import TransfersView
 from photonic.pauses import PauseView
+from photonic.redundancy import CopiesView, NodeCopiesView, RedundancyView, RoleCopiesView
 from photonic.safety import SafetyView
 from photonic.verify_views import FindingView, ScrubView, VerificationView
 from photonic.views import (
@@ -292,6 +293,36 @@ TRANSFERS = TransfersView(
     previews_first=False,
     pauses=_PAUSED,
     safety=SAFETY,
+)
+REDUNDANCY = RedundancyView(
+    photos=84_112,
+    min_copies=2,
+    below=211,
+    copies=[
+        CopiesView(0, 0, 0),
+        CopiesView(1, 211, 6_120_000_000),
+        CopiesView(2, 61_880, 1_790_000_000_000),
+        CopiesView(3, 22_021, 640_000_000_000),
+    ],
+    roles=[RoleCopiesView("archive", 83_400, 712), RoleCopiesView("mobile", 22_232, 61_880)],
+    nodes=[
+        NodeCopiesView(
+            node=STATUS.node.id,
+            name="attic",
+            role="archive",
+            connected=False,
+            photos=83_400,
+            bytes=2_420_000_000_000,
+            only_there=0,
+            awaited=12,
+            awaited_bytes=340_000_000,
+        )
+    ],
+    awaited=12,
+    awaited_bytes=340_000_000,
+    unreachable=12,
+    oldest="2026-11-03T02:11:09.000Z",
+    overdue=0,
 )
 VERIFICATION = VerificationView(
     id="5d" * 8,

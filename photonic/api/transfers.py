@@ -14,6 +14,7 @@ from photonic.api.requests import PauseRequest, ResumeRequest
 from photonic.errors import AlbumUnknown, HomeUnusable, PauseInvalid, PeerUnknown
 from photonic.moving import TransfersView
 from photonic.pauses import PauseView
+from photonic.redundancy import RedundancyView
 
 routes = APIRouter(tags=["transfers"])
 
@@ -32,6 +33,15 @@ async def list_transfers(node: Node, limit: Limit = limits.PAGE_ITEMS_DEFAULT) -
     `transfer` and `safety` events say what changes.
     """
     return await node.moving.view(limit)
+
+
+@routes.get("/redundancy", responses=examples.answer(examples.REDUNDANCY) | problem_responses())
+async def read_redundancy(node: Node) -> RedundancyView:
+    """Tell how many copies of the photos there are, on which nodes, and what waits for whom.
+
+    Reads a line for each photo: not for what is asked each second.
+    """
+    return await node.redundancy()
 
 
 @routes.get("/pauses", responses=examples.answer(examples.PAUSES) | problem_responses())

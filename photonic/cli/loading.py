@@ -54,6 +54,7 @@ VERBS = {
     "library": "library",
     "peers": "peers",
     "transfers": "transfers",
+    "redundancy": "redundancy",
     "limits": "limits",
     "pause": "pause",
     "resume": "resume",
