@@ -30,6 +30,7 @@ from photonic.p2p.reaching import Ways
 from photonic.p2p.sessions import Sessions
 from photonic.p2p.transfers import Transfers
 from photonic.p2p.transport import PeerDown, PeerEvent, ReachingTransport
+from photonic.p2p.ways import Way
 from photonic.problems import Problems
 from photonic.redundancy import Place, RedundancyView, redundancy
 from photonic.roles.role import Role
@@ -106,8 +107,14 @@ class Observatory:
             dialling=len(self._connector.dialling),
             rounds_under_way=len(self._sessions.busy),
             transfers=self._transfers.count,
-            central_connected=any(self._role_of(node) == "central" for node in connected),
+            central_near=any(self._is_near_central(node) for node in connected),
+            metered=self._transfers.throttle.bandwidth.metered,
         )
+
+    def _is_near_central(self, node: NodeId) -> bool:
+        footing = self._transport.footing(node)
+        is_near = footing is not None and footing.way is Way.LAN
+        return is_near and self._role_of(node) == "central"
 
     async def status(self) -> StatusView:
         totals = await self.totals()
