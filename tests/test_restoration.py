@@ -139,6 +139,29 @@ def test_what_is_copied_shares_nothing_with_the_archive(archive: Archive, tmp_pa
         assert path.is_dir() or path.stat().st_ino != twin.stat().st_ino
 
 
+def test_files_with_other_bytes_are_told_by_name_and_held_under_none(
+    archive: Archive, tmp_path: Path
+) -> None:
+    folder = tmp_path / "archive"
+    shutil.copytree(archive.home, folder)
+    files = sorted((folder / "blobs" / "blobs").rglob("?" * 64))
+    damage(files[2], 0.5, b"this is not what was here")
+    files[5].unlink()
+    aside = folder / "blobs" / "damaged"
+    aside.mkdir(exist_ok=True)
+    files[7].rename(aside / files[7].name)  # the node itself had found that
+    told = restore(folder, tmp_path / "new")
+    assert told.lacking == {"damaged": 2, "missing": 1} and not told.is_whole
+    whys = {lack.blob: lack.why for lack in told.lacks}
+    assert whys == {files[2].name: "damaged", files[5].name: "missing", files[7].name: "damaged"}
+    assert all(lack.name.startswith("IMG_") and lack.what == "original" for lack in told.lacks)
+    assert all(lack.said_by == ("attic",) for lack in told.lacks)
+    lost = {BlobId(bytes.fromhex(name)) for name in whys}
+    assert set(held_in(tmp_path / "new")) == set(archive.blobs) - lost
+    report = (tmp_path / "new" / "lacking.txt").read_text()
+    assert all(lack.name in report for lack in told.lacks)
+
+
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data(), flips=st.integers(1, 3))
 def test_wherever_the_folder_is_damaged_nothing_is_called_whole_that_is_not(
