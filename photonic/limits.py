@@ -326,6 +326,7 @@ SHOOT_GAP_S = 4 * 3600
 EXPORT_FILE_BYTES_MAX = 64 * MIB  # of lines; then the next file begins
 EXPORT_LINE_BYTES_MAX = 8 * MIB
 EXPORT_SUBJECTS_AT_ONCE = 200  # read from the catalog in one go
+SCRUB_CALENDAR_PARTS = 10  # of the period in which all is verified once
 RESTORE_LACKS_TOLD_MAX = 1_000  # files that an archive could not give; all are in a file
 EXPORT_NAME_BYTES_MAX = 200  # of a sidecar's file name without its suffix, and of a folder's
 PATH_PARTS_MAX, PATH_BYTES_MAX = 32, 1_500  # of a folder that somebody else named

@@ -70,6 +70,7 @@ OPERATIONS: Mapping[str, Need] = {
     "list_catalog_tasks": (CATALOG_READ,),
     "list_verifications": (CATALOG_READ,),
     "read_scrub": (CATALOG_READ,),
+    "read_scrub_calendar": (CATALOG_READ,),
     "read_limits": (CATALOG_READ,),
     "list_transfers": (CATALOG_READ,),
     "read_redundancy": (CATALOG_READ,),

@@ -11,7 +11,13 @@ from photonic.moving import TransfersView
 from photonic.pauses import PauseView
 from photonic.redundancy import CopiesView, NodeCopiesView, RedundancyView, RoleCopiesView
 from photonic.safety import SafetyView
-from photonic.verify_views import FindingView, ScrubView, VerificationView
+from photonic.verify_views import (
+    DueView,
+    FindingView,
+    ScrubCalendarView,
+    ScrubView,
+    VerificationView,
+)
 from photonic.views import (
     ActPage,
     ActView,
@@ -247,6 +253,15 @@ SCRUB = ScrubView(
     damaged=1,
     unreadable=0,
     repaired=2,
+)
+SCRUB_CALENDAR = ScrubCalendarView(
+    days=30,
+    mb_s=40.0,
+    parts=[
+        DueView("2024-05-18T10:00:00.000Z", "2024-05-18T10:00:00.000Z", 120, 2_952_790_016),
+        DueView("2024-05-24T10:00:00.000Z", "2024-05-27T10:00:00.000Z", 8_100, 201_440_000_000),
+    ],
+    all_by="2024-05-27T10:00:00.000Z",
 )
 AUDIT_PAGE = AuditPage(
     items=[
