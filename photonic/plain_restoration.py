@@ -38,7 +38,7 @@ from photonic.ids import BlobId, digest
 from photonic.ingest.places import shown
 from photonic.ingest.sidecar import is_sidecar, read_marks
 from photonic.ingest.xmp import sidecar_xml
-from photonic.names import part, path_below
+from photonic.names import part
 from photonic.photos import SIDECAR_SUFFIX, Marks
 from photonic.plain_tree import PlainTree
 from photonic.records import Readings, photo_marks, says_what_the_file_does
@@ -231,7 +231,9 @@ class _Sources:
 def _wanted_path(row: PhotoRow) -> PurePosixPath:
     root = TRASH if row.trashed else PHOTOS
     if row.taken is None:
-        return PurePosixPath(root, _UNDATED) / path_below(row.folder, row.name)
+        # Always one folder deep: a folder of one photo may be called as another photo is.
+        whence = " - ".join(one for one in row.folder.split("/") if one) or "no folder"
+        return PurePosixPath(root, _UNDATED, part(whence), part(row.name or "unnamed"))
     day = row.taken[:_DAY_CHARACTERS]
     return PurePosixPath(root, part(day[:4]), part(day), part(row.name or "unnamed"))
 

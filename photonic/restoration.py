@@ -120,8 +120,12 @@ def restore_home(
     tell: Tell,
     *,
     role: str,
+    authority: Identity | None = None,
+    quota_bytes: int | None = None,
 ) -> Restored:
     """Make a home of what an archive has. The home must be locked, and keep no other library.
+
+    `authority`, if it is here, says what stays sealed: nothing.
 
     Raises LibraryNotEmpty, StoreFull, JournalUnwritable, OSError (this machine's disk).
     """
@@ -130,11 +134,11 @@ def restore_home(
         raise LibraryNotEmpty(f"this home keeps the library {known.name}")
     layout.restoring.mkdir(parents=True, exist_ok=True, mode=0o700)
     restored = Restored(library.hex(), archive.record.name)
-    shelving = Shelving(layout.blobs, world, restored)
+    shelving = Shelving(layout.blobs, world, restored, quota_bytes)
     try:
         shelving.take_all(archive, tell)
         place = Place(layout.journal(library), layout.directory(library), layout.restoring)
-        with taken_in(archive, place, identity, None, world, restored, tell) as catalog:
+        with taken_in(archive, place, identity, authority, world, restored, tell) as catalog:
             account(archive, catalog, layout.home / LACKING, shelving.why_lacking, restored, tell)
     finally:
         shelving.close()
@@ -245,8 +249,10 @@ def meet(ours: Catalog, theirs: Catalog, note: Callable[[], None]) -> int:
 class Shelving:
     """Copies an archive's files into a store of this machine, each verified."""
 
-    def __init__(self, root: Path, world: World, restored: Restored) -> None:
-        self._store, self._restored = FileStore.open(root, world), restored
+    def __init__(
+        self, root: Path, world: World, restored: Restored, quota_bytes: int | None = None
+    ) -> None:
+        self._store, self._restored = FileStore.open(root, world, quota_bytes), restored
         self._wrong: dict[BlobId, str] = {}
         self._batch: list[Partial] = []
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import anyio
 import trio
 
-from photonic.archived_home import opened
+from photonic.archived_home import ArchivedHome, opened
 from photonic.authority import forget_authority, kit_of
 from photonic.config import Settings
 from photonic.errors import (
@@ -136,33 +136,50 @@ async def recover(settings: Settings, asked: Recovery) -> Recovered:
     return found
 
 
-def restore(settings: Settings, folder: Path, tell: Tell, *, shares: bool) -> Restored:
+def restore(
+    settings: Settings, folder: Path, kit: RecoveryKit | None, tell: Tell, *, shares: bool
+) -> Restored:
     """Make a home of what another node's folder has. Blocking.
 
-    `shares`: copies may share blocks with the folder. Raises ArchiveUnusable, LibraryNotEmpty,
-    HomeInUse, StoreFull and what else keeps files from being written here.
+    `kit`: with which it is to be recovered afterwards; `shares`: copies may share blocks with the
+    folder. Raises ArchiveUnusable, KitInvalid, LibraryNotEmpty, HomeInUse, StoreFull and what else
+    keeps files from being written here.
     """
     world = World() if shares else World(files=SeparateFiles())
     layout = open_layout(settings, world)
     _check_apart(layout.home, folder)
     with opened(folder) as archive, layout.lock():
+        authority = _authority(kit, archive)
         layout.vault.unlock()
-        identity = Identity.load_or_create(layout.node_key, world, layout.vault)
-        return restore_home(archive, layout, identity, world, tell, role=settings.role or "central")
+        return restore_home(
+            archive,
+            layout,
+            Identity.load_or_create(layout.node_key, world, layout.vault),
+            world,
+            tell,
+            role=settings.role or "central",
+            authority=authority,
+            quota_bytes=settings.quota_bytes,
+        )
 
 
 def restore_files(folder: Path, target: Path, kit: RecoveryKit | None, tell: Tell) -> Restored:
     """Write the photos of another node's folder as plain files. Blocking.
 
-    Raises ArchiveUnusable, ExportUnwritable, HomeInUse.
+    Raises ArchiveUnusable, KitInvalid, ExportUnwritable, HomeInUse.
     """
     _check_apart(target, folder)
     with opened(folder) as archive:
-        if kit is not None and kit.library != archive.record.library:
-            raise KitInvalid(f"it is the kit of the library {kit.name}")
-        return restore_plainly(
-            archive, target, kit.authority if kit is not None else None, World(), tell
-        )
+        return restore_plainly(archive, target, _authority(kit, archive), World(), tell)
+
+
+def _authority(kit: RecoveryKit | None, archive: ArchivedHome) -> Identity | None:
+    """Return the key of a kit, which must be the archive's library's: hours later is too late."""
+    if kit is None:
+        return None
+    if kit.library != archive.record.library:
+        raise KitInvalid(f"it is the kit of the library {kit.name}, and no key to this one")
+    return kit.authority
 
 
 def _check_apart(target: Path, folder: Path) -> None:

@@ -42,8 +42,8 @@ __all__ = [
     "keep_keys",
     "recover_with",
     "recovery_kit",
-    "restore",
     "restore_files_with",
+    "restore_with",
     "run_node",
 ]
 
@@ -83,6 +83,13 @@ async def recover_with(settings: Settings, kit: str, *, alone: bool) -> Recovere
         discovers=settings.discovery,
     )  # fmt: skip
     return await recover(settings, asked)
+
+
+def restore_with(
+    settings: Settings, folder: Path, kit: str | None, tell: Tell, *, shares: bool
+) -> Restored:
+    """Make a home of what another node's folder has; the kit is judged before anything is done."""
+    return restore(settings, folder, parse_kit(kit) if kit else None, tell, shares=shares)
 
 
 def restore_files_with(folder: Path, target: Path, kit: str | None, tell: Tell) -> Restored:

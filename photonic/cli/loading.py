@@ -99,8 +99,14 @@ class Node(Protocol):
         """Take the authority key away from this machine."""
         ...
 
-    def restore(
-        self, settings: Settings, folder: Path, tell: Callable[[str, int], None], *, shares: bool
+    def restore_with(
+        self,
+        settings: Settings,
+        folder: Path,
+        kit: str | None,
+        tell: Callable[[str, int], None],
+        *,
+        shares: bool,
     ) -> Restored:
         """Make a home of what another node's folder has. Raises ArchiveUnusable and others."""
         ...

@@ -99,7 +99,7 @@ def _restore_home(
     shares: bool,
 ) -> Restored:
     set_up_logs(settings, None)
-    restored = load_node().restore(settings, folder, tell, shares=shares)
+    restored = load_node().restore_with(settings, folder, kit, tell, shares=shares)
     set_up_logs(settings, settings.home / CLI_LOG)
     if kit is not None:
 
@@ -123,7 +123,7 @@ def _show(restored: Restored, target: Path, *, is_home: bool, has_kit: bool) -> 
         output.note(f"… and others: all of them are in {target / 'lacking.txt'}")
     for note in restored.notes[:_SHOWN_MAX]:
         output.note(note)
-    if restored.sealed and not (is_home and has_kit):
+    if restored.sealed:
         output.note(
             f"Of {restored.sealed:,} photos something is sealed (places, mostly) and stays so."
             " The recovery kit opens it: give the same command with --kit, or `photonic recover"

@@ -274,6 +274,9 @@ def test_what_would_harm_the_folder_or_another_library_is_refused(
     assert "not the home folder" in none.stderr
     other = tmp_path / "other"
     photonic(other, "init")
+    kit = json.loads(photonic(other, "--json", "recovery-kit").stdout)["kit"]
+    wrong = photonic(tmp_path / "new", "restore", str(left.home), "--kit", kit, check=False)
+    assert "no key to this one" in wrong.stderr and not (tmp_path / "new" / "blobs").exists()
     taken = photonic(other, "restore", str(left.home), check=False)
     assert "keeps the library" in taken.stderr
     with daemons(tmp_path / "running") as (node,):
