@@ -204,7 +204,7 @@ def tell(told, _):
     if left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
 if kind == "home":
-    restore(Settings(home=Path(home)), Path(folder), tell, shares=False)
+    restore(Settings(home=Path(home)), Path(folder), None, tell, shares=False)
 else:
     restore_files(Path(folder), Path(home), None, tell)
 """
