@@ -28,6 +28,7 @@ from photonic.observatory import Observatory
 from photonic.p2p.transfers import Transfers
 from photonic.p2p.transport import ReachingTransport
 from photonic.parts import Readers
+from photonic.redundancy import RedundancyView
 from photonic.views import (
     CatalogTaskView,
     ConflictPage,
@@ -93,6 +94,9 @@ class Answers:
 
     async def peers(self) -> list[PeerView]:
         return self.observatory.peers()
+
+    async def redundancy(self) -> RedundancyView:
+        return await self.observatory.redundancy()
 
     async def original(self, photo: str) -> OriginalFile:
         try:

@@ -149,7 +149,7 @@ def _write(writer: BundleWriter, held: _Held, readings: Readings) -> None:
 
 
 def _write_photo(writer: BundleWriter, held: _Held, readings: Readings) -> None:
-    row = _row(held.state, readings.display)
+    row = row_of(held.state, readings.display)
     if row is None:
         return  # nobody who may has said what its original is; its changes are there
     marks, position = photo_marks(row, held.state, readings)
@@ -160,7 +160,7 @@ def _write_photo(writer: BundleWriter, held: _Held, readings: Readings) -> None:
     writer.write(PHOTOS, photo_record(row, held.state, readings, held.holders, sidecar))
 
 
-def _row(state: SubjectState, display: Display) -> PhotoRow | None:
+def row_of(state: SubjectState, display: Display) -> PhotoRow | None:
     try:
         return project(state, display)
     except Exception:  # one photo that somebody wrote nonsense into must not hold up the others

@@ -777,6 +777,23 @@ class CatalogTasksFull(PhotonicError):
     fix = "Wait until one of those that were asked for has ended."
 
 
+# --- floor 5: restoring ----------------------------------------------------------------------
+
+
+class ArchiveUnusable(PhotonicError):
+    """A folder from which no library can be restored."""
+
+    code, exit_status, http_status = "restore.archive-unusable", 226, 422
+    fix = "Name the home folder of a node: it has `library.json`, `libraries` and `blobs` in it."
+
+
+class RestoreInterrupted(PhotonicError):
+    """A library that was not restored to its end, in a home that a node would start from."""
+
+    code, exit_status, http_status = "restore.interrupted", 227, 409
+    fix = "Give `photonic restore` again with the same folder: it goes on with what is missing."
+
+
 # --- floor 5: acts and albums ----------------------------------------------------------------
 
 
@@ -1055,6 +1072,13 @@ class ImportIncomplete(PhotonicError):
     def __init__(self, folder: str, failed: int) -> None:
         files = "1 file was" if failed == 1 else f"{failed:,} files were"
         super().__init__(f"{files} not taken in from {folder}")
+
+
+class RestoreIncomplete(PhotonicError):
+    """A library that was restored but for what its archive had not, or had damaged."""
+
+    code, exit_status, http_status = "cli.restore-incomplete", 228, 422
+    fix = "All else is restored. Look for other disks and cards that may have what is lacking."
 
 
 class ChecksFailed(PhotonicError):

@@ -21,6 +21,8 @@
     invitations             open invitations
     audit/                  what was done that matters for security; each entry holds the next
     suspects.json           files that ended the processes that read them; may be deleted
+    restoring/              there while the home is restored from an archive's folder
+    lacking.txt             what that folder had not, or had damaged
     node.json               how to reach the running node; there only while it runs
 
 docs/operations.md says which of them to back up.
@@ -77,6 +79,7 @@ class Layout:
         self.suspects = home / "suspects.json"
         self.audit = home / "audit"
         self.node_file = home / NODE_FILE
+        self.restoring = home / "restoring"
         self.tokens = home / "tokens.json"
         self.https = home / "keys" / "https.pem"
         self._lock = home / "lock"

@@ -30,7 +30,9 @@ from photonic.p2p.reaching import Ways
 from photonic.p2p.sessions import Sessions
 from photonic.p2p.transfers import Transfers
 from photonic.p2p.transport import PeerDown, PeerEvent, ReachingTransport
+from photonic.p2p.ways import Way
 from photonic.problems import Problems
+from photonic.redundancy import Place, RedundancyView, redundancy
 from photonic.roles.role import Role
 from photonic.scrubber import Scrubber
 from photonic.search.criteria import ALL, NOTHING
@@ -106,8 +108,14 @@ class Observatory:
             dialling=len(self._connector.dialling),
             rounds_under_way=len(self._sessions.busy),
             transfers=self._transfers.count,
-            central_connected=any(self._role_of(node) == "central" for node in connected),
+            central_near=any(self._is_near_central(node) for node in connected),
+            metered=self._transfers.throttle.bandwidth.metered,
         )
+
+    def _is_near_central(self, node: NodeId) -> bool:
+        footing = self._transport.footing(node)
+        is_near = footing is not None and footing.way is Way.LAN
+        return is_near and self._role_of(node) == "central"
 
     async def status(self) -> StatusView:
         totals = await self.totals()
@@ -270,6 +278,20 @@ class Observatory:
         hello = self._book.get(node).hello
         member = self._admissions.member(node)
         return hello.role if hello else (member.certificate.role if member else "")
+
+    async def redundancy(self) -> RedundancyView:
+        """Add up where the copies of all photos are. Reads every photo's line of the index."""
+        connected = {self._me, *self._transport.connected()}
+        members = {
+            node: Place(self._who(node), self._role_of(node), node in connected)
+            for node in {self._me, *self._admissions.members()}
+        }
+        sets = await trio.to_thread.run_sync(self._library.query.copy_sets)
+        scrub = await self._scrubber.view()
+        return redundancy(
+            sets, members, self._me, wants_all=self._role.wants_originals,
+            min_copies=self._settings.min_copies, oldest=scrub.oldest, overdue=scrub.overdue,
+        )  # fmt: skip
 
     # --- health ------------------------------------------------------------------------------
 

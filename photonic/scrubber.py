@@ -21,7 +21,16 @@ from typing import Protocol, TypeVar
 import trio
 
 from photonic import limits
-from photonic.blobs.scrub import Rates, Retries, Tempo, due, pause_s
+from photonic.blobs.scrub import (
+    Rates,
+    Retries,
+    Tempo,
+    calendar,
+    due,
+    finished_ms,
+    horizons,
+    pause_s,
+)
 from photonic.blobs.store import Held, Soundness, Verdict, Verifiable
 from photonic.blobs.verify import Pace
 from photonic.errors import BlobDamaged, PhotonicError
@@ -36,7 +45,7 @@ from photonic.events import (
 from photonic.ids import BlobId
 from photonic.problems import Problems
 from photonic.showing import iso_utc
-from photonic.verify_views import ScrubView
+from photonic.verify_views import DueView, ScrubCalendarView, ScrubView
 from photonic.world import World
 
 log = logging.getLogger(__name__)
@@ -161,6 +170,24 @@ class Scrubber:
             known = self._overdue = (now_s, self._view(*counted))
         view = known[1]
         return self._view(view.overdue, view.overdue_bytes, view.oldest)
+
+    async def calendar(self) -> ScrubCalendarView:
+        """Forecast the regular verification. Counts the ledger some times over: not each second."""
+        now_ms, rate = self._world.clock.now_ms(), self._rates.quiet_bytes_s
+        ends_ms = horizons(now_ms, self._period_ms) if self._days else []
+        befores = [end_ms - self._period_ms + 1 for end_ms in ends_ms]
+        overdue = await _in_thread(lambda: [self._store.overdue(one) for one in befores])
+        parts = calendar(ends_ms, overdue) if ends_ms else []
+        is_going_on = bool(self._days) and not self.is_paused
+        return ScrubCalendarView(
+            days=self._days,
+            mb_s=rate / 1e6,
+            parts=[
+                DueView(iso_utc(one.begin_ms), iso_utc(one.end_ms), one.blobs, one.size_bytes)
+                for one in parts
+            ],
+            all_by=iso_utc(finished_ms(parts, now_ms, rate)) if parts and is_going_on else None,
+        )
 
     def age_days(self, view: ScrubView) -> float | None:
         """Return how many days ago the oldest verification was; None if nothing is stored."""

@@ -7,13 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import anyio
 import trio
 
+from photonic.archived_home import ArchivedHome, opened
 from photonic.authority import forget_authority, kit_of
 from photonic.config import Settings
-from photonic.errors import AlreadyInitialised, AuthorityAbsent, LibraryNotEmpty
+from photonic.errors import (
+    AlreadyInitialised,
+    ArchiveUnusable,
+    AuthorityAbsent,
+    KitInvalid,
+    LibraryNotEmpty,
+    RestoreInterrupted,
+)
 from photonic.identity import Identity
 from photonic.ids import NodeId, parse_peer_id
 from photonic.layout import Layout, LibraryRecord
@@ -24,12 +33,14 @@ from photonic.p2p.peers import PeerBook
 from photonic.p2p.transport import Admission
 from photonic.parts import MachineParts, Parts
 from photonic.passphrases import source_of
+from photonic.plain_restoration import restore_plainly
 from photonic.recovery import Recovered, Recovery, recover_library
 from photonic.recovery_kit import RecoveryKit
+from photonic.restoration import Restored, Tell, restore_home
 from photonic.running import Face
 from photonic.supervise import unwrapped
 from photonic.views import LibraryView, StatusView
-from photonic.world import World
+from photonic.world import SeparateFiles, World
 
 
 def open_layout(settings: Settings, world: World | None = None) -> Layout:
@@ -55,6 +66,8 @@ async def initialise(settings: Settings) -> LibraryView:
 
 
 def _found(settings: Settings, layout: Layout, world: World) -> LibraryRecord:
+    if layout.restoring.exists():
+        raise RestoreInterrupted(f"a library was begun to be restored into {layout.home}")
     return found_library(
         layout,
         Identity.load_or_create(layout.node_key, world, layout.vault),
@@ -121,6 +134,58 @@ async def recover(settings: Settings, asked: Recovery) -> Recovered:
             book.learn(node, addresses)
         world.files.write_durable(layout.peers, book.dump())
     return found
+
+
+def restore(
+    settings: Settings, folder: Path, kit: RecoveryKit | None, tell: Tell, *, shares: bool
+) -> Restored:
+    """Make a home of what another node's folder has. Blocking.
+
+    `kit`: with which it is to be recovered afterwards; `shares`: copies may share blocks with the
+    folder. Raises ArchiveUnusable, KitInvalid, LibraryNotEmpty, HomeInUse, StoreFull and what else
+    keeps files from being written here.
+    """
+    world = World() if shares else World(files=SeparateFiles())
+    layout = open_layout(settings, world)
+    _check_apart(layout.home, folder)
+    with opened(folder) as archive, layout.lock():
+        authority = _authority(kit, archive)
+        layout.vault.unlock()
+        return restore_home(
+            archive,
+            layout,
+            Identity.load_or_create(layout.node_key, world, layout.vault),
+            world,
+            tell,
+            role=settings.role or "central",
+            authority=authority,
+            quota_bytes=settings.quota_bytes,
+        )
+
+
+def restore_files(folder: Path, target: Path, kit: RecoveryKit | None, tell: Tell) -> Restored:
+    """Write the photos of another node's folder as plain files. Blocking.
+
+    Raises ArchiveUnusable, KitInvalid, ExportUnwritable, HomeInUse.
+    """
+    _check_apart(target, folder)
+    with opened(folder) as archive:
+        return restore_plainly(archive, target, _authority(kit, archive), World(), tell)
+
+
+def _authority(kit: RecoveryKit | None, archive: ArchivedHome) -> Identity | None:
+    """Return the key of a kit, which must be the archive's library's: hours later is too late."""
+    if kit is None:
+        return None
+    if kit.library != archive.record.library:
+        raise KitInvalid(f"it is the kit of the library {kit.name}, and no key to this one")
+    return kit.authority
+
+
+def _check_apart(target: Path, folder: Path) -> None:
+    place, archive = target.resolve(), folder.resolve()
+    if archive in (place, *place.parents):
+        raise ArchiveUnusable(f"{target} is in the archive's own folder, which is only read")
 
 
 def recovery_kit(settings: Settings) -> RecoveryKit:

@@ -18,7 +18,12 @@ class State(enum.StrEnum):
 
 
 class Mode(enum.StrEnum):
-    """What a node's surroundings make of it."""
+    """What a node's surroundings make of it; nobody switches it.
+
+    home: a central node is on the same network, and takes every new photo as soon as it is here.
+    roaming: none is; photos wait here, previews come before originals on a slow link, and on a
+    metered one originals wait. sync: files or changes are moving. archive: it keeps and verifies.
+    """
 
     HOME = "home"
     ROAMING = "roaming"
@@ -38,7 +43,8 @@ class Facts:
     dialling: int  # members with an address that are being tried
     rounds_under_way: int
     transfers: int
-    central_connected: bool
+    central_near: bool  # one is connected over a network that this machine is on
+    metered: bool  # that network is paid for by the byte
 
 
 def state(facts: Facts) -> State:
@@ -59,11 +65,14 @@ def state(facts: Facts) -> State:
 
 
 def mode(facts: Facts) -> Mode:
-    """Return the mode of a node: an archive is one; others are home where a central node is."""
+    """Return the mode of a node: an archive is one; others are home where a central node is.
+
+    One that is reached over the internet or a relay is elsewhere, and so is a hotspot's network.
+    """
     if facts.role == "archive":
         return Mode.ARCHIVE
     if facts.transfers or facts.rounds_under_way:
         return Mode.SYNC
-    if facts.role == "central" or facts.central_connected:
+    if facts.role == "central" or (facts.central_near and not facts.metered):
         return Mode.HOME
     return Mode.ROAMING

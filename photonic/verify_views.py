@@ -27,6 +27,32 @@ class ScrubView:
 
 
 @dataclass(frozen=True, slots=True)
+class DueView:
+    """What becomes due for its verification between two moments; `begin` and `end` are one for
+    what is due now."""
+
+    begin: str
+    end: str
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScrubCalendarView:
+    """When what is stored now is verified again, and by when all of it was, once more.
+
+    `all_by`: at `mb_s`, the rate of a node with nothing else to do; null while the regular
+    verification is paused or off. Where it is later than the last part's `end`, the rate is too low
+    for the period.
+    """
+
+    days: int
+    mb_s: float
+    parts: list[DueView]
+    all_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class FindingView:
     """A blob that was not as it should be: mended, damaged, lost or unreadable; then repaired."""
 

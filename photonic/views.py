@@ -65,6 +65,7 @@ from photonic.photo_views import (
     VersionView,
 )
 from photonic.policies import Policies
+from photonic.redundancy import RedundancyView
 from photonic.safety import SafetyView
 from photonic.trash import Trash
 from photonic.verifications import Verifications
@@ -294,6 +295,8 @@ class LocalNode(Protocol):
     async def conflicts(self, limit: int, cursor: str | None) -> ConflictPage: ...
 
     async def peers(self) -> list[PeerView]: ...
+
+    async def redundancy(self) -> RedundancyView: ...
 
     async def original(self, photo: str) -> OriginalFile:
         """Raises BlobMissing when this node does not hold it."""

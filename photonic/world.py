@@ -255,6 +255,17 @@ class SystemFiles:
                     yield path
 
 
+class SeparateFiles(SystemFiles):
+    """As the machine's, but for copies: they share nothing with what they were made of.
+
+    Where blocks are shared, one bad sector is the end of both.
+    """
+
+    def copy(self, source: Path, target: Path) -> None:
+        with source.open("rb") as reading, target.open("xb") as writing:
+            shutil.copyfileobj(reading, writing, _COPY_BYTES)
+
+
 def _can(attempt: Callable[[], object]) -> bool:
     try:
         attempt()

@@ -37,6 +37,7 @@ BANDS = {
     205: "Eviction",
     215: "Export",
     225: "Simulator",
+    226: "Restoring",
 }
 _MADE = "<!-- Made from the code by `python -m tests.docs`; a test holds them equal. -->\n"
 

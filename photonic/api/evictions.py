@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from photonic.api import examples
+from photonic.api import keeping_examples as kept
 from photonic.api.access import Node
 from photonic.api.problem_documents import problem_responses, write_responses
 from photonic.api.upkeep_requests import Evicting
@@ -22,7 +23,8 @@ Bytes = Annotated[
 
 
 @routes.get(
-    "/evictions", responses=examples.answer(examples.EVICTIONS) | problem_responses(IndexUnreadable)
+    "/evictions",
+    responses=examples.answer(kept.EVICTIONS) | problem_responses(IndexUnreadable),
 )
 async def list_evictions(node: Node, bytes: Bytes = None) -> EvictionsView:  # noqa: A002
     """List which originals would go, the oldest first, and which stay although it is their turn.
@@ -34,7 +36,8 @@ async def list_evictions(node: Node, bytes: Bytes = None) -> EvictionsView:  # n
 
 
 @routes.post(
-    "/evictions", responses=examples.answer(examples.EVICTED) | write_responses(IndexUnreadable)
+    "/evictions",
+    responses=examples.answer(kept.EVICTED) | write_responses(IndexUnreadable),
 )
 async def evict(body: Evicting, node: Node) -> EvictionsView:
     """Let originals go that enough others promise to keep; return what went, and what did not.

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, is_dataclass, replace
+from dataclasses import asdict, is_dataclass
 from typing import Any
 
 from photonic.audit_views import AuditEntryView, AuditPage, AuditVerdict
-from photonic.eviction_views import EvictionsView, EvictionView
-from photonic.exports import ExporterView, ExportsView, TreeView
 from photonic.limiter import LimitsView, PeerLimitView
 from photonic.moving import TransfersView
 from photonic.pauses import PauseView
-from photonic.placement_views import (
-    PlacedNodeView,
-    PlacedRuleView,
-    PlacementPolicyView,
-    PlacementRuleView,
-    PlacementView,
-    RuleVersionView,
-)
 from photonic.safety import SafetyView
-from photonic.verify_views import FindingView, ScrubView, VerificationView
+from photonic.verify_views import (
+    DueView,
+    FindingView,
+    ScrubCalendarView,
+    ScrubView,
+    VerificationView,
+)
 from photonic.views import (
     ActPage,
     ActView,
@@ -64,10 +60,10 @@ from photonic.views import (
     VersionView,
 )
 
-_PHOTO_ID = "ab" * 32
+PHOTO_ID = "ab" * 32
 _CURSOR = "MjAyNC0wNS0xN3wx"
-_YODA = "12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp"
-_LEIA = "12D3KooWHHzSeKaY8xuZVzkLbKFfvNgPPeKhFBGrMbNzbm5akpqu"
+YODA = "12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp"
+LEIA = "12D3KooWHHzSeKaY8xuZVzkLbKFfvNgPPeKhFBGrMbNzbm5akpqu"
 
 LIBRARY = LibraryView(id="5f" * 16, name="Harbour")
 IMPORT = ImportView(
@@ -82,7 +78,7 @@ CATALOG_TASK = CatalogTaskView(
     finished=True,
 )
 STATUS = StatusView(
-    node=NodeView(id=_YODA, name="studio", role="central", state="syncing", mode="home"),
+    node=NodeView(id=YODA, name="studio", role="central", state="syncing", mode="home"),
     library=LIBRARY,
     photos=1843,
     conflicts=1,
@@ -98,24 +94,24 @@ STATUS = StatusView(
     ],
     transfers=[
         TransferView(
-            blob=_PHOTO_ID,
+            blob=PHOTO_ID,
             name="DSC_0107.NEF",
             state="fetching",
             done_bytes=9_437_184,
             total_bytes=26_214_400,
             rate_bytes_s=98_000_000.0,
-            peers=[_LEIA],
+            peers=[LEIA],
         )
     ],
     imports=[IMPORT],
-    listen=[f"/ip4/192.168.1.5/tcp/4310/p2p/{_YODA}"],
+    listen=[f"/ip4/192.168.1.5/tcp/4310/p2p/{YODA}"],
     http="http://127.0.0.1:8640",
     version="0.1.0",
     wants={"originals": "all", "previews": "all"},
-    catalog={"indexing": {"left": 12, "of": 256}, "syncing": {_LEIA: {"left": 30, "of": 514}}},
+    catalog={"indexing": {"left": 12, "of": 256}, "syncing": {LEIA: {"left": 30, "of": 514}}},
 )
 _SUMMARY = PhotoSummary(
-    id=_PHOTO_ID,
+    id=PHOTO_ID,
     name="DSC_0107.NEF",
     taken="2024-05-17T09:30:12.250",
     rating=4,
@@ -134,16 +130,16 @@ _SUMMARY = PhotoSummary(
 )
 _VERSIONS = [
     VersionView(
-        change="5e" * 32, value=4, author=_YODA, author_name="studio", at="2024-05-18T10:00:00Z"
+        change="5e" * 32, value=4, author=YODA, author_name="studio", at="2024-05-18T10:00:00Z"
     ),
     VersionView(
-        change="7c" * 32, value=2, author=_LEIA, author_name="field", at="2024-05-18T10:02:11Z"
+        change="7c" * 32, value=2, author=LEIA, author_name="field", at="2024-05-18T10:02:11Z"
     ),
 ]
 PHOTO = PhotoDetail(
     **asdict(_SUMMARY),
     fields={"rating": FieldView(value=4, contested=True, versions=_VERSIONS)},
-    holders=[HolderView(node=_YODA, name="studio", held=True)],
+    holders=[HolderView(node=YODA, name="studio", held=True)],
     facts={"camera_model": "NIKON D750", "lens": "24-70mm f/2.8", "iso": 100, "aperture": 8.0},
     tags=["harbour"],
     albums=["a1" * 16],
@@ -167,27 +163,27 @@ FACETS = FacetsView(
 )
 BULK_EDIT = BulkEditView(count=212, act="3c" * 16, dry_run=False)
 _HELD = HeldRemovalsView(
-    node=_LEIA, name="field", count=312, at="2024-05-18T10:00:00.000Z", act="6e" * 16
+    node=LEIA, name="field", count=312, at="2024-05-18T10:00:00.000Z", act="6e" * 16
 )
 HELD_REMOVALS = HeldRemovals(items=[_HELD])
 TRASH_PAGE = TrashPage(
     items=[
         TrashedView(
             photo=_SUMMARY,
-            author=_YODA,
+            author=YODA,
             author_name="studio",
             at="2024-05-18T10:00:00.000Z",
             purge_at="2024-06-17T10:00:00.000Z",
         )
     ],
-    next=_PHOTO_ID,
+    next=PHOTO_ID,
     held=[_HELD],
 )
 PURGE = PurgeView(photos=12, bytes=301_989_888)
 _SAID = SaidView(
     change="5e" * 32,
     act="3c" * 16,
-    author=_YODA,
+    author=YODA,
     author_name="studio",
     origin="laptop",
     at="2024-05-18T10:00:00.000Z",
@@ -198,18 +194,18 @@ _SAID = SaidView(
         FieldChangeView(field="label", kind="set", old="red", new="green", stands=False),
     ],
 )
-PHOTO_LOG = PhotoLog(photo=_PHOTO_ID, name="DSC_0107.NEF", items=[_SAID], next="5e" * 32)
+PHOTO_LOG = PhotoLog(photo=PHOTO_ID, name="DSC_0107.NEF", items=[_SAID], next="5e" * 32)
 ACT_PAGE = ActPage(
     items=[
         ActView(
             id="3c" * 16,
             act="3c" * 16,
-            author=_YODA,
+            author=YODA,
             author_name="studio",
             origin="laptop",
             at="2024-05-18T10:00:00.000Z",
             kind="photo",
-            subject=_PHOTO_ID,
+            subject=PHOTO_ID,
             name="DSC_0107.NEF",
             count=212,
             fields=["rating", "tags"],
@@ -221,20 +217,20 @@ UNDO = UndoView(
     act="4d" * 16,
     undone=211,
     kept_count=1,
-    kept=[KeptView(_PHOTO_ID, "DSC_0107.NEF", "all that it said was changed since")],
+    kept=[KeptView(PHOTO_ID, "DSC_0107.NEF", "all that it said was changed since")],
     albums=0,
 )
 ALBUM = AlbumView(id="b2" * 16, name="Best of 2024", query="rating:5 taken:2024", conflicts=[])
 DELETED_ALBUM = DeletedAlbum(**asdict(ALBUM), act="7f" * 16)
 ALBUM_LIST = AlbumList(items=[ALBUM])
 PEER = PeerView(
-    id=_LEIA,
+    id=LEIA,
     name="field",
     host="leia",
     role="mobile",
     state="monitoring",
     mode="roaming",
-    addresses=[f"/ip4/192.168.1.9/tcp/4310/p2p/{_LEIA}"],
+    addresses=[f"/ip4/192.168.1.9/tcp/4310/p2p/{LEIA}"],
     link="stream",
     latency_ms=2.4,
     capacity_bytes=1_700_000_000_000,
@@ -257,6 +253,15 @@ SCRUB = ScrubView(
     unreadable=0,
     repaired=2,
 )
+SCRUB_CALENDAR = ScrubCalendarView(
+    days=30,
+    mb_s=40.0,
+    parts=[
+        DueView("2024-05-18T10:00:00.000Z", "2024-05-18T10:00:00.000Z", 120, 2_952_790_016),
+        DueView("2024-05-24T10:00:00.000Z", "2024-05-27T10:00:00.000Z", 8_100, 201_440_000_000),
+    ],
+    all_by="2024-05-27T10:00:00.000Z",
+)
 AUDIT_PAGE = AuditPage(
     items=[
         AuditEntryView(
@@ -270,12 +275,12 @@ AUDIT_PAGE = AuditPage(
     next="218",
 )
 AUDIT_VERDICT = AuditVerdict(
-    sound=True, problem=None, entries=218, first=1, last=218, signed_to=217, torn=0, node=_YODA
+    sound=True, problem=None, entries=218, first=1, last=218, signed_to=217, torn=0, node=YODA
 )
 LIMITS = LimitsView(
     in_bytes_s=20_000_000,
     out_bytes_s=5_000_000,
-    peers=[PeerLimitView(peer=_LEIA, name="field", in_bytes_s=1_000_000, out_bytes_s=500_000)],
+    peers=[PeerLimitView(peer=LEIA, name="field", in_bytes_s=1_000_000, out_bytes_s=500_000)],
     schedule="08:00-22:00 2MB/s, otherwise full",
     metered=True,
     metered_bytes_s=2_000_000,
@@ -284,7 +289,7 @@ LIMITS = LimitsView(
     now_out_bytes_s=2_000_000,
     changed=True,
 )
-_PAUSED = [PauseView("peer", _LEIA, "field"), PauseView("album", "a1" * 16, "Iceland")]
+_PAUSED = [PauseView("peer", LEIA, "field"), PauseView("album", "a1" * 16, "Iceland")]
 PAUSES = {"items": _PAUSED}
 SAFETY = SafetyView(
     min_copies=2,
@@ -303,26 +308,6 @@ TRANSFERS = TransfersView(
     pauses=_PAUSED,
     safety=SAFETY,
 )
-EXPORTS = ExportsView(
-    tree=TreeView(
-        folder="/photos/tree",
-        template="{year}/{date} {shoot}/{name}",
-        state="ready",
-        originals=1_843,
-        sidecars=1_201,
-        left=0,
-        taken_in=17,
-    ),
-    nfs=ExporterView(
-        kind="ganesha",
-        state="serving",
-        address="0.0.0.0:2049/photos",
-        user="photonic-nfs",
-        rules=["192.168.1.0/24 rw", "10.0.0.7 ro"],
-        restarts=0,
-        changed=False,
-    ),
-)
 VERIFICATION = VerificationView(
     id="5d" * 8,
     q="rating>=4",
@@ -334,56 +319,10 @@ VERIFICATION = VerificationView(
     sound=639,
     damaged=1,
     findings=[
-        FindingView("ab" * 32, _PHOTO_ID, "DSC_0107.NEF", "damaged", "1 of 26 chunks are wrong")
+        FindingView("ab" * 32, PHOTO_ID, "DSC_0107.NEF", "damaged", "1 of 26 chunks are wrong")
     ],
 )
-_EVICTED = EvictionView(_PHOTO_ID, "DSC_0107.NEF", 25_165_824, "proven", "", ["studio", "attic"])
-_STAYING = EvictionView(
-    "cd" * 32, "DSC_0108.NEF", 25_165_824, "too-few-promises",
-    "1 of 2 nodes prove that they hold it", ["studio"],
-)  # fmt: skip
-EVICTIONS = EvictionsView(
-    50_331_648, [replace(_EVICTED, reason="seems-safe")], [_STAYING], 25_165_824, is_done=False
-)
-EVICTED = replace(EVICTIONS, going=[_EVICTED], is_done=True)
 CHECK = DoctorView(name="journal", ok=True, detail="1,843 photos, no damaged entry")
-
-_RULE = "where rating>=3 or flag:pick: copies 3, one on archive"
-PLACEMENT_POLICY = PlacementPolicyView(
-    rules=[
-        PlacementRuleView(
-            text=_RULE,
-            contested=False,
-            versions=[RuleVersionView(text=_RULE, author=_YODA, author_name="studio")],
-            photos=412,
-        )
-    ],
-    copies=2,
-    least=1,
-)
-PLACEMENT = PlacementView(
-    photo=_PHOTO_ID,
-    name="IMG_0001.CR3",
-    copies=3,
-    held=2,
-    missing=1,
-    on={"archive": 1},
-    missing_on={},
-    not_on=[],
-    yielding=[],
-    evict="normal",
-    rules=[PlacedRuleView(text=_RULE, contested=False)],
-    nodes=[
-        PlacedNodeView(
-            node=_YODA, name="studio", role="central", here=True, held=True, counts=True,
-            wanted=True, pinned=False, evict="normal", verified_at="2024-05-18T03:10:00Z",
-        ),
-        PlacedNodeView(
-            node=_LEIA, name="attic", role="archive", here=False, held=False, counts=True,
-            wanted=True, pinned=True, evict="never", obstacle="offline since 2024-05-17 21:04",
-        ),
-    ],
-)  # fmt: skip
 
 
 def answer(example: object, status: int = 200) -> dict[int | str, dict[str, Any]]:

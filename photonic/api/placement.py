@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 
 from photonic import limits
 from photonic.api import examples
+from photonic.api import keeping_examples as kept
 from photonic.api.access import Node, PhotoId
 from photonic.api.problem_documents import problem_responses, write_responses
 from photonic.api.requests import Body
@@ -40,8 +41,7 @@ class RuleChangesRequest(Body):
 
 @routes.get(
     "/photos/{id}/placement",
-    responses=examples.answer(examples.PLACEMENT)
-    | problem_responses(PhotoUnknown, IndexUnreadable),
+    responses=examples.answer(kept.PLACEMENT) | problem_responses(PhotoUnknown, IndexUnreadable),
 )
 async def read_placement(photo: PhotoId, node: Node) -> PlacementView:
     """Tell how many copies of a photo are wanted and where, by which rules, and what is missing."""
@@ -50,7 +50,7 @@ async def read_placement(photo: PhotoId, node: Node) -> PlacementView:
 
 @routes.get(
     "/policies/placement",
-    responses=examples.answer(examples.PLACEMENT_POLICY) | problem_responses(IndexUnreadable),
+    responses=examples.answer(kept.PLACEMENT_POLICY) | problem_responses(IndexUnreadable),
 )
 async def read_placement_policy(node: Node) -> PlacementPolicyView:
     """List the rules of placement, with what contests, and how many photos each is about."""
@@ -59,7 +59,7 @@ async def read_placement_policy(node: Node) -> PlacementPolicyView:
 
 @routes.put(
     "/policies/placement",
-    responses=examples.answer(examples.PLACEMENT_POLICY)
+    responses=examples.answer(kept.PLACEMENT_POLICY)
     | write_responses(RuleInvalid, NotAllowed, IndexUnreadable),
 )
 async def write_placement_policy(body: RulesRequest, node: Node) -> PlacementPolicyView:
@@ -69,7 +69,7 @@ async def write_placement_policy(body: RulesRequest, node: Node) -> PlacementPol
 
 @routes.patch(
     "/policies/placement",
-    responses=examples.answer(examples.PLACEMENT_POLICY)
+    responses=examples.answer(kept.PLACEMENT_POLICY)
     | write_responses(RuleInvalid, NotAllowed, IndexUnreadable),
 )
 async def change_placement_policy(body: RuleChangesRequest, node: Node) -> PlacementPolicyView:
@@ -79,7 +79,7 @@ async def change_placement_policy(body: RuleChangesRequest, node: Node) -> Place
 
 @routes.post(
     "/policies/placement/check",
-    responses=examples.answer(examples.PLACEMENT_POLICY)
+    responses=examples.answer(kept.PLACEMENT_POLICY)
     | write_responses(RuleInvalid, IndexUnreadable),
 )
 async def check_placement_policy(body: RulesRequest, node: Node) -> PlacementPolicyView:

@@ -8,12 +8,14 @@ from fastapi import APIRouter
 
 from photonic import limits
 from photonic.api import examples
+from photonic.api import keeping_examples as kept
 from photonic.api.access import Limit, Node
 from photonic.api.problem_documents import problem_responses, write_responses
 from photonic.api.upkeep_requests import PauseRequest, ResumeRequest
 from photonic.errors import AlbumUnknown, HomeUnusable, PauseInvalid, PeerUnknown
 from photonic.moving import TransfersView
 from photonic.pauses import PauseView
+from photonic.redundancy import RedundancyView
 
 routes = APIRouter(tags=["transfers"])
 
@@ -32,6 +34,15 @@ async def list_transfers(node: Node, limit: Limit = limits.PAGE_ITEMS_DEFAULT) -
     `transfer` and `safety` events say what changes.
     """
     return await node.moving.view(limit)
+
+
+@routes.get("/redundancy", responses=examples.answer(kept.REDUNDANCY) | problem_responses())
+async def read_redundancy(node: Node) -> RedundancyView:
+    """Tell how many copies of the photos there are, on which nodes, and what waits for whom.
+
+    Reads a line for each photo: not for what is asked each second.
+    """
+    return await node.redundancy()
 
 
 @routes.get("/pauses", responses=examples.answer(examples.PAUSES) | problem_responses())

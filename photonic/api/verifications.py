@@ -11,7 +11,7 @@ from photonic.api.access import Node
 from photonic.api.problem_documents import problem_responses, write_responses
 from photonic.api.upkeep_requests import ScrubRequest, VerificationRequest
 from photonic.errors import PhotoUnknown, QueryInvalid, VerificationsFull
-from photonic.verify_views import ScrubView, VerificationView
+from photonic.verify_views import ScrubCalendarView, ScrubView, VerificationView
 
 routes = APIRouter(tags=["verification"])
 
@@ -48,6 +48,14 @@ async def start_verification(body: VerificationRequest, node: Node) -> Verificat
 async def read_scrub(node: Node) -> ScrubView:
     """Tell how the regular verification of stored files stands."""
     return await node.verifications.scrubber.view()
+
+
+@routes.get(
+    "/scrub/calendar", responses=examples.answer(examples.SCRUB_CALENDAR) | problem_responses()
+)
+async def read_scrub_calendar(node: Node) -> ScrubCalendarView:
+    """Forecast when each part of what is stored is verified again, and by when all of it was."""
+    return await node.verifications.scrubber.calendar()
 
 
 @routes.put("/scrub", responses=examples.answer(examples.SCRUB) | write_responses())

@@ -285,6 +285,17 @@ class FileStore:
     def stage(self, path: Path) -> Partial:
         return self._stage(path)
 
+    def take_over(self, path: Path, blob: BlobId) -> Partial:
+        """Stage a copy of a file of another store, which calls it `blob`; it is verified.
+
+        Raises BlobCorrupt if it is something else, and what `stage` raises.
+        """
+        partial = self._stage(path)
+        if partial.ref.blob != blob:
+            self._world.files.remove(partial.path)
+            raise BlobCorrupt(blob, f"(in {path})")
+        return partial
+
     def _stage(self, path: Path) -> FilePartial:
         before = path.stat()
         copy = self._shelf.copy_path()

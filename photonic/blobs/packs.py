@@ -78,7 +78,11 @@ def entries(path: Path) -> Iterator[Entry]:
 
     What is damaged or torn is passed over. Holds the pack in memory. Raises OSError.
     """
-    data = path.read_bytes()
+    return entries_in(path.read_bytes())
+
+
+def entries_in(data: bytes) -> Iterator[Entry]:
+    """Yield the live entries among the bytes of a pack, as `entries` does."""
     at = len(_BEGIN)
     while at + HEAD_BYTES <= len(data):
         parsed = _parse_head(data[at : at + HEAD_BYTES])

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from photonic import limits
-from photonic.blobs.store import Held
+from photonic.blobs.store import Backlog, Held
 from photonic.ids import BlobId
 
 
@@ -112,3 +112,45 @@ def pause_s(oldest: Sequence[Held], now_ms: int, period_ms: int) -> float:
     """Return how long nothing will be due, at most `limits.SCRUB_IDLE_S`."""
     left = [held.verified_at_ms + period_ms - now_ms for held in oldest[:1]]
     return min([limits.SCRUB_IDLE_S, *(max(0.0, ms / 1_000) for ms in left if ms > 0)])
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What becomes due between two moments, in ms."""
+
+    begin_ms: int
+    end_ms: int
+    blobs: int
+    size_bytes: int
+
+
+def horizons(now_ms: int, period_ms: int) -> list[int]:
+    """Return the moments by which a calendar is divided: now, and each of equal parts of a period.
+
+    All that is stored now is due before the last one.
+    """
+    parts = limits.SCRUB_CALENDAR_PARTS
+    return [now_ms + period_ms * part // parts for part in range(parts + 1)]
+
+
+def calendar(horizon_ms: Sequence[int], overdue: Sequence[Backlog]) -> list[Due]:
+    """Return the parts in which something becomes due, what is due now first.
+
+    `overdue`: for each horizon, all that is due by then.
+    """
+    found: list[Due] = []
+    begin_ms, before = horizon_ms[0], Backlog(0, 0)
+    for end_ms, until in zip(horizon_ms, overdue, strict=True):
+        if until.blobs > before.blobs:
+            size_bytes = until.size_bytes - before.size_bytes
+            found.append(Due(begin_ms, end_ms, until.blobs - before.blobs, size_bytes))
+        begin_ms, before = end_ms, until
+    return found
+
+
+def finished_ms(parts: Sequence[Due], now_ms: int, bytes_s: float) -> int:
+    """Return by when all of a calendar is verified once, reading at a rate without a break."""
+    at_ms = float(now_ms)
+    for part in parts:
+        at_ms = max(max(at_ms, part.begin_ms) + 1_000 * part.size_bytes / bytes_s, part.end_ms)
+    return round(at_ms)

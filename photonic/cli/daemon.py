@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import trio
 
@@ -18,8 +19,17 @@ from photonic.entrance import Https
 from photonic.lodging import Lodging, lodgings
 from photonic.recovery import Recovered, Recovery
 from photonic.recovery_kit import is_typed_back, parse_kit
+from photonic.restoration import Restored, Tell
 from photonic.safekeeping import keep_keys
-from photonic.startup import enrol, forget_key, initialise, recover, recovery_kit
+from photonic.startup import (
+    enrol,
+    forget_key,
+    initialise,
+    recover,
+    recovery_kit,
+    restore,
+    restore_files,
+)
 from photonic.supervise import unwrapped
 from photonic.tenants import Tenants
 from photonic.views import LocalNode, StatusView
@@ -32,6 +42,8 @@ __all__ = [
     "keep_keys",
     "recover_with",
     "recovery_kit",
+    "restore_files_with",
+    "restore_with",
     "run_node",
 ]
 
@@ -71,6 +83,18 @@ async def recover_with(settings: Settings, kit: str, *, alone: bool) -> Recovere
         discovers=settings.discovery,
     )  # fmt: skip
     return await recover(settings, asked)
+
+
+def restore_with(
+    settings: Settings, folder: Path, kit: str | None, tell: Tell, *, shares: bool
+) -> Restored:
+    """Make a home of what another node's folder has; the kit is judged before anything is done."""
+    return restore(settings, folder, parse_kit(kit) if kit else None, tell, shares=shares)
+
+
+def restore_files_with(folder: Path, target: Path, kit: str | None, tell: Tell) -> Restored:
+    """Write an archive's photos as plain files; the kit, if given, opens what is sealed."""
+    return restore_files(folder, target, parse_kit(kit) if kit else None, tell)
 
 
 class _Daemon:

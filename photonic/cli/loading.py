@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from photonic.lodging import Lodging
     from photonic.recovery import Recovered
     from photonic.recovery_kit import RecoveryKit
+    from photonic.restoration import Restored
     from photonic.safekeeping import Safekeeping
     from photonic.vault import Kept
     from photonic.views import LibraryView, StatusView
@@ -49,12 +50,14 @@ VERBS = {
     "revoke": "revoke",
     "recovery-kit": "recovery_kit",
     "recover": "recover",
+    "restore": "restore",
     "keys": "keys",
     "token": "token",
     "audit": "audit",
     "library": "library",
     "peers": "peers",
     "transfers": "transfers",
+    "redundancy": "redundancy",
     "limits": "limits",
     "pause": "pause",
     "resume": "resume",
@@ -99,6 +102,24 @@ class Node(Protocol):
 
     def forget_key(self, settings: Settings) -> None:
         """Take the authority key away from this machine."""
+        ...
+
+    def restore_with(
+        self,
+        settings: Settings,
+        folder: Path,
+        kit: str | None,
+        tell: Callable[[str, int], None],
+        *,
+        shares: bool,
+    ) -> Restored:
+        """Make a home of what another node's folder has. Raises ArchiveUnusable and others."""
+        ...
+
+    def restore_files_with(
+        self, folder: Path, target: Path, kit: str | None, tell: Callable[[str, int], None]
+    ) -> Restored:
+        """Write an archive's photos as plain files. Raises ArchiveUnusable, ExportUnwritable."""
         ...
 
     async def recover_with(self, settings: Settings, kit: str, *, alone: bool) -> Recovered:

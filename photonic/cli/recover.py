@@ -41,7 +41,7 @@ def run(
 ) -> None:
     """Become an admin of a library with its recovery kit, whatever became of the other admins."""
     invocation = invocation_of(context)
-    text = _read(kit)
+    text = read_kit(kit)
     flags: dict[str, object] = {"home": invocation.home, "role": role, "name": node_name}
     if peer:
         flags["peers"] = tuple(peer)
@@ -67,7 +67,7 @@ def run(
         output.note("When a member returns: `photonic recover KIT --peer ITS-ADDRESS`.")
 
 
-def _read(kit: str | None) -> str:
+def read_kit(kit: str | None) -> str:
     """Return the text of the kit: given, from a file, or typed line by line until it is whole."""
     if kit is None:
         output.note("Type the lines of the kit, then an empty one (or paste what the code says):")

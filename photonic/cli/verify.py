@@ -44,7 +44,10 @@ def run(
     with connect(invocation) as node:
         if status or pause or resume:
             scrub = node.get("/scrub") if status else node.put("/scrub", {"paused": pause})
-            told = scrub | {"verifications": node.get("/verifications")["items"]}
+            told = scrub | {
+                "verifications": node.get("/verifications")["items"],
+                "calendar": node.get("/scrub/calendar"),
+            }
             if invocation.json:
                 output.print_json(told)
             else:
@@ -131,10 +134,33 @@ def _print_scrub(scrub: Answer) -> None:
         "not given by the disk": f"{scrub['unreadable']:,}",
     }
     output.print_pairs(pairs)
+    for line in calendar_in_words(scrub["calendar"]):
+        output.print_line(line)
     for told in scrub["verifications"]:
         if not told["finished"]:
             total = "?" if told["total"] is None else f"{told['total']:,}"
             output.print_line(f"verifying: {told['done']:,} of {total} {told['counts']}")
+
+
+def calendar_in_words(calendar: Answer) -> list[str]:
+    """Say when what is stored is verified again, part by part, and by when all of it was."""
+    lines = [
+        f"due {_span(part)}: {part['files']:,} files, {output.readable_bytes(part['bytes'])}"
+        for part in calendar["parts"]
+    ]
+    if calendar["all_by"]:
+        lines.append(
+            f"all verified once more by {calendar['all_by'][:10]} at {calendar['mb_s']:g} MB/s"
+        )
+        last = calendar["parts"][-1]["end"]
+        if calendar["all_by"] > last and calendar["parts"][-1]["begin"] != last:
+            lines.append("that is too slow for the period: raise `scrub_mb_s` or `scrub_days`")
+    return lines
+
+
+def _span(part: Answer) -> str:
+    begin, end = part["begin"][:10], part["end"][:10]
+    return "now" if part["begin"] == part["end"] else f"{begin} to {end}"
 
 
 def _progress() -> Progress:

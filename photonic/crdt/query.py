@@ -21,6 +21,7 @@ from photonic.crdt.answers import (
     Totals,
 )
 from photonic.crdt.candidates import CandidateQuery
+from photonic.crdt.copies import CopySet, copy_sets
 from photonic.crdt.cursors import read_cursor, written_cursor
 from photonic.crdt.facets import facets_of
 from photonic.crdt.lexicon import Lexicon, Read
@@ -208,6 +209,11 @@ class PhotoQuery(CandidateQuery):
                 (copies, 1 + counts_here, *values, copies),
             )
         return AtRisk(*map(int, rows[0]))
+
+    def copy_sets(self) -> list[CopySet]:
+        """Return where all photos are, the trash left out. Reads each of them, once."""
+        with self._reading() as read:
+            return copy_sets(read)
 
     # --- albums and the trash ----------------------------------------------------------------
 

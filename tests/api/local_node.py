@@ -48,6 +48,7 @@ from photonic.p2p.rates import Bandwidth
 from photonic.p2p.throttle import Throttle
 from photonic.pauses import Pauses
 from photonic.problems import Problems
+from photonic.redundancy import Place, RedundancyView, redundancy
 from photonic.roles.presets import ROLES
 from photonic.roles.retention import SameFloor
 from photonic.safety import Safety
@@ -266,6 +267,17 @@ class MemoryNode(MemoryPhotos):
                 why_not_better="direct: 203.0.113.7:4310 refused; punching: NAT changes ports",
             )
         ]
+
+    async def redundancy(self) -> RedundancyView:
+        members = {
+            HERE: Place(NAMES[HERE], "central", is_connected=True),
+            THERE: Place(NAMES[THERE], "mobile", is_connected=False),
+        }
+        scrub = await self.verifications.scrubber.view()
+        return redundancy(
+            self.query.copy_sets(), members, HERE, wants_all=True, min_copies=2,
+            oldest=scrub.oldest, overdue=scrub.overdue,
+        )  # fmt: skip
 
     async def invite(
         self, role: str, ttl_s: int, scopes: Sequence[str] | None, life_s: int | None = None

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from photonic import limits
-from photonic.blobs.scrub import Rates, Retries, Tempo, due, pause_s
-from photonic.blobs.store import Held, Origin
+from photonic.blobs.scrub import (
+    Rates,
+    Retries,
+    Tempo,
+    calendar,
+    due,
+    finished_ms,
+    horizons,
+    pause_s,
+)
+from photonic.blobs.store import Backlog, Held, Origin
 from photonic.ids import BlobId, digest
 from photonic.photos import BlobRef
 
@@ -139,3 +150,33 @@ def test_a_verification_from_the_future_says_nothing() -> None:
     (one,) = [held(1, 10_000)]
     assert due([one], 9_999, PERIOD_MS, Retries()) == (one.ref.blob,)
     assert due([one], 10_000, PERIOD_MS, Retries()) == ()
+
+
+_PERIOD_MS = 1_000_000
+_STORED = st.lists(st.tuples(st.integers(0, 2 * _PERIOD_MS), st.integers(1, 10_000)), max_size=20)
+
+
+@given(_STORED, st.integers(1, 1_000))
+def test_a_calendar_has_all_that_is_stored_and_promises_no_earlier_than_one_could_read_it(
+    stored: list[tuple[int, int]], bytes_s: int
+) -> None:
+    now_ms = 2 * _PERIOD_MS
+    ends = horizons(now_ms, _PERIOD_MS)
+    backlogs = []
+    for end_ms in ends:  # as the ledger counts
+        late = [size for at_ms, size in stored if at_ms < end_ms - _PERIOD_MS + 1]
+        backlogs.append(Backlog(len(late), sum(late)))
+    parts = calendar(ends, backlogs)
+    known = [(at_ms, size) for at_ms, size in stored if at_ms <= now_ms]
+    assert sum(part.blobs for part in parts) == len(known)
+    assert sum(part.size_bytes for part in parts) == sum(size for _, size in known)
+    exact_ms = float(now_ms)  # each file as soon as it is due, one after the other
+    for at_ms, size in sorted(known):
+        exact_ms = max(exact_ms, at_ms + _PERIOD_MS) + 1_000 * size / bytes_s
+    told_ms = finished_ms(parts, now_ms, bytes_s)
+    slice_ms = _PERIOD_MS / limits.SCRUB_CALENDAR_PARTS
+    last_ms = max((1_000 * size / bytes_s for _, size in known), default=0)
+    assert exact_ms - sum(1_000 * size / bytes_s for _, size in known) <= told_ms
+    assert told_ms <= exact_ms + slice_ms + last_ms + 1
+    for before, after in pairwise(parts):
+        assert before.end_ms <= after.begin_ms

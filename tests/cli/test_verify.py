@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from photonic.cli.verify import _find
+from photonic.cli.verify import _find, calendar_in_words
 from photonic.errors import (
     ImportCancelled,
     NodeNotRunning,
@@ -53,6 +53,20 @@ def test_damage_is_named_and_fails_the_command(photonic: CommandLine, tmp_path: 
         assert shown.status == 0
         assert "waiting for repair" in shown.out
         assert "1 are damaged and wait for their repair" in photonic("status").out
+
+
+def test_what_comes_is_forecast(photonic: CommandLine, tmp_path: Path) -> None:
+    with serving(photonic.home, tmp_path) as node:
+        node.take("a.jpg", (1, 2, 3))
+        assert "all verified once more by 20" in photonic("verify", "--status").out
+    part = {"begin": "2026-12-04T00:00", "end": "2026-12-07T00:00", "files": 8100, "bytes": 9**12}
+    told = {"parts": [part], "all_by": "2026-12-07T00:00", "mb_s": 20.0}
+    assert calendar_in_words(told) == [
+        "due 2026-12-04 to 2026-12-07: 8,100 files, 282 GB",
+        "all verified once more by 2026-12-07 at 20 MB/s",
+    ]
+    (*_, last) = calendar_in_words(told | {"all_by": "2027-01-12T00:00"})
+    assert "too slow" in last
 
 
 def test_the_regular_verification_can_be_paused(photonic: CommandLine, tmp_path: Path) -> None:

@@ -57,6 +57,10 @@ LEFT_OUT = {
         "photonic.writebacks", "photonic.nfs.ganesha", "photonic.nfs.ganesha_config",
         "photonic.nfs.kernel", "photonic.nfs.probe", "photonic.nfs.rules",
     },
+    "what one asks for when one disk is left, and how many copies there are": {
+        "photonic.archived_home", "photonic.plain_restoration", "photonic.plain_tree",
+        "photonic.restoration", "photonic.redundancy", "photonic.crdt.copies",
+    },
     "catalogs of many thousand photos, and documents that somebody forged": {
         "photonic.index_builders", "photonic.index_messages", "photonic.rebuild",
         "photonic.crdt.new_shelf", "photonic.crdt.retelling", "photonic.crdt.union",
@@ -67,6 +71,10 @@ LEFT_OUT = {
 
 # Who writes to the disk beside `world.py`, and why the simulator need not see it as a write.
 WRITERS = {
+    "photonic/archived_home.py": "makes a folder of its own to read a damaged disk into",
+    "photonic/plain_restoration.py": "restores into a folder of the user's",
+    "photonic/plain_tree.py": "writes files into a folder of the user's",
+    "photonic/restoration.py": "makes a home that no node opens before it is whole",
     "photonic/audit_log.py": "appends, and fsyncs by itself; a torn end is found at the start",
     "photonic/audit.py": "reads that log back, and cuts a torn end off",
     "photonic/authority.py": "writes over a key that is taken away",
