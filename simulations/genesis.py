@@ -36,7 +36,7 @@ def keep_in(folder: Path) -> None:
 
 def founded(scenario: Scenario) -> Path:
     """Return the folder with a home for each member, as it is when all have joined."""
-    key = msgspec.json.encode((scenario.name, scenario.nodes, scenario.places))
+    key = msgspec.json.encode((scenario.name, scenario.nodes, scenario.places, scenario.rules))
     if key not in _FOUNDED:
         kept = make_memory_folder(_KEPT_IN[0])
         if _KEPT_IN[0] is None:
@@ -70,6 +70,8 @@ async def _found(scenario: Scenario, folder: Path, kept: Path) -> None:
             await first.start().wait()
             if not first.is_running:
                 raise RuntimeError(f"{first.name} did not start: {first.error!r}")
+            if scenario.rules:
+                await first.ask(lambda node: node.placements.set(scenario.rules))
             for name in members[1:]:
                 code = await invite(cluster, first.name, scenario.nodes[name].role)
                 assert code is not None, "the founder may invite"

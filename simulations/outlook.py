@@ -33,7 +33,13 @@ class Outlook(NamedTuple):
 
 
 def foresee(
-    text: str, away: Machine, others: Sequence[Machine], min_copies: int, seed: int, out: Path
+    text: str,
+    away: Machine,
+    others: Sequence[Machine],
+    min_copies: int,
+    seed: int,
+    out: Path,
+    rules: Sequence[str] = (),
 ) -> Outlook:
     """Play a trip with these machines and draw it to `out`.
 
@@ -42,7 +48,7 @@ def foresee(
     trip = trips.parse(text)
     if not others:
         raise TripInvalid("no other machine is a member: nothing could go home, or be evicted")
-    scenario = trips.scenario_of(trip, away, others, min_copies)
+    scenario = trips.scenario_of(trip, away, others, min_copies, rules)
     outcome, trace = play(scenario, draw(scenario, seed), keep=True)
     days = tuple(trips.days_of(trace.events, trip, scenario, away.name))
     broken = [f"{violation.checker}: {violation.text}" for violation in outcome.violations]

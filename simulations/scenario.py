@@ -64,6 +64,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     scale: int = 1  # virtual bytes for each byte that is really kept and moved
     hurry: float = 1.0  # times in the file are divided by this, and links are as much faster
     min_copies: int = 1
+    rules: tuple[str, ...] = ()  # of placement, which the library is founded with
     nodes: dict[str, NodePlan]
     places: dict[str, str] = msgspec.field(default_factory=lambda: {"home": "studio-lan"})
     links: dict[str, str] = msgspec.field(default_factory=dict)

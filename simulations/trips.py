@@ -31,6 +31,7 @@ _PHOTOS_MAX, _PHOTOS_A_DAY_MAX = 480, 48  # that are simulated: each stands for 
 # That are moved. With fewer, what is said of photos would weigh more than the photos.
 _REAL_BYTES = 300_000_000
 _AT_ONCE = 2  # photos on their way: half of one that stands for many is much
+_NAMED = "keep on"  # in a rule about machines by their names, which the simulated ones have not
 _AWAY, _HOME, _CELLAR = "away", "home", "cellar"
 _DAYS = re.compile(r"(\d+) days?")
 _SIZE = re.compile(r"([\d.]+ ?[kMGT]B) a day")
@@ -99,7 +100,13 @@ def _usage() -> str:
     return f"write: 14 days, hotel-wifi, 120 GB a day (networks: {', '.join(sorted(PRESETS))})"
 
 
-def scenario_of(trip: Trip, away: Machine, others: Sequence[Machine], min_copies: int) -> Scenario:
+def scenario_of(
+    trip: Trip,
+    away: Machine,
+    others: Sequence[Machine],
+    min_copies: int,
+    rules: Sequence[str] = (),
+) -> Scenario:
     """Return the history of a trip; `others` stay at home."""
     shoots = max(1, min(_SHOOTS_A_DAY, _PHOTOS_MAX // trip.days))
     at_once = max(1, min(_PHOTOS_A_DAY_MAX, _PHOTOS_MAX // trip.days) // shoots)
@@ -119,10 +126,11 @@ def scenario_of(trip: Trip, away: Machine, others: Sequence[Machine], min_copies
         role=away.role,
         disk=f"{away.room_bytes + free_bytes} B",  # what is full is the buffer, not the disk
         place=_HOME,
-        settings={"quota_bytes": free_bytes // scale, "limit_parallel": _AT_ONCE},
+        settings={"quota_bytes": free_bytes // scale},
     )
+    common = {"limit_parallel": _AT_ONCE, "min_copies": min_copies}
     nodes = {
-        name: msgspec.structs.replace(plan, settings={"limit_parallel": _AT_ONCE} | plan.settings)
+        name: msgspec.structs.replace(plan, settings=common | plan.settings)
         for name, plan in nodes.items()
     }
     return Scenario(
@@ -133,6 +141,7 @@ def scenario_of(trip: Trip, away: Machine, others: Sequence[Machine], min_copies
         scale=scale,
         hurry=_HURRY,
         min_copies=min_copies,
+        rules=tuple(rule for rule in rules if _NAMED not in rule),
         nodes=nodes,
         places=dict.fromkeys((_HOME, _AWAY, _CELLAR), "studio-lan"),
         links={

@@ -188,6 +188,7 @@ class TripPlanner(Protocol):
         min_copies: int,
         seed: int,
         out: Path,
+        rules: Sequence[str],
     ) -> Outlook:
         """Raises ValueError, OSError."""
         ...

@@ -89,6 +89,7 @@ def _plan(invocation: Invocation, trip: str, seed: int, out: Path) -> None:
     """Foresee a trip of this machine, away from the others that keep what they have for good."""
     with connect(invocation) as node:
         status, peers = node.get("/status"), node.get("/peers")["items"]
+        rules = [rule["text"] for rule in node.get("/policies/placement")["rules"]]
     buffer, planner = status.get("buffer"), load_trip_planner()
     if buffer is None:
         raise UsageInvalid("this node tells nothing of its buffer; is it an older photonic?")
@@ -102,7 +103,8 @@ def _plan(invocation: Invocation, trip: str, seed: int, out: Path) -> None:
         if peer["role"] != "mobile"
     ]
     try:
-        seen = planner.foresee(trip, away, others, status["safety"]["min_copies"], seed, out)
+        copies = status["safety"]["min_copies"]
+        seen = planner.foresee(trip, away, others, copies, seed, out, rules)
     except (ValueError, OSError) as error:
         raise UsageInvalid(str(error)) from error
     if invocation.json:

@@ -219,6 +219,7 @@ class MemoryNode(MemoryPhotos):
             scrub=await self.verifications.scrubber.view(),
             limits=self.limiter.view(),
             safety=self.moving.safety.view(),
+            buffer=await self.buffer.view(),
             pauses=await self.moving.pauses.views(),
             exports=self.exports.view(),
         )

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from photonic.api.examples import PEER
 from photonic.errors import PromiseBroken, UsageInvalid
+from photonic.views import PeerView
 from simulations import watching
 from simulations.scenario import names
-from tests.cli.running import CommandLine
+from tests.cli.running import CommandLine, serving
 
 
 @pytest.fixture
@@ -54,3 +57,36 @@ def test_a_promise_that_does_not_hold_is_an_error(
     failed = photonic("simulate", "partition-heal", "--seed", "7", "--out", str(out))
     assert failed.status == PromiseBroken.exit_status
     assert "they differ" in failed.err
+
+
+def test_a_trip_is_foreseen_from_what_the_running_node_knows(
+    photonic: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def peers() -> list[PeerView]:
+        attic = replace(PEER, role="archive", name="attic", free_bytes=4 * 10**12)
+        return [attic, PEER, replace(PEER, role="central", free_bytes=None)]
+
+    (tmp_path / "home").mkdir()
+    (tmp_path / "photos").mkdir()
+    out = tmp_path / "trip.html"
+    with serving(tmp_path / "home", tmp_path / "photos") as node:
+        command = ("simulate", "--trip", "1 day, studio-lan, 6 GB a day", "--out", str(out))
+        assert "no other machine" in photonic(*command).err
+        monkeypatch.setattr(node, "peers", peers)
+        told = photonic(*command, "--json").json
+    [day] = told["days"]
+    assert (told["full_on"], day["at_risk_bytes"], day["refused_bytes"]) == (None, 0, 0)
+    assert told["room_bytes"] > day["kept_bytes"] == day["shot_bytes"] > 0
+    assert b"plan my trip" in out.read_bytes()
+
+
+@pytest.mark.parametrize("trip", ["a while", "1 day, moon, 6 GB a day"])
+def test_a_trip_that_cannot_be_read_is_told_with_what_one_looks_like(
+    photonic: CommandLine, tmp_path: Path, trip: str
+) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "photos").mkdir()
+    with serving(tmp_path / "home", tmp_path / "photos"):
+        failed = photonic("simulate", "--trip", trip)
+    assert failed.status == UsageInvalid.exit_status
+    assert "14 days, hotel-wifi, 120 GB a day" in failed.err
