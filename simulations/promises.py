@@ -234,7 +234,7 @@ class NoLostPhoto(Promise):
             self._thrown_s.setdefault(facts["photo"], event.at_s)
         elif event.kind == "rotted":
             self._hurt.add((event.node, facts["photo"]))
-        elif event.kind == "evicted":  # whether others hold enough, `evictions.py` looks
+        elif event.kind == "evicted":  # whether others hold enough, `departures.py` looks
             self._let_go.add((event.node, facts["photo"]))
         elif event.kind == "revoked":
             self._revoked.add(facts["other"])

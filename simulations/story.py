@@ -34,6 +34,7 @@ TOLD = {
     "stranger": "a mark on the lane",
     "forged": "a mark on the lane",
     "purged": "a mark on the lane",
+    "evicted": "a mark on the lane, and the copy counts no more",
     "place": "where the machine is stands over its lane; nowhere is shaded",
     "link": "what lies between two lanes is hatched while nothing passes",
     "message": "a line from lane to lane",
@@ -45,13 +46,14 @@ TOLD = {
     "ended": "the figures",
 }
 LEFT_OUT = {
+    "promised": "what was promised shows when somebody else lets it go",
     "connected": "whoever is connected sends, and that is drawn",
     "disconnected": "as connected",
     "event": "what a node announces of itself shows in what it sends and holds",
 }
 MARKS = {
     "killed", "rolled back", "rotted", "joined", "revoked", "revocation known", "stranger",
-    "forged", "purged",
+    "forged", "purged", "evicted",
     "violation", "healed", "converged",
 }  # fmt: skip
 MARKED_ACTS = {"fill", "empty", "slow", "skew", "address", "save", "carry"}

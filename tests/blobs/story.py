@@ -167,7 +167,7 @@ class Story:
                 case Act.DISCARD:
                     self.promised.discard(blob)
                     self.stored.pop(blob, None)
-                    store.discard(blob)
+                    self.owner.discard(blob)  # nobody else knows what others rely on
                 case Act.VERIFY:
                     store.verify_many([blob])
                 case Act.ROT:

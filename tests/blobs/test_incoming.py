@@ -141,18 +141,18 @@ def test_a_partial_of_a_held_blob_is_not_the_one_that_comes_when_it_is_dropped(
 ) -> None:
     owner, carrier = FileStore.open(tmp_path, World()), FileStore.attach(tmp_path, World())
     found = scan_bytes(data)
-    owner.put(data)
-    done = owner.begin(found.ref, found.chunks)
-    carrier.discard(found.ref.blob)
+    carrier.put(data)
+    done = carrier.begin(found.ref, found.chunks)
+    owner.discard(found.ref.blob)
     if len(data) > limits.PACKED_BLOB_BYTES_MAX:
-        carrier.begin(found.ref, found.chunks).write(0, pieces(data, found)[0])
+        owner.begin(found.ref, found.chunks).write(0, pieces(data, found)[0])
         with pytest.raises(BlobMissing):
             done.finish()
-        assert not owner.has(found.ref.blob)
+        assert not carrier.has(found.ref.blob)
         assert not final(tmp_path).exists(), "the other one's unfinished file"
     else:
         done.finish()
-        assert owner.read(found.ref.blob) == data
+        assert carrier.read(found.ref.blob) == data
 
 
 def test_a_dropped_small_blob_does_not_come_back(tmp_path: Path) -> None:

@@ -134,14 +134,16 @@ def test_a_reader_follows_a_blob_that_is_moved(
 
 
 def test_a_process_that_writes_a_pack_keeps_it(tmp_path: Path) -> None:
-    owner, carrier = open_with(tmp_path), FileStore.attach(tmp_path, World())
+    owner, carrier = FileStore.open(tmp_path, World()), FileStore.attach(tmp_path, World())
+    for data in SMALL:
+        carrier.put(data)
     (pack,) = pack_files(tmp_path)
-    carrier._shelf.packs.compact(int(pack.stem, 16))
+    owner._shelf.packs.compact(int(pack.stem, 16))
     assert pack_files(tmp_path) == [pack]
-    carrier.discard(name(SMALL[0]))
+    owner.discard(name(SMALL[0]))
     assert SMALL[0] not in pack.read_bytes(), "but whoever drops a blob wipes it"
-    owner.put(SMALL[0])
-    assert carrier.read(name(SMALL[0])) == SMALL[0]
+    carrier.put(SMALL[0])
+    assert owner.read(name(SMALL[0])) == SMALL[0]
 
 
 def test_a_torn_end_is_cut_off_by_whoever_goes_on(tmp_path: Path) -> None:

@@ -65,21 +65,21 @@ def test_a_store_is_alone_only_while_nobody_uses_it(tmp_path: Path) -> None:
 def test_what_another_process_does_is_seen_at_once(tmp_path: Path) -> None:
     owner, carrier = FileStore.open(tmp_path, World()), FileStore.attach(tmp_path, World())
     for data in (BIG, noise(500)):
-        ref = carrier.put(data).ref
-        assert owner.has(ref.blob)
-        assert owner.has_many([ref.blob]) == {ref.blob}
-        assert owner.read(ref.blob) == data
-        assert owner.chunk_list(ref.blob).id == ref.chunks
-        first = owner.held(ref.blob)
-        carrier.verify(ref.blob)
-        assert owner.held(ref.blob) != first, "it was verified since"
-        carrier.discard(ref.blob)
-        assert not owner.has(ref.blob)
-        assert owner.has_many([ref.blob]) == frozenset()
+        ref = owner.put(data).ref
+        assert carrier.has(ref.blob)
+        assert carrier.has_many([ref.blob]) == {ref.blob}
+        assert carrier.read(ref.blob) == data
+        assert carrier.chunk_list(ref.blob).id == ref.chunks
+        first = carrier.held(ref.blob)
+        owner.verify(ref.blob)
+        assert carrier.held(ref.blob) != first, "it was verified since"
+        owner.discard(ref.blob)
+        assert not carrier.has(ref.blob)
+        assert carrier.has_many([ref.blob]) == frozenset()
         with pytest.raises(BlobMissing):
-            owner.chunk_list(ref.blob)
+            carrier.chunk_list(ref.blob)
         with pytest.raises(BlobMissing):
-            owner.read(ref.blob)
+            carrier.read(ref.blob)
 
 
 def test_a_blob_on_its_way_in_belongs_to_one_process(tmp_path: Path) -> None:
