@@ -33,6 +33,7 @@ SHAPES = {
     "stranger": ("a stranger knocks", "M-6,-5L6,-5L0,6Z"),
     "forged": ("forges a change", "M-5,5L3,-5L6,-2L-2,6ZM-6,6L6,6"),
     "purged": ("removes many", "M-5,-4L5,-4L4,6L-4,6ZM-6,-4L6,-4M-2,-6L2,-6"),
+    "evicted": ("lets a photo go", "M-5,6L5,6M0,-6L0,3M-4,-1L0,3L4,-1"),
     "violation": ("a promise does not hold", "M0,-8L2,-2L8,-2L3,2L5,8L0,4L-5,8L-3,2L-8,-2L-2,-2Z"),
     "fill": ("disk full", "M-5,-5L5,-5L5,5L-5,5Z"),
     "empty": ("disk has room", "M-5,-5L5,-5L5,5L-5,5ZM-5,2L5,2"),

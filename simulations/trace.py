@@ -25,7 +25,7 @@ whether or not the lines are kept.
 | `stranger` | `learned`: what somebody who is no member was given by this node |
 | `forged` | `other`, `photo`, `change`: a change of another that this node signed and sent |
 | `promised` | `photos`, `keep_s`: what this node promised others to keep, and for how long |
-| `evicted` | `photo`, `others`: the machines whose disks have a file of it, looked at from outside |
+| `evicted` | `photo`, `others`: whose disks have a file of it, looked at from outside |
 | `purged` | `photos`: many removals that this node wrote without asking anybody |
 | `revocation known` | `other`: every member has heard that it was revoked |
 | `conflict` | `photo`, `field`, `values`: how many this node has, when it changed; 1 is settled |

@@ -70,6 +70,7 @@ _EVENTS = [
     Event(3.4, "a", "stranger", {"learned": []}),
     Event(3.45, "b", "forged", {"other": "a", "photo": "p1", "change": "c"}),
     Event(3.46, "b", "purged", {"photos": ["p1"]}),
+    Event(3.47, "a", "evicted", {"photo": "p1", "others": ["b"]}),
     Event(3.5, "a", "revoked", {"other": "b"}),
     Event(3.6, "", "revocation known", {"other": "b"}),
     Event(3.7, "a", "stopped", {}),
