@@ -319,6 +319,8 @@ class Library:
             self._require_stored([ref.blob for ref in refs])
             originals = self.keeper.index.mark_held([ref.blob for ref in refs])
             catalog.hold(dict.fromkeys(originals, True))
+            if back := self.store.promises.away(originals):
+                self.store.promises.call_back(back)  # it is here again, and kept as any other
 
         blobs = {ref.blob for ref in refs}
         self.arriving |= blobs

@@ -48,8 +48,11 @@ def test_what_is_away_is_neither_wanted_nor_taken_in_again(tmp_path: Path) -> No
         book.note_away([REF.blob])
         assert await wanted() == []
         assert await library.known(REF.blob), "a file in a watched folder brings nothing back"
-        book.call_back([REF.blob])
+        library.kept_here = frozenset  # a rule wants it here by now
         assert await wanted() == [REF.blob]
+        shelf.store.put(b"original")
+        await library.arrived([REF])
+        assert book.away([REF.blob]) == frozenset(), "it is here as any other"
 
     run(tmp_path, work)
 
