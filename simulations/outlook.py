@@ -83,7 +83,7 @@ def verdict(seen: Outlook) -> str:
     last = seen.days[-1]
     risk = f"At the end {amount(last.at_risk_bytes)} are on too few machines."
     if not last.at_risk_bytes:
-        risk = "At the end everything is safe."
+        risk = "At the end all that was taken in is safe."
     if seen.full_on is None:
         most = max(day.kept_bytes for day in seen.days)
         return f"It fits: at most {amount(most)} of {amount(seen.room_bytes)}. {risk}"
