@@ -32,7 +32,7 @@ class Ending:
     breaches: list[Breach] = field(default_factory=list)
     seconds: float = 0.0
     settled_s: float = 0.0
-    is_settled: bool = False  # by what the nodes say, too
+    unsettled: list[str] = field(default_factory=list)  # what is not as it is to be in the end
     buffer_bytes: int = 0  # in use in the end, by the files' sizes
     lost: dict[str, set[str]] = field(default_factory=dict)  # photos that a node lacks in the end
     ruled: set[str] = field(default_factory=set)

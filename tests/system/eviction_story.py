@@ -88,6 +88,8 @@ class Crew:
         self._is_whole = True  # nobody is cut off
         self._peers: dict[str, str] = {}
         self._cards: dict[Path, bool] = {}  # whether all of it was taken in
+        self._shot_on: dict[Path, set[str]] = {}
+        self._asked: set[Path] = set()  # cards that the process that runs was asked to take in
         self.shots: list[str] = []
         self.stars: dict[str, int] = {}
         self.ending = Ending()
@@ -147,6 +149,8 @@ class Crew:
         if act.waits and self._disks[act.node].wait_leaving(self.story.leaves_within_s):
             self.ending.kills_amid += 1
         self._running.discard(act.node)
+        if act.node == MOBILE:
+            self._asked.clear()
         kill(self.nodes[act.node], with_children=not act.is_half)
 
     # --- photos ------------------------------------------------------------------------------
@@ -164,22 +168,22 @@ class Crew:
                 file.write(self._dice.randbytes(self.story.photo_bytes - path.stat().st_size))
             self.shots.append(blake3(path.read_bytes()).hexdigest())
             self.ending.shot_bytes += path.stat().st_size
-        self._watch.expect(self.shots[-count:])
+        self._shot_on[card] = set(self.shots[-count:])
+        self._watch.expect(self._shot_on[card])
         self._cards[card] = False
         self.take_in()
 
     def take_in(self) -> bool:
-        """Ask for what was not taken in, or is not known to be; True once all of it was."""
-        left = [card for card, is_done in self._cards.items() if not is_done]
-        if left and MOBILE in self._running:
-            mobile = self.nodes[MOBILE]
-            imports = {one["folder"]: one for one in mobile.status()["imports"]}
-            for card in left:
-                one = imports.get(str(card))
-                if one is None or (one["finished"] and one["failed"]):
-                    mobile.send("POST", "/imports", {"folder": str(card)})
-                elif one["finished"]:
-                    self._cards[card] = True
+        """Ask for what was not taken in, as far as is known; True once all of it was.
+
+        Once in the life of a process: what finds no room then is taken in later by itself.
+        """
+        for card in [card for card, is_done in self._cards.items() if not is_done]:
+            # Others have a photo only after the catalog has it.
+            self._cards[card] = self._shot_on[card] <= frozenset().union(*self._watch.there)
+            if not self._cards[card] and MOBILE in self._running and card not in self._asked:
+                self.nodes[MOBILE].send("POST", "/imports", {"folder": str(card)})
+                self._asked.add(card)
         return all(self._cards.values())
 
     def _rate(self, name: str, stars: int) -> bool:
@@ -234,19 +238,23 @@ class Crew:
 
     def is_settled(self) -> bool:
         """Whether everything is where it is to be, and the buffer under its mark."""
-        if not self.take_in() or any(self.lacking().values()):
-            return False
         status = self.nodes[MOBILE].status()
-        buffer = status["buffer"]
-        is_low = buffer["used_bytes"] < buffer["high_bytes"] and buffer["state"] == "calm"
-        return bool(is_low and status["photos"] == len(self.shots))
+        buffer, is_taken_in = status["buffer"], self.take_in()
+        unsettled = {
+            "cards": not is_taken_in,
+            "photos": status["photos"] != len(self.shots),
+            "buffer": buffer["state"] != "calm" or buffer["used_bytes"] >= buffer["high_bytes"],
+            **self.lacking(),
+        }
+        self.ending.unsettled = [what for what, is_so in unsettled.items() if is_so]
+        return not self.ending.unsettled
 
     def judge(self) -> None:
         """Fill in how it came out. The watch is over, and has looked a last time."""
         ending, watch, mobile = self.ending, self._watch, self.nodes[MOBILE]
         ending.looks, ending.slowest_look_s = watch.looks, watch.slowest_s
         ending.left, ending.least = len(watch.gone), watch.least
-        ending.is_settled = self.is_settled()
+        self.is_settled()
         ending.lost, ending.ruled = self.lacking(), self.ruled
         ending.buffer_bytes = self._disks[MOBILE].weigh()
         said = list(entries(mobile))

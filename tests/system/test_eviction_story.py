@@ -37,7 +37,7 @@ def test_what_leaves_a_buffer_is_on_enough_other_disks_at_every_moment(
         assert ending.least is not None and ending.least >= MIN_COPIES
         assert ending.left > STORY.photos / 4
         assert {name: len(lost) for name, lost in ending.lost.items() if lost} == {}
-        assert ending.is_settled
+        assert ending.unsettled == []
         assert ending.buffer_bytes < STORY.buffer_bytes * HIGH / 100
         assert ending.unproven == []
         assert ending.unsound == []
