@@ -188,7 +188,9 @@ class Crew:
 
     def _rate(self, name: str, stars: int) -> bool:
         """Rate one that was not rated before; False if the node does not run or know it yet."""
-        left = [shot for shot in self.shots if shot in self._watch.seen and shot not in self.stars]
+        # What rotted is to be found by who is asked for it: it stays no longer than others.
+        free = self.shots[self.story.rotten :]
+        left = [shot for shot in free if shot in self._watch.seen and shot not in self.stars]
         if name not in self._running or not left:
             return False
         photo = self._dice.choice(left)
