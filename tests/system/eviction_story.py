@@ -141,6 +141,7 @@ class Crew:
             case "rule":
                 self.start(act.node)
                 self.nodes[act.node].send("PATCH", "/policies/placement", {"add": [RULE]})
+                any(self._rate(act.node, RULED_RATING) for _ in self.shots)  # one at least
         is_apart = act.do == "shoot" and not self._is_whole
         self.ending.done["shoot apart" if is_apart else act.do] += 1
 
