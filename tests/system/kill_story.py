@@ -24,6 +24,7 @@ from benchmarks.ours import OurNode, our_nodes
 from photonic.blobs.chunks import scan
 from simulations.daemons import peaks_mb
 from simulations.ends import wait_for
+from simulations.residents import Resident
 from simulations.rooms import Room, lan
 
 LOOK_S, MEMORY_LOOK_S = 0.005, 0.25
@@ -175,7 +176,7 @@ def _let_happen(story: Story, source: Path, work: Path) -> Ending:
             for victim, with_children, at_bytes in _plan(story):
                 wait_for(lambda: watch.given_bytes >= at_bytes, WITHIN_S, share=0)  # noqa: B023
                 moments.append(time.monotonic())
-                _kill(nodes[victim], with_children=with_children)
+                kill(nodes[victim], with_children=with_children)
                 ending.kills.append(Kill(victim, with_children, watch.given_bytes, 0.0))
                 nodes[victim].launch(*(["--peer", holder.listen[0]] * (victim == "fetcher")))
                 # Bytes flow before the next: a kill while nothing moves proves less.
@@ -212,7 +213,7 @@ def _plan(story: Story) -> list[tuple[str, bool, int]]:
     ]
 
 
-def _kill(node: OurNode, *, with_children: bool) -> None:
+def kill(node: Resident, *, with_children: bool) -> None:
     """kill -9: as a crash of the daemon, whose carrier finds out, or of all of it."""
     children = tree(node.pid)[1:] if with_children else []
     node.kill()
