@@ -86,7 +86,8 @@ def test_the_first_library_may_be_the_damaged_one(tmp_path: Path) -> None:
         status = json.loads(machine._first_line())  # of whichever serves
         assert status["http"].endswith("/l/ben")
         machine.url = status["http"].removesuffix("/l/ben")
-        assert state_of(machine, "") == "failed"
+        looks = (state_of(machine, "") for _ in range(500))  # it is tried again now and then
+        assert "failed" in looks
         ben.url = status["http"]
         assert ben.status()["library"]["name"] == "ben"
         assert machine._client.get(f"{machine.url}/api/v1/status").status_code == 503
