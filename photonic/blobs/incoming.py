@@ -18,6 +18,7 @@ from typing import BinaryIO
 from photonic import limits
 from photonic.blobs.aside import Aside
 from photonic.blobs.chunks import ChunkList, Scan, scan
+from photonic.blobs.packs import ENTRY_BYTES_MORE
 from photonic.blobs.partial import FilePartial
 from photonic.blobs.reuse import fill
 from photonic.blobs.shelf import Shelf
@@ -62,7 +63,8 @@ class Incoming:
 
     def check_room(self, size_bytes: int) -> None:
         with self._lock:
-            promised_bytes = sum(partial.missing_bytes for partial in self._open.values())
+            partials = self._open.values()
+            promised_bytes = sum(part.missing_bytes + ENTRY_BYTES_MORE for part in partials)
             promised_bytes += self._reserved_bytes
         self._shelf.check_room(size_bytes, promised_bytes)
 

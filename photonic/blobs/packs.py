@@ -40,6 +40,7 @@ _BEGIN = b"photonic pack 1\n"
 _LIVE, _DROPPED = b"PKe1", b"PKx1"
 _FIELDS, _SUM = struct.Struct(">4sI32s"), struct.Struct(">I")
 HEAD_BYTES = _FIELDS.size + _SUM.size
+ENTRY_BYTES_MORE = HEAD_BYTES + len(_BEGIN)  # what a blob takes here beside its bytes, at most
 _NAME_BYTES = 8
 _HEX = re.compile(r"[0-9a-f]{16}")
 

@@ -2,11 +2,11 @@
 
 What a store has is what the ledger says of blobs with files of their own, and the sizes of the
 files in `packs`, `partial` and `damaged`. Counting is repeated as often as it may cost
-(`limits.QUOTA_COUNT_SHARE`), in between what this process was let write is added, and nothing is
-refused before a fresh count says so. What is begun is promised its room (`incoming.py`), so one
-process never goes beyond the quota; two that write at one time
-(the daemon takes in, its carrier fetches) go beyond by no more than the other wrote since it was
-counted, which is the next count's to see.
+(`limits.QUOTA_COUNT_SHARE`), in between what this process was let write is added (each with what
+a pack puts in front of it), and nothing is refused before a fresh count says so. What is begun is
+promised its room (`incoming.py`), so one process never goes beyond the quota; two that write at
+one time (the daemon takes in, its carrier fetches) go beyond by no more than the other wrote since
+it was counted, which is the next count's to see.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from photonic import limits
 from photonic.blobs.ledger import Ledger
+from photonic.blobs.packs import ENTRY_BYTES_MORE
 from photonic.errors import StoreFull
 from photonic.world import Clock
 
@@ -63,15 +64,16 @@ class Quota:
         if self.bytes_max is None:
             return
         with self._lock:
-            left_bytes = self._left(size_bytes + promised_bytes)
+            wanted_bytes = size_bytes + ENTRY_BYTES_MORE + promised_bytes
+            left_bytes = self._left(wanted_bytes)
             if self._is_stale() or (left_bytes < 0 and self._since_bytes):
                 self._count()
-                left_bytes = self._left(size_bytes + promised_bytes)
+                left_bytes = self._left(wanted_bytes)
             if left_bytes < 0:
                 free_bytes = max(0, left_bytes + size_bytes)
                 place = f"{self._root}, which may keep {self.bytes_max:,} bytes,"
                 raise StoreFull(place, size_bytes, free_bytes)
-            self._since_bytes += size_bytes
+            self._since_bytes += size_bytes + ENTRY_BYTES_MORE
 
     def note(self, size_bytes: int) -> None:
         """Take in that this much was written which was promised, and not checked by itself."""

@@ -103,6 +103,20 @@ class SlowClock(SystemClock):
         return self._now_s
 
 
+def test_what_a_pack_adds_to_its_blobs_counts_between_two_counts(tmp_path: Path) -> None:
+    """Where counting is rare, so that the last thousand small blobs are known by their sum."""
+    store = FileStore.open(tmp_path, World(clock=SlowClock()), 300_000)
+
+    def fill() -> None:
+        while True:
+            store.put(os.urandom(100))
+
+    with pytest.raises(StoreFull):
+        fill()
+    assert used_bytes(tmp_path) <= 300_000
+    store.close()
+
+
 def test_what_was_written_since_the_last_count_counts(tmp_path: Path) -> None:
     store = FileStore.open(tmp_path / "store", World(clock=SlowClock()), QUOTA)
 
