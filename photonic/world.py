@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -180,15 +181,15 @@ class SystemFiles:
         # Each thread gets its share at once: to hand out file by file costs as much as a file.
         temporaries = [str(temporary) for temporary, _ in pairs]
         shares = [temporaries[start::_SYNCS_AT_ONCE] for start in range(_SYNCS_AT_ONCE)]
-        with ThreadPoolExecutor(_SYNCS_AT_ONCE) as pool:
-            list(pool.map(settle, filter(None, shares)))
-            finals = dict.fromkeys(final.parent for _, final in pairs)
-            changed = dict.fromkeys(temporary.parent for temporary, _ in pairs) | finals
-            for folder in finals:
-                changed |= dict.fromkeys(_make_folder(folder))
-            for temporary, final in pairs:
-                temporary.replace(final)
-            list(pool.map(_sync_folder, changed))
+        pool = _syncing()
+        list(pool.map(settle, filter(None, shares)))
+        finals = dict.fromkeys(final.parent for _, final in pairs)
+        changed = dict.fromkeys(temporary.parent for temporary, _ in pairs) | finals
+        for folder in finals:
+            changed |= dict.fromkeys(_make_folder(folder))
+        for temporary, final in pairs:
+            temporary.replace(final)
+        list(pool.map(_sync_folder, changed))
 
     def write_at(self, path: Path, offset_bytes: int, data: bytes | memoryview) -> None:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -300,6 +301,13 @@ def _copy_in_kernel(source: int, target: int) -> bool:
             # Some virtual file systems say 0 although there are bytes: then read them.
             return copied > 0
         copied += count
+
+
+@cache
+def _syncing() -> ThreadPoolExecutor:
+    """Return the threads that wait for the disk, which stay: to start them for each batch cost a
+    sixth of landing many small files."""
+    return ThreadPoolExecutor(_SYNCS_AT_ONCE, thread_name_prefix="syncing")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -82,7 +82,9 @@ class ChunkList:
         for chunk in chunks:
             if not 0 < chunk.size_bytes <= limits.BIG_CHUNK_BYTES_MAX:
                 raise FrameInvalid(f"a chunk list names a chunk of {chunk.size_bytes:,} bytes")
-        return cls(chunks)
+        found = cls(chunks)
+        found.__dict__["encoded"] = bytes(data)  # need not be made again
+        return found
 
 
 def anchor(chunk_hash: bytes) -> int:

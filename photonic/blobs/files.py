@@ -142,11 +142,12 @@ class FileStore:
         entered = self._ledger.held_among(list(blobs))
         packs = {pack for pack in entered.values() if pack is not None}
         there = {pack for pack in packs if self._shelf.packs.has(pack)}
-        return frozenset(
-            blob
-            for blob, pack in entered.items()
-            if pack in there or self.has(blob)  # its pack may have been compacted meanwhile
-        )
+
+        def is_there(blob: BlobId, pack: int | None) -> bool:
+            seen = pack in there if pack is not None else self._shelf.final(blob).exists()
+            return seen or self.has(blob)  # it may have been moved meanwhile
+
+        return frozenset(blob for blob, pack in entered.items() if is_there(blob, pack))
 
     def discard(self, blob: BlobId) -> None:
         """Drop a blob for good; absent is fine. Whoever calls has told others that it goes.
