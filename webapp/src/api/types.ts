@@ -338,7 +338,7 @@ export interface NodeEvents {
   placement: { count: number };
   limits: { metered: boolean };
   buffer: { state: string; used_bytes: number; size_bytes: number };
-  exports: { tree: string; nfs: string; originals: number; built: number };
+  exports: { tree: string; nfs: string; originals: number; built: number; taken_in?: number };
   scrub: { paused: boolean };
   verification: { id: string; done: number; total: number | null; finished: boolean };
   /** A stored file was not as it should be, or is again. */

@@ -12,7 +12,8 @@ export interface BufferWords {
   tone: "good" | "warn" | "bad";
 }
 
-export function bufferWords(buffer: Buffer): BufferWords {
+/** `plan`: what would go if everything had to, where that is known. */
+export function bufferWords(buffer: Buffer, plan: Evictions | null = null): BufferWords {
   const { high_bytes, low_bytes, full_in_s, evicts } = buffer;
   const soon = full_in_s === null ? "" : `Full in ${aboutWait(full_in_s)} at the present rate. `;
   switch (buffer.state) {
@@ -23,6 +24,13 @@ export function bufferWords(buffer: Buffer): BufferWords {
         tone: "good",
       };
     case "filling":
+      if (plan && plan.going.length > 0 && plan.staying.length === 0) {
+        return {
+          headline: "It fills up, and all that is here may go when it must.",
+          detail: `${soon}At ${bytes(high_bytes)} the oldest originals go that others prove to hold.`,
+          tone: "good",
+        };
+      }
       return {
         headline: "It fills up, and too little of it may go.",
         detail: `${soon}Nothing is dropped that others have not proven to hold.`,

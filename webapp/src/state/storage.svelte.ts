@@ -31,7 +31,7 @@ const LEFT_OLD: Names = ["buffer", "holdings", "audit", "gap"];
 const COPIES_OLD: Names = ["holdings", "photos", "peer", "placement", "safety", "gap"];
 const CALENDAR_OLD: Names = ["scrub", "verification", "blob", "holdings", "gap"];
 const PINS_OLD: Names = ["placement", "photos", "gap"];
-const EXPORTS_OLD: Names = ["exports", "gap"];
+const EXPORTS_OLD: Names = ["exports", "audit", "gap"]; // rules are told of by the audit log
 const WRITTEN_OLD: Names = ["exports", "photos", "gap"];
 
 export class Storage {
