@@ -227,9 +227,14 @@ describe("copies", () => {
   });
 
   test("are summed up in a sentence", () => {
-    expect(copies.copiesHeadline(told)).toBe("3 photos have fewer than 2 copies.");
-    expect(copies.copiesHeadline({ ...told, below: 0 })).toBe("Every photo has 2 copies or more.");
-    expect(copies.copiesHeadline({ ...told, photos: 0, below: 0 })).toContain("no photo yet");
+    expect(copies.copiesHeadline(told, 3)).toBe("3 photos have fewer than 2 copies.");
+    expect(copies.copiesHeadline({ ...told, below: 0 }, 0)).toBe(
+      "Every photo has 2 copies or more.",
+    );
+    expect(copies.copiesHeadline({ ...told, photos: 0, below: 0 }, 0)).toContain("no photo yet");
+    expect(copies.copiesHeadline({ ...told, below: 0 }, 9)).toBe(
+      "9 photos have fewer copies than the library’s rules want.",
+    );
     expect(copies.roleWords({ role: "archive", photos: 3, lacking: 7 })).toBe(
       "On archives: 3 photos; not 7.",
     );

@@ -35,17 +35,25 @@ function copiesWords(copies: number, isMost: boolean): string {
   return `${copies}${isMost ? " or more" : ""} copies`;
 }
 
-export function copiesHeadline(told: Redundancy): string {
+/** `atRisk`: photos with fewer copies than the rules want of them, which may be more than two. */
+export function copiesHeadline(told: Redundancy, atRisk: number): string {
   if (told.photos === 0) return "There is no photo yet.";
+  if (atRisk > told.below) {
+    const have = atRisk === 1 ? "photo has" : "photos have";
+    return `${count(atRisk)} ${have} fewer copies than the library’s rules want.`;
+  }
   const wanted = counted(told.min_copies, "copy", "copies");
   if (told.below === 0) return `Every photo has ${wanted} or more.`;
   const have = told.below === 1 ? "photo has" : "photos have";
   return `${count(told.below)} ${have} fewer than ${wanted}.`;
 }
 
-/** "Of 711 photos no archive has a copy": none where every photo is on the role. */
+/** Roles that keep; mobile nodes pass on, so that what they lack is nothing to worry about. */
+export const KEEPING_ROLES: readonly string[] = ["central", "archive"];
+
+/** "On archives: every photo." */
 export function roleWords({ role, photos, lacking }: Redundancy["roles"][number]): string {
-  const on = role === "mobile" ? "mobile nodes" : role === "archive" ? "archives" : `${role} nodes`;
+  const on = role === "archive" ? "archives" : `${role} nodes`;
   if (lacking === 0) return `On ${on}: every photo.`;
   return `On ${on}: ${counted(photos, "photo")}; not ${count(lacking)}.`;
 }
