@@ -141,6 +141,11 @@ def test_originals_are_let_go_by_proof_and_what_is_in_the_way_is_named(
     expect(plan.get_by_test_id("stays")).to_have_attribute("data-reason", "too-few-promises")
     expect(plan).to_contain_text(f"1 of {MIN_COPIES} nodes prove that they hold it")
     expect(plan.get_by_test_id("evict-now")).to_have_count(0)
+    # What is asked for all the same is refused, and so it is told, whoever asked.
+    mobile.send("POST", "/evictions", {"bytes": 2_500_000})
+    expect(page.get_by_test_id("buffer-why-not")).to_contain_text(
+        f"1 of {MIN_COPIES} nodes", timeout=SLOW_MS
+    )
     headline = page.get_by_test_id("buffer-headline")
     expect(headline).to_have_text("It fills up, and too little of it may go.")
     assert check_floor(shots, mobile, [central, archive]) == gone

@@ -119,13 +119,17 @@ export function inTheWay(peers: readonly Peer[], now: Date): string[] {
   if (lasting.length === 0) {
     return ["No other central node or archive is in this library, and only their word counts."];
   }
-  return lasting
-    .filter(({ link }) => link === "none")
-    .map((peer) => {
-      const seen = ago(peer.last_seen, now);
-      const name = peer.name ?? shortId(peer.id);
-      return `${name} (${peer.role}) is not connected${seen ? `; last seen ${seen}` : ""}.`;
-    });
+  const away = lasting.filter(({ link }) => link === "none");
+  if (away.length === 0) {
+    return [
+      "The other central nodes and archives are all connected: some still fetch their copy, or the rules want more of such nodes than there are.",
+    ];
+  }
+  return away.map((peer) => {
+    const seen = ago(peer.last_seen, now);
+    const name = peer.name ?? shortId(peer.id);
+    return `${name} (${peer.role}) is not connected${seen ? `; last seen ${seen}` : ""}.`;
+  });
 }
 
 /** What others seem to hold, and so may go. */

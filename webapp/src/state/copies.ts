@@ -67,11 +67,11 @@ export function awaitedWords(told: Redundancy): string {
   return `${words}; ${count(told.unreachable)} of them on no node that is connected now.`;
 }
 
-/** When everything here was verified once more. */
+/** When everything here was verified once more; "" where nothing is stored. */
 export function calendarWords(calendar: ScrubCalendar, isPaused: boolean): string {
   if (calendar.days === 0)
     return "Nothing is read again by itself: `scrub_days` is 0 in the settings.";
-  if (calendar.parts.length === 0) return "Nothing is stored here yet.";
+  if (calendar.parts.length === 0) return "";
   if (isPaused || calendar.all_by === null) return "Verifying is paused, so nobody can say when.";
   return `Everything here will have been read and verified once more by ${dateWords(calendar.all_by)}.`;
 }
