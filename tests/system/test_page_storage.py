@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -70,24 +71,16 @@ def all_hold(*nodes: Daemon) -> bool:
     return all(node.status()["holdings"]["held"] == SHOTS for node in nodes)
 
 
+def is_in_mode(node: Daemon, mode: str) -> bool:
+    return bool(node.status()["node"]["mode"] == mode)
+
+
 def copies_line(page: Page, words: str) -> Locator:
     return page.get_by_test_id("copies-line").filter(has_text=words)
 
 
-def test_originals_are_let_go_by_proof_and_what_is_in_the_way_is_named(
-    tmp_path: Path, three: tuple[Daemon, Daemon, Daemon], page: Page
-) -> None:
-    mobile, central, archive = three
-    page.goto(f"{mobile.url}/#/storage")
-    expect(page.get_by_test_id("copies-headline")).to_have_text("There is no photo yet.")
-    expect(page.get_by_test_id("left-none")).to_be_visible()
-    expect(page.get_by_test_id("no-pins")).to_be_visible()
-    expect(page.get_by_test_id("tree-off")).to_be_visible()
-
-    shots = shoot(tmp_path / "card", range(SHOTS))
-    mobile.send("POST", "/imports", {"folder": str(tmp_path / "card")})
-    mobile.wait_until(lambda: all_hold(central, archive), 60)
-    # It is shown by itself what came, how many copies there are, and how full the buffer is.
+def see_what_came(page: Page, mobile: Daemon) -> None:
+    """It shows by itself what came, how many copies there are, and how full the buffer is."""
     expect(copies_line(page, "3 or more copies")).to_have_attribute(
         "data-photos", str(SHOTS), timeout=SLOW_MS
     )
@@ -106,6 +99,45 @@ def test_originals_are_let_go_by_proof_and_what_is_in_the_way_is_named(
     expect(page.get_by_test_id("buffer-marks")).to_contain_text("(80%)")
     expect(page.get_by_test_id("buffer-forecast")).to_contain_text("Taking in")
     expect(page.get_by_test_id("may-go")).to_contain_text(f"{SHOTS} photos", timeout=SLOW_MS)
+
+
+def see_who_is_in_the_way(page: Page, mobile: Daemon, archive: Daemon) -> None:
+    """Stop the archive: its name is told, nothing goes; and that is over when it is back."""
+    archive.stop()
+    in_the_way = page.get_by_test_id("may-go").get_by_test_id("in-the-way")
+    expect(in_the_way).to_contain_text("attic (archive) is not connected", timeout=SLOW_MS)
+    page.get_by_test_id("evict-size").fill("2.5 MB")
+    page.get_by_test_id("evict-foresee").click()
+    plan = page.get_by_test_id("evict-plan")
+    expect(plan.get_by_test_id("stays")).to_have_attribute("data-reason", "too-few-promises")
+    expect(plan).to_contain_text(f"1 of {MIN_COPIES} nodes prove that they hold it")
+    expect(plan.get_by_test_id("evict-now")).to_have_count(0)
+    # What is asked for all the same is refused, and so it is told, whoever asked.
+    mobile.send("POST", "/evictions", {"bytes": 2_500_000})
+    expect(page.get_by_test_id("buffer-why-not")).to_contain_text(
+        f"1 of {MIN_COPIES} nodes", timeout=SLOW_MS
+    )
+    headline = page.get_by_test_id("buffer-headline")
+    expect(headline).to_have_text("It fills up, and too little of it may go.")
+    archive.start()
+    expect(in_the_way).to_have_count(0, timeout=SLOW_MS)
+    expect(headline).not_to_contain_text("too little", timeout=SLOW_MS)
+
+
+def test_originals_are_let_go_by_proof_and_what_is_in_the_way_is_named(
+    tmp_path: Path, three: tuple[Daemon, Daemon, Daemon], page: Page
+) -> None:
+    mobile, central, archive = three
+    page.goto(f"{mobile.url}/#/storage")
+    expect(page.get_by_test_id("copies-headline")).to_have_text("There is no photo yet.")
+    expect(page.get_by_test_id("left-none")).to_be_visible()
+    expect(page.get_by_test_id("no-pins")).to_be_visible()
+    expect(page.get_by_test_id("tree-off")).to_be_visible()
+
+    shots = shoot(tmp_path / "card", range(SHOTS))
+    mobile.send("POST", "/imports", {"folder": str(tmp_path / "card")})
+    mobile.wait_until(lambda: all_hold(central, archive), 60)
+    see_what_came(page, mobile)
 
     page.get_by_test_id("evict").locator("summary").press("Enter")
     size = page.get_by_test_id("evict-size")
@@ -132,26 +164,8 @@ def test_originals_are_let_go_by_proof_and_what_is_in_the_way_is_named(
     expect(left.first).to_contain_text("attic")
     expect(copies_line(page, "2 copies")).to_have_attribute("data-photos", "3", timeout=SLOW_MS)
 
-    archive.stop()
-    in_the_way = page.get_by_test_id("may-go").get_by_test_id("in-the-way")
-    expect(in_the_way).to_contain_text("attic (archive) is not connected", timeout=SLOW_MS)
-    size.fill("2.5 MB")
-    page.get_by_test_id("evict-foresee").click()
-    plan = page.get_by_test_id("evict-plan")
-    expect(plan.get_by_test_id("stays")).to_have_attribute("data-reason", "too-few-promises")
-    expect(plan).to_contain_text(f"1 of {MIN_COPIES} nodes prove that they hold it")
-    expect(plan.get_by_test_id("evict-now")).to_have_count(0)
-    # What is asked for all the same is refused, and so it is told, whoever asked.
-    mobile.send("POST", "/evictions", {"bytes": 2_500_000})
-    expect(page.get_by_test_id("buffer-why-not")).to_contain_text(
-        f"1 of {MIN_COPIES} nodes", timeout=SLOW_MS
-    )
-    headline = page.get_by_test_id("buffer-headline")
-    expect(headline).to_have_text("It fills up, and too little of it may go.")
+    see_who_is_in_the_way(page, mobile, archive)
     assert check_floor(shots, mobile, [central, archive]) == gone
-    archive.start()
-    expect(in_the_way).to_have_count(0, timeout=SLOW_MS)
-    expect(headline).not_to_contain_text("too little", timeout=SLOW_MS)
 
 
 def test_an_album_and_a_query_are_pinned_here_and_unpinned(
@@ -200,7 +214,7 @@ def test_what_a_token_may_not_do_is_not_offered_and_the_mode_is_told(
 ) -> None:
     mobile, _, archive = three
     for node, mode in ((mobile, "home"), (archive, "archive")):
-        node.wait_until(lambda n=node, m=mode: n.status()["node"]["mode"] == m, 30)  # type: ignore[misc]
+        node.wait_until(partial(is_in_mode, node, mode), 30)
         page.goto(f"{node.url}/#/storage")
         expect(page.get_by_test_id("mode")).to_have_attribute("data-mode", mode)
         page.goto(f"{node.url}/#/nodes")
