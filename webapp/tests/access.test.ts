@@ -70,7 +70,10 @@ describe("the door", () => {
     const stop = access.start();
     await settled(access);
     expect(access.state).toBe("open");
-    expect(asked.slice(0, 2)).toEqual(["address #/", 'POST /api/v1/session {"token":"right"}']);
+    expect(asked.slice(0, 2)).toEqual([
+      "address #/",
+      'POST /api/v1/session {"token":"right"}',
+    ]);
     expect(location.hash).toBe("#/");
     stop();
   });
