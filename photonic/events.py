@@ -174,13 +174,15 @@ class BlobsPromised:
 class ExportsChanged:
     """The tree, or who mounts it, is otherwise than it was.
 
-    `tree` and `nfs` are their states; `built`: how many files came, went or changed so far.
+    `tree` and `nfs` are their states; `built`: how many files came, went or changed so far;
+    `taken_in`: how many sidecars that somebody wrote there were taken in.
     """
 
     tree: str
     nfs: str
     originals: int
     built: int
+    taken_in: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,7 @@ class Exports:
         """Tell whoever listens, if there is something to tell."""
         now = self.tree.progress if self.tree is not None else TreeProgress("off")
         nfs = self.exporter.state.state if self.exporter is not None else "off"
-        told = ExportsChanged(now.state, nfs, now.originals, now.built)
+        told = ExportsChanged(now.state, nfs, now.originals, now.built, now.taken_in)
         if told != self._told:
             self._told = told
             self._announce(told)

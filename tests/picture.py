@@ -37,6 +37,8 @@ def _draw(url: str) -> None:
         page = browser.new_page(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
         page.goto(url)
         expect(page.get_by_test_id("tile").nth(5).locator("img")).to_be_visible()
+        loading = page.locator('[data-testid="tile"][data-preview="loading"]')
+        expect(loading).to_have_count(0, timeout=30_000)
         page.evaluate("Promise.all([...document.images].map(image => image.decode()))")
         page.screenshot(path=TARGET)
         browser.close()

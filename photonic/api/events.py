@@ -141,7 +141,7 @@ def _told_of_state(event: ExportsChanged | BufferChanged) -> tuple[str, dict[str
     if isinstance(event, BufferChanged):
         used = {"used_bytes": event.used_bytes, "size_bytes": event.size_bytes}
         return "buffer", {"state": event.state, **used}
-    counts = {"originals": event.originals, "built": event.built}
+    counts = {"originals": event.originals, "built": event.built, "taken_in": event.taken_in}
     return "exports", {"tree": event.tree, "nfs": event.nfs, **counts}
 
 

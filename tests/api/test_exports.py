@@ -65,6 +65,7 @@ def test_where_nothing_is_exported_rules_are_refused() -> None:
 
 
 def test_a_change_is_told_to_whoever_listens() -> None:
-    event = ExportsChanged("ready", "serving", 12, 14)
-    data = {"tree": "ready", "nfs": "serving", "originals": 12, "built": 14}
+    event = ExportsChanged("ready", "serving", 12, 14, 3)
+    counts = {"originals": 12, "built": 14, "taken_in": 3}
+    data = {"tree": "ready", "nfs": "serving", **counts}
     assert told(event) == [("exports", data)]

@@ -89,6 +89,12 @@ def walk(page: Page, base: str, folder: Path, name: str) -> None:
     page.goto(f"{base}/#/conflicts")
     page.get_by_test_id("keep").first.wait_for()
     shot("conflicts")
+    page.goto(f"{base}/#/storage")
+    for card in ("copies-headline", "left-photo", "pin", "mount-command", "calendar-part"):
+        page.get_by_test_id(card).first.wait_for()
+    shot("storage")
+    page.get_by_test_id("exports").scroll_into_view_if_needed()
+    shot("storage-files")
     page.goto(f"{base}/#/nodes")
     page.get_by_test_id("peer").first.wait_for()
     shot("nodes")

@@ -11,6 +11,7 @@ import { detail, DevLibrary, makePhoto, NODES, summary, version, type Photo } fr
 import { DevHistory } from "./history.ts";
 import { Unreadable, type DevAlbum } from "./query.ts";
 import { notReallyQr, picture } from "./picture.ts";
+import * as kept from "./storage.ts";
 
 /** What the node sends with the page; the built page must live with it. */
 const POLICY = "default-src 'self'; img-src 'self' blob: data:; style-src 'self'";
@@ -81,8 +82,9 @@ export class DevNode {
       .slice(3)
       .map(decodeURIComponent);
     const key = `${method} ${kind}${part ? `/${part}` : ""}`;
-    const many = this.#onMany(`${method} ${url.pathname.slice("/api/v1/".length)}`, url, body);
-    if (many) return many;
+    const whole = `${method} ${url.pathname.slice("/api/v1/".length)}`;
+    const found = this.#onMany(whole, url, body) ?? this.#onStorage(whole, url);
+    if (found) return found;
     if (kind === "albums" && id) return this.#onAlbum(method, id, body);
     if (kind === "photos" && id) return this.#onPhoto(key, this.#find(id), url, body);
     switch (key) {
@@ -136,7 +138,7 @@ export class DevNode {
       case "GET log":
         return new Reply(200, this.#history.acts());
       case "GET audit":
-        return new Reply(200, { items: AUDIT, next: null });
+        return new Reply(200, { items: this.#audit(url.searchParams.get("act")), next: null });
       case "GET audit/verdict":
         return new Reply(200, VERDICT);
       case "POST photos/edit":
@@ -166,6 +168,30 @@ export class DevNode {
       }
     }
     return null;
+  }
+
+  /** Room, copies, and photos as files: to look at only. */
+  #onStorage(key: string, url: URL): Reply | null {
+    const ids = this.library.photos.slice(0, 3).map(({ id }) => id);
+    const bytes = url.searchParams.get("bytes");
+    const told: Record<string, () => unknown> = {
+      "GET session": () => ({ scopes: ["jobs.run", "members.admin"], token: null, expires: null }),
+      "GET evictions": () => kept.evictions(ids, bytes === null ? null : Number(bytes)),
+      "GET redundancy": () => kept.redundancy(this.library.photos.length, NODES),
+      "GET scrub/calendar": () => kept.calendar(),
+      "GET policies/placement": () => kept.policy(NODES[0]!.id),
+      "GET exports": () => kept.exported(),
+    };
+    return told[key] ? new Reply(200, told[key]()) : null;
+  }
+
+  #audit(act: string | null): unknown[] {
+    if (act !== "blob.evicted") return AUDIT;
+    const gone = this.library.photos.filter(({ held }) => !held).slice(0, 4);
+    return kept.evicted(
+      gone.map(({ id }) => id),
+      NODES.slice(1).map(({ id }) => id),
+    );
   }
 
   #act(photos: Photo[], edit: Record<string, unknown>): unknown {
@@ -314,6 +340,7 @@ export class DevNode {
       problems: photos.length > 0 ? [problem] : [],
       transfers: this.transfers.filter((each) => each.done_bytes < each.total_bytes),
       imports: this.#imports,
+      buffer: kept.buffer(),
       version: "0.1.0",
     };
   }

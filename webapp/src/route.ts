@@ -15,7 +15,7 @@ export interface Filter {
 export type Route =
   | { view: "library"; filter: Filter }
   | { view: "photo"; id: string; filter: Filter }
-  | { view: "conflicts" | "nodes" | "moving" | "history" | "trash" | "audit" };
+  | { view: "conflicts" | "nodes" | "moving" | "storage" | "history" | "trash" | "audit" };
 
 export const EVERYTHING: Filter = { q: "", at: null };
 
@@ -79,6 +79,7 @@ export function parseHash(hash: string): Route {
     case "conflicts":
     case "nodes":
     case "moving":
+    case "storage":
     case "history":
     case "trash":
     case "audit":

@@ -4,6 +4,7 @@
  */
 
 import type { Limits, Pause, Safety, Scrub, Transfer } from "./moving.ts";
+import type { Buffer, Exports } from "./storage.ts";
 
 export interface PhotoSummary {
   id: string;
@@ -255,6 +256,10 @@ export interface Status {
   limits?: Limits | null;
   safety?: Safety | null;
   pauses?: Pause[];
+  buffer?: Buffer | null;
+  exports?: Exports | null;
+  /** Multiaddresses. */
+  listen?: string[];
   /** Where other machines reach the page, "" for nowhere, and what they are shown there. */
   https?: string;
   fingerprint?: string;
@@ -332,6 +337,8 @@ export interface NodeEvents {
   pauses: { count: number };
   placement: { count: number };
   limits: { metered: boolean };
+  buffer: { state: string; used_bytes: number; size_bytes: number };
+  exports: { tree: string; nfs: string; originals: number; built: number; taken_in?: number };
   scrub: { paused: boolean };
   verification: { id: string; done: number; total: number | null; finished: boolean };
   /** A stored file was not as it should be, or is again. */
@@ -357,6 +364,8 @@ export const NODE_EVENT_NAMES: readonly NodeEventName[] = [
   "pauses",
   "placement",
   "limits",
+  "buffer",
+  "exports",
   "scrub",
   "verification",
   "blob",

@@ -23,6 +23,7 @@ import { momentOf } from "./photo-list.ts";
 import { Previews } from "./previews.svelte.ts";
 import { Selection } from "./selection.svelte.ts";
 import { Session } from "./session.svelte.ts";
+import { Storage } from "./storage.svelte.ts";
 
 /** Conflicts that are read at a time. */
 const CONFLICTS_PAGE = 100;
@@ -36,6 +37,7 @@ export class Page {
   readonly albums = new Albums(this.notices);
   readonly selection = new Selection();
   readonly moving = new Moving(this.session, this.notices);
+  readonly storage = new Storage(this.session, this.notices);
   readonly acts = new Acts(this.notices, () => this.#changed());
 
   /** It moves whenever lists other than the timeline, such as the history, may be others. */

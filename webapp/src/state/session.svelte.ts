@@ -32,6 +32,12 @@ export class Session {
   #readStatus = paced(() => this.#status(), 700);
   #readPeers = paced(() => this.#peers(), 700);
 
+  /** What a node is called now; null where it is not known here. */
+  nameOf(id: string): string | null {
+    if (id === this.status?.node.id) return this.status.node.name;
+    return this.peers.find((peer) => peer.id === id)?.name ?? null;
+  }
+
   /** Hear of every event of the node, until the returned function is called. */
   on(listener: (event: NodeEvent) => void): () => void {
     this.#listeners.push(listener);
