@@ -74,12 +74,11 @@ async def drive(fiber: Fiber, function: Callable[..., T], *args: object) -> T:
 
 async def _shielded(wait: Callable[..., Awaitable[T]], *args: Any) -> T | None:
     """Wait, whoever cancels. Most of it is to sleep: that takes one scope instead of two."""
-    if wait is trio.sleep and args[0] > 0:
-        with trio.CancelScope(shield=True, deadline=trio.current_time() + args[0]):
-            await trio.sleep_forever()
-        return None
-    with trio.CancelScope(shield=True):
-        return await wait(*args)
+    sleeps = wait == trio.sleep and args[0] > 0
+    until_s = trio.current_time() + args[0] if sleeps else _NEVER
+    with trio.CancelScope(shield=True, deadline=until_s):
+        return await (trio.sleep_forever() if sleeps else wait(*args))
+    return None
 
 
 def _run(function: Callable[..., T], *args: object) -> T:
