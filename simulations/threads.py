@@ -63,22 +63,14 @@ async def drive(fiber: Fiber, function: Callable[..., T], *args: object) -> T:
     while not fiber.dead:
         wait, wait_args = step
         try:
-            result = await _shielded(wait, *wait_args)
+            with trio.CancelScope(shield=True):
+                result = await wait(*wait_args)
         except BaseException as error:  # noqa: BLE001 - it is the fiber's
             step = fiber.throw(error)
         else:
             step = fiber.switch(result)
     done: T = step
     return done
-
-
-async def _shielded(wait: Callable[..., Awaitable[T]], *args: Any) -> T | None:
-    """Wait, whoever cancels. Most of it is to sleep: that takes one scope instead of two."""
-    sleeps = wait == trio.sleep and args[0] > 0
-    until_s = trio.current_time() + args[0] if sleeps else _NEVER
-    with trio.CancelScope(shield=True, deadline=until_s):
-        return await (trio.sleep_forever() if sleeps else wait(*args))
-    return None
 
 
 def _run(function: Callable[..., T], *args: object) -> T:
