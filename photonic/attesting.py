@@ -8,7 +8,7 @@ its rate, so whoever asks for much waits for its disk like everything else.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -61,7 +61,7 @@ class Reading:
     verdicts: list[Verdict] = field(default_factory=list)
     done: trio.Event = field(default_factory=trio.Event)
 
-    async def pieces(self) -> AsyncIterator[Sequence[BlobId]]:
+    async def pieces(self) -> AsyncGenerator[Sequence[BlobId], None]:
         for blob in self.blobs:
             yield [blob]
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -75,7 +75,7 @@ class ScrubCounters:
 class Work(Protocol):
     """A verification that somebody asked for."""
 
-    def pieces(self) -> AsyncIterator[Sequence[BlobId]]:
+    def pieces(self) -> AsyncGenerator[Sequence[BlobId], None]:
         """Yield the blobs to verify, in bounded pieces."""
         ...
 
@@ -235,12 +235,13 @@ class Scrubber:
         work, pace = self._orders.popleft()
         error: Exception | None = None
         try:
-            async for piece in work.pieces():
-                verify = partial(self._store.verify_many, piece, pace)
-                verdicts = await _in_thread(verify)
-                self._judge(verdicts)
-                await self._look_for_damage()
-                work.note(verdicts)
+            async with aclosing(work.pieces()) as pieces:  # one that is cancelled stops early
+                async for piece in pieces:
+                    verify = partial(self._store.verify_many, piece, pace)
+                    verdicts = await _in_thread(verify)
+                    self._judge(verdicts)
+                    await self._look_for_damage()
+                    work.note(verdicts)
         except PhotonicError as problem:
             error = problem
         except Exception as problem:

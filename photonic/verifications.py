@@ -7,7 +7,8 @@ everything is asked about every file in the store, whether a photo names it or n
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from itertools import islice
 
@@ -117,24 +118,26 @@ class Verification:
         self._photos: dict[BlobId, tuple[BlobId, str]] = {}
         self._done = 0
 
-    async def pieces(self) -> AsyncIterator[Sequence[BlobId]]:
+    async def pieces(self) -> AsyncGenerator[Sequence[BlobId], None]:
         """Yield what to verify, some files at a time. Raises PhotonicError."""
         if self._chosen is None:
             count = await trio.to_thread.run_sync(self._count)
             self.view = replace(self.view, total=count)
-            async for refs in self._everything():
-                self._sizes = {ref.blob: ref.size_bytes for ref in refs}
-                self._done += len(refs)
-                yield list(self._sizes)
-            return
-        async for photos in self._photos_chosen():
-            for photo in photos:
-                rows = await trio.to_thread.run_sync(self._files_of, photo)
-                self._done += 1
-                for blob, size_bytes, name in rows:
-                    self._sizes[blob], self._photos[blob] = size_bytes, (photo, name)
-                if sum(self._sizes.values()) >= limits.SCRUB_BATCH_BYTES:
+            async with aclosing(self._everything()) as pages:
+                async for refs in pages:
+                    self._sizes = {ref.blob: ref.size_bytes for ref in refs}
+                    self._done += len(refs)
                     yield list(self._sizes)
+            return
+        async with aclosing(self._photos_chosen()) as pages_chosen:
+            async for photos in pages_chosen:
+                for photo in photos:
+                    rows = await trio.to_thread.run_sync(self._files_of, photo)
+                    self._done += 1
+                    for blob, size_bytes, name in rows:
+                        self._sizes[blob], self._photos[blob] = size_bytes, (photo, name)
+                    if sum(self._sizes.values()) >= limits.SCRUB_BATCH_BYTES:
+                        yield list(self._sizes)
         yield list(self._sizes)
 
     def note(self, verdicts: Sequence[Verdict]) -> None:
@@ -180,15 +183,16 @@ class Verification:
 
     # --- what there is -----------------------------------------------------------------------
 
-    async def _photos_chosen(self) -> AsyncIterator[Sequence[BlobId]]:
+    async def _photos_chosen(self) -> AsyncGenerator[Sequence[BlobId], None]:
         assert self._chosen is not None
         if self._chosen.q is None:
             yield await self._finder.known(self._chosen.ids)
             return
-        async for photos in self._finder.ids(self._chosen.q):
-            yield photos
+        async with aclosing(self._finder.ids(self._chosen.q)) as pages:
+            async for photos in pages:
+                yield photos
 
-    async def _everything(self) -> AsyncIterator[Sequence[BlobRef]]:
+    async def _everything(self) -> AsyncGenerator[Sequence[BlobRef], None]:
         last: BlobId | None = None
         while refs := await trio.to_thread.run_sync(self._refs_after, last):
             last = refs[-1].blob

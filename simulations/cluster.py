@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ from simulations.looking import look, short
 from simulations.machines import Machine
 from simulations.network import Network
 from simulations.observations import Observation, PhotoSeen
-from simulations.scenario import Scenario
+from simulations.scenario import NodePlan, Scenario
 from simulations.trace import Event, Trace
 
 
@@ -76,7 +77,7 @@ class Cluster:
         self.ether = Ether(self.network, self, nursery, scenario.scale)
         self.machines = {
             name: Machine(name, plan, folder, f"{scenario.name} {seed}", self.ether, self.tell)
-            for name, plan in scenario.nodes.items()
+            for name, plan in _plans(scenario)
         }
         for machine in self.machines.values():
             machine.on_serving = self._watch
@@ -91,6 +92,7 @@ class Cluster:
         self._closed: dict[tuple[str, str], tuple[str, ...]] = {}
         self.violations: list[Violation] = []
         self.faults: dict[str, int] = {}
+        self.kept = Counter[str]()  # evictions, refusals, promises: by photo
         self.revoked: dict[str, bool] = {}  # and whether every member has heard of it
         self.network.listen(self._look_at_network)
         trace.listen(panel.note)
@@ -179,6 +181,7 @@ class Cluster:
         """Tell what a node promised to keep, and what it let go."""
         if isinstance(event, BlobsPromised):
             photos = [short(blob) for blob in event.blobs]
+            self.kept["promised"] += len(photos)
             self.tell(name, "promised", {"photos": photos, "keep_s": event.keep_s})
         elif event.act == "blob.evicted":
             self._tell_eviction(name, BlobId(bytes.fromhex(event.facts["blob"])))
@@ -200,6 +203,7 @@ class Cluster:
         if (name, photo) in self._gone:
             return
         self._gone.add((name, photo))
+        self.kept["evicted"] += 1
         others = [
             other
             for other, machine in self.machines.items()
@@ -294,6 +298,13 @@ class Cluster:
         known = self.watched[name].known
         some = [shot for shot in self.shots if shot.photo in known]
         return some[number % len(some)] if some else None
+
+
+def _plans(scenario: Scenario) -> Iterator[tuple[str, NodePlan]]:
+    """Yield nodes whose settings have the scenario's `min_copies`, unless they say it."""
+    for name, plan in scenario.nodes.items():
+        settings = {"min_copies": scenario.min_copies} | plan.settings
+        yield name, msgspec.structs.replace(plan, settings=settings)
 
 
 Deed = Callable[[Cluster, Act], Awaitable[str | None]]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from photonic.limits import MIN_COPIES_DEFAULT
 from simulations.checkers import Promise
 from simulations.observations import Observation
 from simulations.scenario import Scenario
@@ -22,7 +21,7 @@ class NeverBelowTheFloor(Promise):
 
     def __init__(self, scenario: Scenario) -> None:
         plans = scenario.nodes.values()
-        self._floor = min(p.settings.get("min_copies", MIN_COPIES_DEFAULT) for p in plans)
+        self._floor = min(p.settings.get("min_copies", scenario.min_copies) for p in plans)
         self._hurt: set[tuple[str, str]] = set()  # node and photo, lost by force
         self._evicted: dict[str, set[str]] = {}  # photos, and who let them go
         self._wrong: list[str] = []

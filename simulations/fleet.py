@@ -18,7 +18,7 @@ from simulations.sandbox import memory_folder
 from simulations.scenario import Scenario, load
 
 # Scenarios of chance, and how many turns each has.
-MIX = {"everyday": 6, "members": 2, "rollbacks": 2, "crowd": 1, "carried": 1}
+MIX = {"everyday": 6, "members": 2, "rollbacks": 2, "crowd": 1, "carried": 1, "buffers": 3}
 _HISTORIES_PER_PROCESS = 200  # then it ends, and gives back what libraries kept
 
 
@@ -46,6 +46,9 @@ class Fleet:
     def __init__(self) -> None:
         self.count = self.failures = self.acts = self.passed_over = self.events = 0
         self.faults: Counter[str] = Counter()
+        self.kept: Counter[str] = Counter()
+        self.evicting = 0  # histories in which something was let go
+        self.peak_bytes = 0
         self.virtual_s = self.cpu_s = 0.0
         self.converged_s: list[float] = []
         self._began_s = time.monotonic()
@@ -74,6 +77,9 @@ class Fleet:
             self.passed_over += outcome.passed_over
             self.events += outcome.events
             self.faults.update(outcome.faults)
+            self.kept.update(outcome.kept)
+            self.evicting += outcome.kept.get("evicted", 0) > 0
+            self.peak_bytes = max(self.peak_bytes, outcome.peak_bytes)
             self.virtual_s += outcome.virtual_s
             self.cpu_s += outcome.cpu_s
             if "converged_s" in outcome.figures:
@@ -92,6 +98,10 @@ class Fleet:
             f" {self.events:,} events in {wall_s:,.0f} s"
             f" ({self.cpu_s / max(1, self.count):.2f} CPU s each)\n"
             f"{done:,} acts done, {self.passed_over:,} passed over; faults: {mix or 'none'}\n"
-            f"converged after healing: median {statistics.median(times):.1f} s, p99 {p99:.1f} s\n"
+            f"{self.kept['evicted']:,} originals let go in {self.evicting:,} histories,"
+            f" {self.kept['refused']:,} kept when asked for,"
+            f" {self.kept['promised']:,} promised to be kept\n"
+            f"converged after healing: median {statistics.median(times):.1f} s, p99 {p99:.1f} s;"
+            f" memory of a process: {self.peak_bytes / 1e6:,.0f} MB at most\n"
             f"{self.failures:,} histories with violations"
         )

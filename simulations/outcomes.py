@@ -20,6 +20,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     cpu_s: float
     faults: dict[str, int]
     figures: dict[str, float]
+    kept: dict[str, int] = {}  # photos that were evicted, refused to be, promised to be kept
+    peak_bytes: int = 0  # of memory, of the process that played it, until then
     violations: tuple[Violation, ...] = ()
     error: str = ""  # of the simulator itself, or a node that could not go on
 

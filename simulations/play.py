@@ -8,6 +8,7 @@ them nodes are looked at; then every fault is undone, and all must be well withi
 from __future__ import annotations
 
 import gc
+import resource
 import time
 import traceback
 from collections import Counter
@@ -64,6 +65,8 @@ def play(
         cpu_s=round(time.process_time() - began_s, 3),
         faults=stage.faults,
         figures=stage.figures,
+        kept=stage.kept,
+        peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1_024,
         violations=tuple(panel.violations),
         error=error or stage.error,
     )
@@ -91,6 +94,7 @@ class _Stage:
         self._scenario, self._history, self._trace, self._panel = scenario, history, trace, panel
         self.passed_over, self.ended_s, self.error = 0, 0.0, ""
         self.faults: dict[str, int] = {}
+        self.kept: dict[str, int] = {}
         self.figures: dict[str, float] = {}
         self._figures = Figures(scenario.photo_bytes * scenario.scale)
         trace.listen(self._figures.note)
@@ -117,6 +121,7 @@ class _Stage:
                 await self._act()
                 await self._settle()
                 self.ended_s, self.faults = trio.current_time(), cluster.faults
+                self.kept = dict(cluster.kept)
                 cluster.tell("", "ended", {"figures": self.figures})
                 for machine in cluster.machines.values():
                     await machine.stop()

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from photonic.limits import MIN_COPIES_DEFAULT
 from simulations.acts import FAULTS, HARMS, NETS, WORKS, Act
 from simulations.links import PRESETS, Preset
 from simulations.units import UnitInvalid, seconds, size_bytes
@@ -63,7 +64,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     settles: str = "2h"  # after the end all faults are undone; within so long all must be well
     scale: int = 1  # virtual bytes for each byte that is really kept and moved
     hurry: float = 1.0  # times in the file are divided by this, and links are as much faster
-    min_copies: int = 1
+    min_copies: int = MIN_COPIES_DEFAULT  # of every node's settings that says nothing else
     rules: tuple[str, ...] = ()  # of placement, which the library is founded with
     nodes: dict[str, NodePlan]
     places: dict[str, str] = msgspec.field(default_factory=lambda: {"home": "studio-lan"})

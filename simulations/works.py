@@ -206,6 +206,7 @@ async def _resolve(cluster: Cluster, act: Act) -> str | None:
 async def _evict(cluster: Cluster, act: Act) -> str | None:
     need_bytes = act.count * cluster.scenario.photo_bytes
     done, judged = await _ask(cluster, act, None, lambda node: node.evictions.free(need_bytes))
+    cluster.kept["refused"] += sum(not one.verdict.may_go for one in judged or ())
     if done and not any(one.verdict.may_go for one in judged):
         return judged[0].verdict.lacks if judged else "there is nothing here"
     return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -258,7 +258,7 @@ class Asked:
     verdicts: list[Verdict] = field(default_factory=list)
     ends: list[Exception | None] = field(default_factory=list)
 
-    async def pieces(self) -> AsyncIterator[Sequence[BlobId]]:
+    async def pieces(self) -> AsyncGenerator[Sequence[BlobId], None]:
         for piece in self.some:
             yield piece
         if self.error is not None:

@@ -39,6 +39,8 @@ def test_fresh_histories_hold() -> None:
     assert fleet.acts > 2 * fleet.passed_over, "most acts are done"
     for fault in ("kill", "kill fsync", "partition", "one-way partition", "rollback", "rot"):
         assert fleet.faults[fault] > 0, f"no {fault} in {FRESH} histories"
+    for kind in ("evicted", "refused", "promised"):  # else nothing was held against the floor
+        assert fleet.kept[kind] > 0, f"nothing was {kind} in {FRESH} histories"
 
 
 @pytest.mark.parametrize("name", sorted({*scenarios.names()} - {*MIX, "founding-story"}))
