@@ -141,21 +141,21 @@ class Attester:
 
     # --- on a thread of the pool -------------------------------------------------------------
 
-    def _look_up(self, blobs: Sequence[BlobId]) -> tuple[dict[BlobId, Held], set[BlobId]]:
+    def _look_up(self, blobs: Sequence[BlobId]) -> tuple[dict[BlobId, Held], list[BlobId]]:
         """Return which blobs are held, and which were read from the disk lately enough."""
         found = {blob: self._store.held(blob) for blob in blobs}
         held = {blob: one for blob, one in found.items() if one is not None}
         ages = self._store.promises.ages({b: one.verified_at_ms for b, one in held.items()})
         # What is signed is what is true when it arrives, not when it was looked up.
         enough_s = limits.PROMISE_FRESH_S - limits.PROMISE_ANSWER_S
-        return held, {blob for blob, age_s in ages.items() if age_s < enough_s}
+        return held, [blob for blob in held if ages.get(blob, enough_s) < enough_s]
 
     def _promise(self, sound: dict[BlobId, int], keep_s: int) -> dict[BlobId, float]:
         """Promise, durably, what is here still; return how long ago each was read."""
         book = self._store.promises
         promised = book.promise(sound, keep_s)
         # After it is written down nothing can leave: what is here now, stays.
-        there = [blob for blob in promised if self._store.held(blob) is not None]
+        there = [b for b in sound if b in promised and self._store.held(b) is not None]
         ages = book.ages({blob: sound[blob] for blob in there})
         return {blob: ages[blob] for blob in there if blob in ages}
 

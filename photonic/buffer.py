@@ -18,7 +18,14 @@ from photonic import limits
 from photonic.blobs.files import FileStore
 from photonic.config import Settings
 from photonic.errors import BufferStuck, IndexUnreadable
-from photonic.events import BufferChanged, Event, ImportProgress, PeerChanged, SubjectsChanged
+from photonic.events import (
+    BufferChanged,
+    Event,
+    HoldingsChanged,
+    ImportProgress,
+    PeerChanged,
+    SubjectsChanged,
+)
 from photonic.eviction_views import BufferView, EvictionsView, EvictionView
 from photonic.evictions import Evictions, Judged
 from photonic.ids import NodeId, peer_id
@@ -60,6 +67,7 @@ class Buffer:
         self._meter = Meter(world.clock.monotonic_s(), limits.BUFFER_RATE_SPAN_S)
         self._taken_before = taken_bytes()
         self._is_evicting, self._may_go_bytes, self._why_not = False, 0, ""
+        self._is_staying = False  # something would have to go that may not
         self._told = ""
 
     # --- looking -----------------------------------------------------------------------------
@@ -116,6 +124,7 @@ class Buffer:
         full_in_s = level.full_in_s(rate)
         is_soon = full_in_s is not None and full_in_s < limits.BUFFER_WARN_S
         is_too_little = self._may_go_bytes < level.stroke_bytes
+        is_too_little = is_too_little and self._is_staying
         return FILLING if self._role.evicts and is_soon and is_too_little else CALM
 
     # --- doing -------------------------------------------------------------------------------
@@ -190,12 +199,13 @@ class Buffer:
         """Find out how much could go, if that matters before long; say so if it is too little."""
         rate = self._meter.rate(self._world.clock.monotonic_s())
         if not level.is_high and not rate:
-            self._may_go_bytes, self._why_not = 0, ""
+            self._may_go_bytes, self._why_not, self._is_staying = 0, "", False
             self._problems.clear(_PLACE, BufferStuck.code)
             return
         judged = await self._evictions.plan(max(level.to_free_bytes, level.stroke_bytes))
         self._may_go_bytes = sum(j.candidate.size_bytes for j in judged if j.verdict.may_go)
         stayed = [one for one in judged if not one.verdict.may_go]
+        self._is_staying = bool(stayed)
         if stayed and not self._why_not:
             self._why_not = stayed[0].verdict.lacks
         if self._state(level) in (FILLING, STUCK, FULL):
@@ -230,6 +240,8 @@ class Buffer:
         """Listen to the node: what comes in, and who, are reasons to look. Never waits."""
         match event:
             case SubjectsChanged(origin=None) | ImportProgress() | PeerChanged(connected=True):
+                self._news.set()
+            case HoldingsChanged() if self._is_staying:  # it may go by now
                 self._news.set()
 
     def _tell(self, level: Level) -> None:

@@ -217,7 +217,8 @@ class Evictions:
         try:
             there = await trio.to_thread.run_sync(self._store.has_many, leaving)
             await self._ask(batch, there)
-            may = [b for b in there if self._verdict(batch, b, self._roster()).may_go]
+            known = [blob for blob in blobs if blob in there]
+            may = [blob for blob in known if self._verdict(batch, blob, self._roster()).may_go]
             gone: list[BlobId] = []
             if may:
                 proofs = {blob: encode_proofs(batch.proofs[blob]) for blob in may}

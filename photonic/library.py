@@ -304,7 +304,8 @@ class Library:
         """Say, durably, that this node does not hold what was found damaged or lost."""
 
         def work(catalog: Catalog) -> None:
-            gone = set(blobs) - self.store.has_many(blobs)  # else it was repaired meanwhile
+            there = self.store.has_many(blobs)  # repaired meanwhile
+            gone = [blob for blob in blobs if blob not in there]
             self.keeper.index.mark_held(gone, is_held=False)
             catalog.hold(
                 {b: False for b in gone if catalog.directory.holding(b, self.identity.node)}

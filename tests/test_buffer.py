@@ -16,7 +16,7 @@ from photonic.buffer import CALM, FILLING, FULL, STUCK, Buffer
 from photonic.config import Settings
 from photonic.crdt.query import PhotoQuery
 from photonic.errors import BlobMissing, BufferStuck, OriginalAway
-from photonic.events import BufferChanged, Event
+from photonic.events import BufferChanged, Event, HoldingsChanged
 from photonic.evictions import Evictions, Judged
 from photonic.ids import BlobId, NodeId, digest
 from photonic.opened import Opened
@@ -37,6 +37,7 @@ class Room:
         self.used, self.may_go = used_bytes, may_go_bytes
         self.count = self.size_bytes = 0
         self.asked: list[int] = []
+        self.all_may_go = False  # there is nothing beside it that would have to stay
 
     def used_bytes(self) -> int:
         return self.used
@@ -48,6 +49,8 @@ class Room:
         await trio.lowlevel.checkpoint()
         going = min(need_bytes, self.may_go)
         found = [Judged(Candidate(FIRST, going, 1), Verdict(Reason.PROVEN))] if going else []
+        if self.all_may_go:
+            return found
         stays = Judged(Candidate(PHOTOS[1], 1, 2), Verdict(Reason.TOO_FEW, "1 of 2 nodes"))
         return found if going >= need_bytes else [*found, stays]
 
@@ -167,6 +170,38 @@ def test_it_is_said_long_before_it_is_full(tmp_path: Path) -> None:
         assert desk.codes() == [], "it will go in time"
 
     with_desk(tmp_path, 0.4, 0, work)
+
+
+def test_a_buffer_that_fills_fast_is_no_problem_while_everything_in_it_may_go(
+    tmp_path: Path,
+) -> None:
+    """However little that is: what comes now goes when others have it."""
+
+    async def work(desk: Desk) -> None:
+        desk.room.all_may_go = True
+        await desk.buffer.look()
+        await trio.sleep(60)
+        desk.taken += int(SIZE * 0.02)
+        desk.buffer.hear(HoldingsChanged(()))
+        await desk.live(5)
+        assert (await desk.buffer.view()).state == CALM
+        assert desk.codes() == []
+        desk.room.all_may_go = False
+        await desk.live(5)
+        assert (await desk.buffer.view()).state == FILLING
+
+    with_desk(tmp_path, 0.3, 0.01, work)
+
+
+def test_what_others_came_to_hold_is_news_while_something_has_to_stay(tmp_path: Path) -> None:
+    async def work(desk: Desk) -> None:
+        await desk.live(5)
+        assert desk.codes() == [BufferStuck.code]
+        news = desk.buffer._news
+        desk.buffer.hear(HoldingsChanged(()))
+        assert news.is_set()
+
+    with_desk(tmp_path, 0.9, 0, work)
 
 
 def test_taking_in_is_slowed_down_the_fuller_it_is(tmp_path: Path) -> None:

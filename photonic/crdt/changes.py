@@ -75,12 +75,15 @@ _encoder = msgspec.msgpack.Encoder(order="deterministic")
 
 
 def seal(identity: Identity, library: LibraryId, change: Change) -> SignedChange:
-    """Sign `change` as `identity`, which must be its author. Raises ChangeInvalid if too large."""
+    """Sign `change` as `identity`, which must be its author.
+
+    Raises ChangeInvalid for what no node would take: too large, or of another shape.
+    """
     assert change.author == identity.node, "nobody signs for another"
+    _check(change)
     body = _encoder.encode(change)
     if SIGNATURE_BYTES + len(body) > limits.CHANGE_BYTES_MAX:
         raise ChangeInvalid(f"a change of {len(body):,} bytes is longer than one may be")
-    _check(change)
     signed = DOMAIN + library + body
     return SignedChange(ChangeId(digest(signed)), change, identity.sign(signed) + body)
 

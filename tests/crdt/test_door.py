@@ -37,6 +37,9 @@ def test_a_value_that_cannot_be_compared_is_refused() -> None:
     with pytest.raises(ChangeInvalid, match="compared"):
         admit(cluster.library, signature + body)
     assert admit(cluster.library, seal(identity, cluster.library, signed.change).data)
+    nonsense = msgspec.structs.replace(signed.change, sets={"x": {1: 2}})
+    with pytest.raises(ChangeInvalid, match="compared"):
+        seal(identity, cluster.library, nonsense)
 
 
 @pytest.mark.parametrize("huge", [1 << 63, (1 << 64) - 1])
