@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from simulations import scenario as scenarios
+from simulations.fleet import MIX
 from simulations.histories import draw
 from simulations.play import play
 from tests.source import ROOT
@@ -33,14 +34,15 @@ def _traces(hash_seed: str, *words: str) -> list[str]:
         check=True,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
     )
     return done.stdout.split("\n")
 
 
 def test_two_processes_with_other_hashes_play_the_same_histories() -> None:
-    words = [f"{name}:{seed}" for name in ("everyday", "members", "rollbacks") for seed in (3, 8)]
-    first, second = _traces("1", *words), _traces("2", *words)
+    # Those of 2 went by the order of a set: what was found damaged, and what may be let go.
+    words = [*(f"{name}:2" for name in MIX), "everyday:3"]
+    first, second = _traces("1", *words), _traces("4", *words)
     assert first == second
     assert len({line for line in first if line}) == len(words), "other seeds, other histories"
 
