@@ -25,6 +25,7 @@ from photonic.p2p.promising import ask_promises
 from photonic.pauses import Pauses
 from photonic.placement.rules import Floor
 from photonic.placements import Placements, member_of
+from photonic.recalls import Recalls
 from photonic.roles.retention import is_lasting
 from photonic.roles.role import Role
 from photonic.running import Running
@@ -77,6 +78,11 @@ class Keeping(Running):
             self.settings, self.role, self.store, self.evictions, lambda: library.taken_bytes,
             self.acquaintances.name_of, self.problems, self.world, announce,
         )  # fmt: skip
+        self.recalls = Recalls(
+            self.placements, library.query, self.store.promises, self.moving.pauses.left_alone,
+            self.world.clock, self.transfers.wake,
+        )  # fmt: skip
+        library.recalled = self.recalls.wants
         self.importer.room.make_way = self.buffer.make_way
         self.events.listen(lambda _number, event: self.buffer.hear(event))
 

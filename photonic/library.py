@@ -30,12 +30,12 @@ from photonic.drafts import amendment, introduction
 from photonic.errors import BlobMissing, PhotonicError
 from photonic.events import Event, HoldingsChanged, IndexCaughtUp, SubjectsChanged
 from photonic.identity import Identity
-from photonic.ids import BlobId, photo_subject
+from photonic.ids import BlobId, NodeId, photo_subject
 from photonic.ingest.sidecar import read_marks
 from photonic.keeper import Keeper
 from photonic.layout import Layout, LibraryRecord
 from photonic.opened import Opened
-from photonic.p2p.planner import WantPage, WantsAsked
+from photonic.p2p.planner import Want, WantPage, WantsAsked
 from photonic.photos import BlobRef, Marks, NewPhoto, Sidecar
 from photonic.repairs import Repairs, first
 from photonic.roles.role import Role
@@ -86,6 +86,8 @@ class Library:
         self.originals: Callable[[], Tree] = lambda: ALL if role.wants_originals else NOTHING
         # Which of some blobs the rules want here by name: a pin calls back what was let go.
         self.kept_here: Callable[[Collection[BlobId]], frozenset[BlobId]] = lambda _: frozenset()
+        # What this node let go and others lack by now (`Recalls.wants`). May block.
+        self.recalled: Callable[[int, frozenset[NodeId]], list[Want]] = lambda *_: []
         self.arriving: set[BlobId] = set()  # just stored, and about to be said
         # Hears of what came from peers, sidecars among it, once the catalog says so.
         self.on_arrived: Callable[[Sequence[BlobId]], object] = lambda _: None
@@ -291,6 +293,8 @@ class Library:
         if asked.begin[0] >= 0:
             return page
         urgent = self._repairs.wants(asked.limit, asked.reachable)
+        if not self.holds_originals():
+            urgent += self.recalled(asked.limit, asked.reachable)
         urgent = [*self.opened.wants(asked.reachable), *urgent]
         both = first(urgent, page.wants, len(urgent) + len(page.wants))
         return WantPage(tuple(both), page.following)

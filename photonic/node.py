@@ -172,7 +172,7 @@ class Node(Keeping):
         return Observatory(
             self.settings, self.role, self.identity.node, self.library, self.admissions,
             self.transport, self.book, self.sessions, self.connector, self.transfers, self.intake,
-            self.problems, self.world, self.scrubber, self.ways,
+            self.problems, self.world, self.scrubber, self.ways, self.acquaintances.name_of,
         )  # fmt: skip
 
     def _make_doors(self) -> None:

@@ -70,7 +70,9 @@ class Observatory:
         world: World,
         scrubber: Scrubber,
         ways: Ways,
+        name_of: Callable[[NodeId], str | None],
     ) -> None:
+        self._name_of = name_of
         self._scrubber, self._ways = scrubber, ways
         self._settings, self._role, self._me, self._library = settings, role, me, library
         self._admissions, self._transport, self._book = admissions, transport, book
@@ -164,8 +166,7 @@ class Observatory:
         return [ProblemView(p.code, p.message, p.fix, None) for p in problems]
 
     def _who(self, node: NodeId) -> str:
-        member = self._admissions.member(node)
-        return member.certificate.name if member else peer_id(node)
+        return self._name_of(node) or peer_id(node)
 
     async def _wants(self) -> dict[str, object]:
         """What the role wants here, in its own words, and how much of it is here."""
@@ -248,7 +249,6 @@ class Observatory:
         return sorted(views, key=lambda view: (view.link == "none", view.name, view.id))
 
     def _peer(self, peer: Peer) -> PeerView:
-        member = self._admissions.member(peer.node)
         hello = peer.hello
         is_connected = peer.node in self._transport.connected()
         dialling = peer.node in self._connector.dialling
@@ -257,7 +257,7 @@ class Observatory:
         seen_ms = self._world.clock.now_ms() if is_connected else peer.last_seen_ms
         return PeerView(
             id=peer_id(peer.node),
-            name=hello.name if hello else (member.certificate.name if member else ""),
+            name=self._name_of(peer.node) or "",
             host=hello.host if hello else None,
             role=self._role_of(peer.node),
             state=hello.state if hello and is_connected else away,

@@ -26,7 +26,7 @@ from photonic.errors import QueryInvalid, RuleInvalid
 from photonic.events import Event, PlacementChanged
 from photonic.ids import BlobId, NodeId, peer_id
 from photonic.placement.decision import Demand, Member, demand, most, named
-from photonic.placement.demands import levels, originals
+from photonic.placement.demands import Level, levels, originals
 from photonic.placement.grammar import parse_rule
 from photonic.placement.policy import PLACEMENT_POLICY, Entry, amended, changes, entries, read
 from photonic.placement.rules import Floor, Need, Rank, Rule, Rules
@@ -199,10 +199,14 @@ class Placements:
             return originals((), (), me, self.floor)
         return originals(rules, self.members, me, self.floor)
 
+    def levels(self, copies: int | None = None) -> Sequence[Level]:
+        """Part all photos by how many copies are wanted; `copies` where no rule says so. Blocks."""
+        floor = self.floor if copies is None else replace(self.floor, copies=copies)
+        return levels(self.rules().rules, floor)
+
     def at_risk(self, copies: int, *, counts_here: bool = True) -> AtRisk:
         """Count the photos with fewer copies than the rules want; `copies` where none says so."""
-        floor = replace(self.floor, copies=copies)
-        parts = [(level.copies, level.tree) for level in levels(self.rules().rules, floor)]
+        parts = [(level.copies, level.tree) for level in self.levels(copies)]
         return self._matching.at_risk(parts, counts_here=counts_here)
 
     # --- changing them -----------------------------------------------------------------------

@@ -49,6 +49,7 @@ from photonic.p2p.transport import PeerEvent, ReachingTransport, StreamHandler
 from photonic.parts import Neighbourhood, Parts, Readers
 from photonic.placements import Placements
 from photonic.problems import Problems
+from photonic.recalls import Recalls
 from photonic.scrubber import Scrubber
 from photonic.supervise import keep_running
 from photonic.trash import Trash
@@ -89,6 +90,7 @@ class Running(Answers):
     custody: KeyCustody
     trash: Trash
     scrubber: Scrubber
+    recalls: Recalls
     placements: Placements
     attester: Attester
     exports: Exports
@@ -165,6 +167,7 @@ class Running(Answers):
             "the trash": self.trash.run,
             "looking after stored files": self.scrubber.run,
             "keeping room in the buffer": self.buffer.run,
+            "what went and is too rare": partial(self.recalls.run, self.buffer.look),
             "counting copies": self.moving.safety.run,
             **self.exports.services(),
         }

@@ -245,6 +245,12 @@ class PromiseBook:
         with self._writing() as db:
             db.executemany("DELETE FROM away WHERE blob = ?", [(blob,) for blob in blobs])
 
+    @property
+    def has_away(self) -> bool:
+        """Whether anything was let go that was not called back."""
+        with self._lock:
+            return bool(self._db.execute("SELECT 1 FROM away LIMIT 1").fetchall())
+
     def away(self, blobs: Collection[BlobId]) -> frozenset[BlobId]:
         """Return those of `blobs` that this node let go, or is about to: it does not want them."""
         with self._lock:

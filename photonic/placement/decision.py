@@ -153,6 +153,25 @@ def placed(wanted: Demand, members: Collection[Member], holders: Collection[Node
     return Placement(wanted, held, missing, missing_on, expected)
 
 
+def lacks_without(
+    me: Member,
+    wanted: Demand,
+    members: Collection[Member],
+    holders: Collection[NodeId],
+    *,
+    is_overdue: bool,
+) -> bool:
+    """Whether a photo that a member gave up is to be there again, for want of copies elsewhere.
+
+    Members that fetch it by themselves count as if they had it, until it `is_overdue`. A role that
+    it is not to be on does not take it back, unless the rule gives way (`Demand.yielding`).
+    """
+    others = [one for one in members if one.node != me.node]
+    found = placed(wanted, others, frozenset(holders) - {me.node})
+    on_their_way = 0 if is_overdue else len(found.expected)
+    return me.role not in wanted.not_on and len(found.held) + on_their_way < wanted.copies
+
+
 def first_of(members: Iterable[Member], role: str, count: int) -> list[Member]:
     """Return the members of a role that are to have what is wanted on so many of them."""
     return sorted((one for one in members if one.role == role), key=lambda one: one.node)[:count]

@@ -151,6 +151,11 @@ class Level:
         return max(0, self.used_bytes - int(self.size_bytes * self.low))
 
     @property
+    def below_high_bytes(self) -> int:
+        """How much may come in below the high mark."""
+        return max(0, int(self.size_bytes * self.high) - self.used_bytes)
+
+    @property
     def stroke_bytes(self) -> int:
         """How much goes at a time: from the high mark down to the low one."""
         return int(self.size_bytes * (self.high - self.low))

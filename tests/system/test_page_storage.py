@@ -86,6 +86,7 @@ def see_what_came(page: Page, mobile: Daemon) -> None:
     )
     told = mobile.get("/redundancy")
     assert [line["photos"] for line in told["copies"]] == [0, 0, 0, SHOTS]
+    assert {node["name"] for node in told["nodes"]} == {"laptop", "studio", "attic"}  # by now
     for node in told["nodes"]:
         row = page.locator(f'[data-testid=copies-node][data-node="{node["node"]}"]')
         expect(row).to_have_attribute("data-photos", str(node["photos"]))
