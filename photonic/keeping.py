@@ -133,6 +133,7 @@ class Keeping(Running):
             self.identity.node, lambda: moved.bytes_in + moved.bytes_out,
             self.transfers.underway_bytes, lambda: pauses.paused.library, self.events.announce,
         )  # fmt: skip
+        self.events.listen(lambda _number, event: safety.hear(event))
         return Moving(lambda: self.transfers, pauses, safety)
 
     def _make_scrubber(self) -> None:

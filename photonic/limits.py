@@ -231,6 +231,7 @@ DAMAGES_WAITING_MAX = 64  # blobs that showed damage while they were served, to 
 WANTS_MAX = 2_048  # wanted blobs in view at one time
 PAUSES_MAX = 1_000  # peers, albums or shoots that are left alone
 SAFETY_LOOK_S, SAFETY_PAUSE_FACTOR = 2.0, 20  # between two counts; times what one took
+SAFETY_IDLE_S = 10.0  # between two counts, where all is safe and nothing was heard
 MIN_COPIES_DEFAULT, MIN_COPIES_MAX = 2, 16  # nodes that a safe photo is on
 WANTS_AT_ONCE = 1_024  # asked of the catalog in one go
 REFUSALS_MAX = 32_768  # blobs of which it is remembered who does not have them

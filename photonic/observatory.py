@@ -202,12 +202,8 @@ class Observatory:
 
     async def hello(self) -> Hello:
         """What this node tells its peers of itself."""
-        facts = self.facts((await self.totals()).contested)
-        files, home = self._world.files, self._settings.home
-        total_bytes = await trio.to_thread.run_sync(files.size_bytes, home)
-        free_bytes = await trio.to_thread.run_sync(files.free_bytes, home)
-        quota = self._library.store.quota
-        left_bytes = await trio.to_thread.run_sync(quota.left_bytes)
+        contested, (capacity_bytes, free_bytes) = await trio.to_thread.run_sync(self._measure)
+        facts = self.facts(contested)
         return Hello(
             name=self._settings.name,
             host=self._world.host,
@@ -216,12 +212,17 @@ class Observatory:
             mode=mode(facts).value,
             version=__version__,
             addresses=self._transport.addresses()[: limits.PEER_ADDRESSES_SAID_MAX],
-            capacity_bytes=min(total_bytes, quota.bytes_max or total_bytes),
-            free_bytes=free_bytes if left_bytes is None else min(free_bytes, left_bytes),
+            capacity_bytes=capacity_bytes,
+            free_bytes=free_bytes,
             capabilities=(*self._role.capabilities, *self._ways.capabilities),
             gives_originals=not self._transfers.throttle.bandwidth.holds_originals,
             now_ms=self._world.clock.now_ms(),
         )
+
+    def _measure(self) -> tuple[int, tuple[int, int]]:
+        files, home, library = self._world.files, self._settings.home, self._library
+        room = library.store.quota.room(files.size_bytes(home), files.free_bytes(home))
+        return library.query.totals((ORIGINAL_KIND,)).contested, room
 
     async def keep_telling(self, save: Callable[[bytes], None]) -> None:
         """Tell peers, and save where they are, whenever something about this node changed."""

@@ -20,7 +20,14 @@ import trio
 from photonic import limits
 from photonic.crdt.answers import AtRisk
 from photonic.errors import IndexUnreadable
-from photonic.events import Event, SafetyChanged
+from photonic.events import (
+    Event,
+    HoldingsChanged,
+    IndexCaughtUp,
+    PlacementChanged,
+    SafetyChanged,
+    SubjectsChanged,
+)
 from photonic.ids import NodeId
 from photonic.p2p.pacing import Meter, Outlook
 from photonic.world import Clock
@@ -30,6 +37,7 @@ SAFE, MOVING, STILL, PAUSED, FEW_NODES, UNKNOWN = (
 )  # fmt: skip
 _DECLINE_SPAN_S: Final = 30.0
 _OWN_SPAN_S: Final = 15.0  # some looks: one that has just come counts too much
+_NEWS: Final = (SubjectsChanged, HoldingsChanged, IndexCaughtUp, PlacementChanged)
 _MOST: Final = 0.6  # of what moves, at least, where this node's own speed is told
 
 
@@ -135,6 +143,7 @@ class Safety:
         self._moved, self._is_paused = moved_bytes, is_paused
         self._underway = underway_bytes
         self._announce = announce
+        self._news = trio.Event()
         self._at_risk: AtRisk | None = None
         self._outlook = Outlook()
         self._progress = Progress(clock.monotonic_s())
@@ -142,9 +151,13 @@ class Safety:
         self._told: SafetyView | None = None
 
     async def run(self) -> None:
-        """Look again and again, until cancelled; the more it costs, the more seldom."""
+        """Look again and again, until cancelled; the more it costs, the more seldom.
+
+        Where everything is safe it needs news to be otherwise, and what is missed of them is seen
+        a little later.
+        """
         while True:
-            began_s = trio.current_time()
+            began_s, self._news = trio.current_time(), trio.Event()
             try:
                 found = await trio.to_thread.run_sync(self._look)
             except IndexUnreadable:  # it is being made again
@@ -153,6 +166,14 @@ class Safety:
             self.note(found)
             took_s = trio.current_time() - began_s
             await trio.sleep(max(limits.SAFETY_LOOK_S, limits.SAFETY_PAUSE_FACTOR * took_s))
+            if not found.photos:
+                with trio.move_on_after(limits.SAFETY_IDLE_S):
+                    await self._news.wait()
+
+    def hear(self, event: Event) -> None:
+        """Listen to the node: what changes photos, or where they are. Never waits."""
+        if isinstance(event, _NEWS):
+            self._news.set()
 
     def _look(self) -> AtRisk:
         return self._risks.at_risk(self._copies, counts_here=self._counts_here)

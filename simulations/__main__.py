@@ -89,7 +89,7 @@ def _run(wanted: argparse.Namespace) -> int:
             if not outcome.is_good:
                 _tell(outcome)
     sys.stdout.write(fleet.summary() + "\n")
-    return 1 if fleet.failures else 0
+    return 0 if fleet.is_good else 1
 
 
 def _tell(outcome: Outcome, acts: Path | None = None) -> None:

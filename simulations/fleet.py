@@ -20,6 +20,8 @@ from simulations.scenario import Scenario, load
 # Scenarios of chance, and how many turns each has.
 MIX = {"everyday": 6, "members": 2, "rollbacks": 2, "crowd": 1, "carried": 1, "buffers": 3}
 _HISTORIES_PER_PROCESS = 200  # then it ends, and gives back what libraries kept
+# Of one process: some nodes at a time, of a few photos each. Who holds more forgets nothing.
+MEMORY_BYTES_MAX = 600_000_000
 
 
 def replay_line(outcome: Outcome, acts: Path | None = None) -> str:
@@ -86,6 +88,11 @@ class Fleet:
                 self.converged_s.append(outcome.figures["converged_s"])
             yield outcome
 
+    @property
+    def is_good(self) -> bool:
+        """Whether every history held, and their memory was bounded."""
+        return not self.failures and self.peak_bytes <= MEMORY_BYTES_MAX
+
     def summary(self) -> str:
         """Return what it came to, in a few lines."""
         mix = ", ".join(f"{count:,} {name}" for name, count in sorted(self.faults.items()))
@@ -102,6 +109,7 @@ class Fleet:
             f" {self.kept['refused']:,} kept when asked for,"
             f" {self.kept['promised']:,} promised to be kept\n"
             f"converged after healing: median {statistics.median(times):.1f} s, p99 {p99:.1f} s;"
-            f" memory of a process: {self.peak_bytes / 1e6:,.0f} MB at most\n"
+            f" memory of a process: {self.peak_bytes / 1e6:,.0f} MB at most,"
+            f" {MEMORY_BYTES_MAX / 1e6:,.0f} MB are allowed\n"
             f"{self.failures:,} histories with violations"
         )

@@ -87,6 +87,12 @@ class Quota:
                 self._count()
             return self._counted_bytes + self._since_bytes
 
+    def room(self, disk_bytes: int, free_bytes: int) -> tuple[int, int]:
+        """Return how many bytes there is room for, and for how many more, on such a disk."""
+        left_bytes = self.left_bytes()
+        more_bytes = free_bytes if left_bytes is None else min(free_bytes, left_bytes)
+        return min(disk_bytes, self.bytes_max or disk_bytes), more_bytes
+
     def left_bytes(self) -> int | None:
         """Return how much may still be stored; None without a bound."""
         if self.bytes_max is None:

@@ -115,9 +115,11 @@ class Wanting:
             if want.ref.blob not in self.telling and not self._is_resting(want, reachable, now_s)
         ]
         fresh = [want.ref for want in wants if self._jobs.get(want.ref.blob) is None]
-        held, looked_up = await anyio.to_thread.run_sync(
-            self._look_up, fresh, limiter=self._threads
-        )
+        held, looked_up = list[BlobRef](), dict[BlobId, Partial | None]()
+        if fresh:
+            held, looked_up = await anyio.to_thread.run_sync(
+                self._look_up, fresh, limiter=self._threads
+            )
         if await self.tell_arrived(held):
             self._trouble.catalog_is_well()
             self._trouble.settle(job.problem for job in self._jobs if job.problem is not None)
@@ -137,7 +139,7 @@ class Wanting:
         """Find out what is held already, and of the rest what is here in part. Blocks."""
         held: list[BlobRef] = []
         looked_up: dict[BlobId, Partial | None] = {}
-        begun = set(self._store.partials()) if self._resumes and refs else set[BlobId]()
+        begun = set(self._store.partials()) if self._resumes else set[BlobId]()
         for ref in refs:
             try:
                 if self._store.has(ref.blob):

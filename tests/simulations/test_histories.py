@@ -35,6 +35,7 @@ def test_fresh_histories_hold() -> None:
                 what = [f"{v.checker}: {v.text}" for v in outcome.violations[:2]]
                 failures.append(f"{replay_line(outcome)}: {what} {outcome.error[-500:]}")
     assert not failures, "\n".join(failures)
+    assert fleet.is_good, fleet.summary()  # their memory was bounded, too
     assert fleet.count == FRESH
     assert fleet.acts > 2 * fleet.passed_over, "most acts are done"
     for fault in ("kill", "kill fsync", "partition", "one-way partition", "rollback", "rot"):
