@@ -8,6 +8,7 @@ this file by name.
 
 from __future__ import annotations
 
+import gc
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -228,8 +229,15 @@ def load_grammar() -> Grammar:
 
 
 def load_node() -> Node:
-    """Import the node and everything below it."""
-    return cast(Node, importlib.import_module("photonic.cli.daemon"))
+    """Import the node and everything below it.
+
+    Nothing of that is garbage, and to look for some again and again takes a fifth of the start.
+    """
+    gc.disable()
+    try:
+        return cast(Node, importlib.import_module("photonic.cli.daemon"))
+    finally:
+        gc.enable()
 
 
 def load_simulator() -> Simulator:
