@@ -21,6 +21,8 @@ from typing import Any, Self
 
 import httpx
 
+from simulations import preloaded
+
 READY_WITHIN_S = 60.0
 STOPS_WITHIN_S = 5.0
 SETTLED_WITHIN_S = 120.0
@@ -30,10 +32,10 @@ def photonic(
     home: Path, *words: str, check: bool = True, within_s: float = READY_WITHIN_S
 ) -> subprocess.CompletedProcess[str]:
     """Run a verb of the command line to its end."""
-    command = [sys.executable, "-m", "photonic", "--home", str(home), *words]
-    return subprocess.run(
-        command, check=check, capture_output=True, text=True, timeout=within_s, env=_env()
-    )
+    done = preloaded.run(["--home", str(home), *words], _env(), within_s)
+    if check:
+        done.check_returncode()
+    return done
 
 
 def _env() -> dict[str, str]:
@@ -45,11 +47,12 @@ class Daemon:
 
     def __init__(self, home: Path, role: str = "central") -> None:
         self.home, self.role = home, role
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: preloaded.Running | None = None
         self.url = ""
         self.discovery = False  # on loopback there is nobody to find
         self.prefix: tuple[str, ...] = ()  # a command that runs the daemon's, with fewer rights
         self.module = "photonic"  # or what stands for it
+        self.anew = False  # as a new program, whoever has it preloaded
         self.listen: list[str] = []
         self._arguments: tuple[str, ...] = ()
         self._client = httpx.Client(timeout=60, verify=False)  # plain HTTP, loopback
@@ -63,17 +66,21 @@ class Daemon:
     def launch(self, *arguments: str) -> None:
         """Start the process, and wait for nothing."""
         self._arguments = arguments or self._arguments
-        command = [*self.prefix, sys.executable, "-m", self.module]
-        command += ["--home", str(self.home), "--json", "node"]
-        command += ["--role", self.role, "--http", "127.0.0.1:0"]
-        command += [] if self.discovery else ["--no-discovery"]
+        words = ["--home", str(self.home), "--json", "node"]
+        words += ["--role", self.role, "--http", "127.0.0.1:0"]
+        words += [] if self.discovery else ["--no-discovery"]
         if "--listen" not in self._arguments:
-            command += ["--listen", "/ip4/127.0.0.1/tcp/0"]
+            words += ["--listen", "/ip4/127.0.0.1/tcp/0"]
+        words += self._arguments
         self.home.mkdir(parents=True, exist_ok=True)
         with (self.home / "stderr.txt").open("ab") as errors:
-            self.process = subprocess.Popen(
-                [*command, *self._arguments], stdout=subprocess.PIPE, stderr=errors, env=_env()
-            )
+            if self.prefix or self.module != "photonic":
+                command = [*self.prefix, sys.executable, "-m", self.module, *words]
+                self.process = subprocess.Popen(
+                    command, stdout=subprocess.PIPE, stderr=errors, env=_env()
+                )
+            else:
+                self.process = preloaded.start(words, _env(), errors, anew=self.anew)
 
     def wait_ready(self) -> None:
         """Wait until the process that was launched serves."""

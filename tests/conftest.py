@@ -17,10 +17,15 @@ settings.register_profile(
 settings.load_profile("photonic")
 
 PAGE = ROOT / "photonic/api/page/index.html"
-# Where daemons of their own are started, or something is measured: nothing runs beside these.
+# Where daemons of their own are started: not among hundreds of others; two of these at a time.
 ALONE = (
     "tests/system/", "tests/benchmarks/", "tests/simulations/test_real.py",
     "tests/simulations/test_netns.py",
+)  # fmt: skip
+# What is promised of time while something else goes on: nothing runs beside these.
+MEASURED = (
+    "tests/system/test_kills.py", "tests/system/test_malicious_member.py",
+    "tests/system/test_paces.py", "tests/system/test_strangers.py", "tests/system/test_modes.py",
 )  # fmt: skip
 PROGRAMS = {"rsync", "syncthing", "exiftool", "node"}
 
@@ -28,8 +33,9 @@ PROGRAMS = {"rsync", "syncthing", "exiftool", "node"}
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what runs alone by where it stands."""
     for item in items:
-        if item.path.relative_to(ROOT).as_posix().startswith(ALONE):
-            item.add_marker("alone")
+        place = item.path.relative_to(ROOT).as_posix()
+        if place.startswith(ALONE):
+            item.add_marker("measured" if place in MEASURED else "alone")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -88,6 +88,7 @@ def test_two_nodes_hold_the_same_and_a_third_gets_it_all_through_the_second(
 ) -> None:
     originals = sources(folder)
     with daemons(tmp_path / "a", tmp_path / "b", tmp_path / "c") as (first, second, third):
+        first.anew = second.anew = third.anew = True  # as a user's are, not forked
         first.start()
         import_all(first, folder)
         assert len(first.photos()) == len(originals)
