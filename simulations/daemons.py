@@ -32,13 +32,14 @@ def photonic(
     home: Path, *words: str, check: bool = True, within_s: float = READY_WITHIN_S
 ) -> subprocess.CompletedProcess[str]:
     """Run a verb of the command line to its end."""
-    done = preloaded.run(["--home", str(home), *words], _env(), within_s)
+    done = preloaded.run(["--home", str(home), *words], environment(), within_s)
     if check:
         done.check_returncode()
     return done
 
 
-def _env() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """Return this process's environment, without settings of photonic."""
     return {name: value for name, value in os.environ.items() if not name.startswith("PHOTONIC_")}
 
 
@@ -74,13 +75,15 @@ class Daemon:
         words += self._arguments
         self.home.mkdir(parents=True, exist_ok=True)
         with (self.home / "stderr.txt").open("ab") as errors:
-            if self.prefix or self.module != "photonic":
+            if self.module != "photonic":
                 command = [*self.prefix, sys.executable, "-m", self.module, *words]
                 self.process = subprocess.Popen(
-                    command, stdout=subprocess.PIPE, stderr=errors, env=_env()
+                    command, stdout=subprocess.PIPE, stderr=errors, env=environment()
                 )
             else:
-                self.process = preloaded.start(words, _env(), errors, anew=self.anew)
+                self.process = preloaded.start(
+                    words, environment(), errors, self.prefix, anew=self.anew
+                )
 
     def wait_ready(self) -> None:
         """Wait until the process that was launched serves."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import gc
 import importlib
 import json
@@ -31,6 +32,8 @@ from photonic.cli.loading import VERBS
 
 _FRAME_BYTES_MAX = 1 << 20
 _STATUS_BYTES = 4
+_CLONE_NEWNET = 0x40000000
+_IN_NETWORK = "--net="
 # Of these only an exec takes notice.
 _BY_EXEC_ONLY = ("LD_", "PYTHON", "LC_", "LANG", "OPENBLAS_", "OMP_")
 
@@ -91,22 +94,32 @@ class Forge:
             )
         self._socket = ours
 
-    def can_start(self, env: Mapping[str, str]) -> bool:
-        """Whether a process with this environment is the same after a fork as after an exec."""
+    def can_start(self, prefix: Sequence[str], env: Mapping[str, str]) -> bool:
+        """Whether what a command runs in this environment is the same after a fork."""
 
         def that_matter(some: Mapping[str, str]) -> dict[str, str]:
             return {name: text for name, text in some.items() if name.startswith(_BY_EXEC_ONLY)}
 
-        return that_matter(env) == that_matter(self._env)
+        is_plain = not prefix or _network(prefix) is not None
+        return is_plain and that_matter(env) == that_matter(self._env)
 
     def start(
-        self, words: Sequence[str], stdin: int, stdout: int, stderr: int, env: Mapping[str, str]
+        self,
+        words: Sequence[str],
+        stdout: int,
+        stderr: int,
+        env: Mapping[str, str],
+        prefix: Sequence[str],
     ) -> Forked:
         """Start `photonic` with these words; the files stay the caller's, too."""
         ended, status = os.pipe()
-        asked = {"words": list(words), "env": dict(env), "folder": os.getcwd()}  # noqa: PTH109
-        files = [stdin, stdout, stderr, status]
-        socket.send_fds(self._socket, [json.dumps(asked).encode()], files)
+        asked = {
+            "words": list(words), "env": dict(env), "folder": os.getcwd(),  # noqa: PTH109
+            "network": _network(prefix),
+        }  # fmt: skip
+        with open(os.devnull, "rb") as nothing:  # noqa: PTH123
+            files = [nothing.fileno(), stdout, stderr, status]
+            socket.send_fds(self._socket, [json.dumps(asked).encode()], files)
         os.close(status)
         pid = int.from_bytes(self._socket.recv(_STATUS_BYTES), "big")
         assert pid, "the process that forks has ended"
@@ -133,32 +146,38 @@ def preloaded() -> Iterator[None]:
 
 
 def start(
-    words: Sequence[str], env: Mapping[str, str], stderr: IO[bytes], *, anew: bool = False
+    words: Sequence[str],
+    env: Mapping[str, str],
+    stderr: IO[bytes],
+    prefix: Sequence[str] = (),
+    *,
+    anew: bool = False,
 ) -> Running:
-    """Start `photonic WORDS`; what it says can be read from `stdout`."""
-    if anew or _forge is None or not _forge.can_start(env):
-        command = [sys.executable, "-m", "photonic", *words]
+    """Start `photonic WORDS`, by the command `prefix`; what it says can be read from `stdout`."""
+    if anew or _forge is None or not _forge.can_start(prefix, env):
+        command = [*prefix, sys.executable, "-m", "photonic", *words]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, env=env)
     said, stdout = os.pipe()
-    with open(os.devnull, "rb") as nothing:  # noqa: PTH123
-        forked = _forge.start(words, nothing.fileno(), stdout, stderr.fileno(), env)
+    forked = _forge.start(words, stdout, stderr.fileno(), env, prefix)
     os.close(stdout)
     forked.stdout = os.fdopen(said, "rb", buffering=0)  # closed by whoever stops it
     return forked
 
 
 def run(
-    words: Sequence[str], env: Mapping[str, str], within_s: float
+    words: Sequence[str],
+    env: Mapping[str, str],
+    within_s: float | None = None,
+    prefix: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
-    """Run `photonic WORDS` to its end."""
-    if _forge is None or not _forge.can_start(env):
-        command = [sys.executable, "-m", "photonic", *words]
+    """Run `photonic WORDS`, by the command `prefix`, to its end."""
+    if _forge is None or not _forge.can_start(prefix, env):
+        command = [*prefix, sys.executable, "-m", "photonic", *words]
         return subprocess.run(
             command, check=False, capture_output=True, text=True, timeout=within_s, env=env
         )
     pipes = [os.pipe(), os.pipe()]
-    with open(os.devnull, "rb") as nothing:  # noqa: PTH123
-        forked = _forge.start(words, nothing.fileno(), pipes[0][1], pipes[1][1], env)
+    forked = _forge.start(words, pipes[0][1], pipes[1][1], env, prefix)
     for _, theirs in pipes:
         os.close(theirs)
     try:
@@ -170,14 +189,23 @@ def run(
     return subprocess.CompletedProcess(["photonic", *words], status, said[0], said[1])
 
 
-def _read_all(pipes: Sequence[int], within_s: float) -> list[str]:
+def _network(prefix: Sequence[str]) -> str | None:
+    """Return the network namespace, where to be in one is all that the command `prefix` is for."""
+    match list(prefix):
+        case ["nsenter", where, "--"] if where.startswith(_IN_NETWORK):
+            return where.removeprefix(_IN_NETWORK)
+    return None
+
+
+def _read_all(pipes: Sequence[int], within_s: float | None) -> list[str]:
     """Read pipes to their ends, and close them."""
-    until_s, data = time.monotonic() + within_s, dict.fromkeys(pipes, b"")
-    waiting = set(pipes)
+    until_s = None if within_s is None else time.monotonic() + within_s
+    data, waiting = dict.fromkeys(pipes, b""), set(pipes)
     while waiting:
-        ready, _, _ = select.select(list(waiting), [], [], max(0.0, until_s - time.monotonic()))
+        left_s = None if until_s is None else max(0.0, until_s - time.monotonic())
+        ready, _, _ = select.select(list(waiting), [], [], left_s)
         if not ready:
-            raise subprocess.TimeoutExpired("photonic", within_s)
+            raise subprocess.TimeoutExpired("photonic", within_s or 0.0)
         for pipe in ready:
             fresh = os.read(pipe, 65_536)
             data[pipe] += fresh
@@ -236,6 +264,8 @@ def _main() -> None:
         os.dup2(file, number)
         os.close(file)
     _open_again()
+    if asked["network"] is not None:
+        _enter(asked["network"])
     os.chdir(asked["folder"])
     os.environ.clear()
     os.environ.update(asked["env"])
@@ -254,6 +284,13 @@ def _main() -> None:
         with contextlib.suppress(OSError):
             stream.flush()
     os._exit(status)
+
+
+def _enter(network: str) -> None:
+    """Be in a network namespace, as by nsenter. Python has `os.setns` from 3.12 on."""
+    with open(network, "rb") as namespace:  # noqa: PTH123
+        if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), _CLONE_NEWNET):
+            raise OSError(ctypes.get_errno(), f"cannot enter {network}")
 
 
 def _open_again() -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from simulations.daemons import Daemon
+from simulations import preloaded
+from simulations.daemons import Daemon, environment
 from simulations.ends import End, Failed
 
 
@@ -32,8 +31,7 @@ class Resident(Daemon):
 
     def run(self, *words: str, is_checked: bool = True) -> str:
         """Run a verb of the command line at this end."""
-        command = [*self.prefix, sys.executable, "-m", "photonic", "--home", str(self.home), *words]
-        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        done = preloaded.run(["--home", str(self.home), *words], environment(), prefix=self.prefix)
         if done.returncode and is_checked:
             raise Failed(f"photonic {words[0]}: {done.stderr.strip()[-500:]}")
         return done.stdout
