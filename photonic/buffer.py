@@ -27,10 +27,11 @@ from photonic.events import (
     SubjectsChanged,
 )
 from photonic.eviction_views import BufferView, EvictionsView, EvictionView
-from photonic.evictions import Evictions, Judged
+from photonic.evictions import Evictions
 from photonic.ids import NodeId, peer_id
 from photonic.p2p.pacing import Meter
 from photonic.problems import Problems
+from photonic.prospects import Judged, going_bytes
 from photonic.roles.retention import Level, Reason, level_of
 from photonic.roles.role import Role
 from photonic.world import World
@@ -174,8 +175,10 @@ class Buffer:
         """Evict now, because somebody asked for it: so much, or down to the low mark."""
         level = await self.look()
         wanted = level.to_free_bytes if need_bytes is None else need_bytes
+        self._evictions.in_vain.forget()  # who asks by hand may know better
         judged = await self._evictions.free(wanted)
         self._note(judged)
+        self._news.set()  # what may go is something else now
         self._tell(await self.look())
         return self._shown(wanted, judged, is_done=True)
 
@@ -190,8 +193,7 @@ class Buffer:
         stayed = [one for one in judged if not one.verdict.may_go]
         self._why_not = stayed[0].verdict.lacks if stayed else ""
         if went:
-            size_bytes = sum(one.candidate.size_bytes for one in went)
-            log.info("%d photos went, %d bytes; others hold them", len(went), size_bytes)
+            log.info("%d photos went, %d bytes; others hold them", len(went), going_bytes(went))
             self._freed.set()
             self._freed = trio.Event()
 
@@ -203,7 +205,7 @@ class Buffer:
             self._problems.clear(_PLACE, BufferStuck.code)
             return
         judged = await self._evictions.plan(max(level.to_free_bytes, level.stroke_bytes))
-        self._may_go_bytes = sum(j.candidate.size_bytes for j in judged if j.verdict.may_go)
+        self._may_go_bytes = going_bytes(judged)
         stayed = [one for one in judged if not one.verdict.may_go]
         self._is_staying = bool(stayed)
         if stayed and not self._why_not:
@@ -239,7 +241,7 @@ class Buffer:
     def hear(self, event: Event) -> None:
         """Listen to the node: what comes in, and who, are reasons to look. Never waits."""
         match event:
-            case SubjectsChanged(origin=None) | ImportProgress() | PeerChanged(connected=True):
+            case SubjectsChanged(origin=None) | ImportProgress() | PeerChanged():
                 self._news.set()
             case HoldingsChanged() if self._is_staying:  # it may go by now
                 self._news.set()

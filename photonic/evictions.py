@@ -17,15 +17,14 @@ writes down what is lacking of 6. What cannot be proven stays, and it is said wh
 
 from __future__ import annotations
 
-import base64
 import logging
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
 import trio
 
 from photonic import limits
+from photonic.attesting import LEAVES, NOT_NOW
 from photonic.blobs.files import FileStore
 from photonic.catalog_thread import CatalogThread
 from photonic.crdt.catalog import Catalog
@@ -33,17 +32,18 @@ from photonic.crdt.index import PhotoIndex
 from photonic.crdt.query import PhotoQuery
 from photonic.crdt.rights import Roster
 from photonic.errors import PhotonicError
-from photonic.events import Audited, Event
+from photonic.events import Event
+from photonic.eviction_proofs import Proof, decode_proofs, encode_proofs, evicted
 from photonic.ids import BlobId, LibraryId, NodeId, peer_id
 from photonic.p2p.attestations import (
     Instant,
     Promises,
     Question,
-    SignedAttestation,
     left_s,
     objection,
     read_attestation,
 )
+from photonic.prospects import Deep, InVain, Judged, Part, Prospects, going_bytes
 from photonic.roles.retention import (
     Candidate,
     Floor,
@@ -53,8 +53,6 @@ from photonic.roles.retention import (
     Witness,
     is_lasting,
     judge,
-    ordered,
-    seems_safe,
 )
 from photonic.world import World
 
@@ -62,17 +60,7 @@ log = logging.getLogger(__name__)
 
 _NONCE_BYTES = 32
 _FRUITLESS_MAX = 4  # batches of which nothing could go: then others are not worth asking either
-_PROOFS_IN_AUDIT_MAX = limits.AUDIT_FACTS_MAX - 4
 AskPeer = Callable[[NodeId, Question, Collection[BlobId]], Awaitable[Promises]]
-
-
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """An attestation that counted when it came, and the question that it answers."""
-
-    signed: SignedAttestation
-    question: Question
-    node: NodeId
 
 
 @dataclass(slots=True)
@@ -83,15 +71,6 @@ class Batch:
     floors: Mapping[BlobId, Floor]
     proofs: dict[BlobId, list[Proof]] = field(default_factory=dict)
     objections: dict[BlobId, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """One candidate, and what came of it."""
-
-    candidate: Candidate
-    verdict: Verdict
-    nodes: tuple[NodeId, ...] = ()
 
 
 class Evictions:
@@ -114,8 +93,10 @@ class Evictions:
         opened_lately: Callable[[], Collection[BlobId]] = frozenset,
     ) -> None:
         """`reachable`: connected peers; `opened_lately`: photos that somebody works with."""
-        self._library, self._me, self._query, self._store = library, me, query, store
-        self._thread, self._index, self._floors = thread, index, floors
+        self._library, self._me, self._store = library, me, store
+        self._thread, self._index = thread, index
+        self._prospects, self.in_vain = Prospects(query, me, floors), InVain(world.clock)
+        self._deep: Deep | None = None
         self._roster, self._reachable, self._ask_peer = roster, reachable, ask
         self._world, self._announce, self._opened = world, announce, opened_lately
         self._turn = trio.Lock()
@@ -126,14 +107,45 @@ class Evictions:
     async def plan(self, need_bytes: int) -> list[Judged]:
         """Return what would go until so much is free, and what stays in between. Asks nobody."""
         reachable = self._witnesses()
-        candidates, floors = await trio.to_thread.run_sync(self._look)
-        promised = await trio.to_thread.run_sync(self._store.promises.promised, list(candidates))
+        part = await trio.to_thread.run_sync(self._prospects.part, None)
+        found = await self._foreseen(part, reachable, need_bytes)
+        lacking_bytes = need_bytes - going_bytes(found)
+        if lacking_bytes > 0 and part.end is not None and reachable:
+            found += await self._behind(part.end, reachable, lacking_bytes)
+        return found
+
+    async def _behind(
+        self, end: int, reachable: Mapping[NodeId, str], need_bytes: int
+    ) -> list[Judged]:
+        """Foresee what is behind the oldest part; the more it costs, the more seldom anew."""
+        began_s = self._world.clock.monotonic_s()
+        known = self._deep
+        if known is not None and began_s < known.until_s and need_bytes <= known.need_bytes:
+            return known.judged
+        found: list[Judged] = []
+        parts = self._prospects.parts(end)
+        while going_bytes(found) < need_bytes:
+            part = await trio.to_thread.run_sync(next, parts, None)
+            if part is None:
+                break
+            some = await self._foreseen(part, reachable, need_bytes - going_bytes(found))
+            found += [one for one in some if one.verdict.may_go]
+        now_s = self._world.clock.monotonic_s()
+        pause_s = max(limits.EVICTION_LOOK_S, limits.SAFETY_PAUSE_FACTOR * (now_s - began_s))
+        self._deep = Deep(found, need_bytes, now_s + pause_s)
+        return found
+
+    async def _foreseen(
+        self, part: Part, reachable: Mapping[NodeId, str], need_bytes: int
+    ) -> list[Judged]:
+        blobs = [one.photo for one in part.line]
+        promised = await trio.to_thread.run_sync(self._store.promises.promised, blobs)
         found: list[Judged] = []
         freed_bytes = 0
-        for one in ordered(candidates.values(), floors):
+        for one in part.line:
             if freed_bytes >= need_bytes:
                 break
-            verdict = self._foresee(one, floors[one.photo], promised, reachable)
+            verdict = self._foresee(one, part.floors[one.photo], promised, reachable)
             freed_bytes += one.size_bytes if verdict.may_go else 0
             found.append(Judged(one, verdict, tuple(sorted(one.holders & reachable.keys()))))
         return found
@@ -149,18 +161,10 @@ class Evictions:
             return Verdict(Reason.PROMISED, "another node relies on this one keeping it")
         if one.photo in self._opened():
             return Verdict(Reason.OPENED, "somebody opened it lately")
+        if (refused := self.in_vain.verdict(one.photo)) is not None:
+            return refused
         able = one.holders & reachable.keys()
         return judge(floor, self._me, [Witness(node, reachable[node]) for node in able])
-
-    def _look(self) -> tuple[dict[BlobId, Candidate], Mapping[BlobId, Floor]]:
-        """Read the oldest originals that are here, and what must be elsewhere of each. Blocks."""
-        rows = self._query.local_originals(limits.EVICTION_CANDIDATES_MAX)
-        others = {row.photo: row.holders - {self._me} for row in rows}
-        candidates = {
-            row.photo: Candidate(row.photo, row.size_bytes, row.place, row.name, others[row.photo])
-            for row in rows
-        }
-        return candidates, self._floors.of(list(candidates))
 
     def _witnesses(self) -> dict[NodeId, str]:
         """Return who can be asked now, and whose promise would count: with their roles."""
@@ -178,37 +182,46 @@ class Evictions:
     # --- letting go --------------------------------------------------------------------------
 
     async def free(self, need_bytes: int) -> list[Judged]:
-        """Let the oldest photos go that may, until so much is free; return all that was judged."""
+        """Let the oldest photos go that may, until so much is free; return what was judged."""
         async with self._turn:
-            candidates, floors = await trio.to_thread.run_sync(self._look)
+            await self._settle()  # what an error left behind
             judged: list[Judged] = []
-            left_bytes, opened, fruitless = need_bytes, self._opened(), 0
-            line = iter(ordered(candidates.values(), floors))
-            while left_bytes > 0 and fruitless < _FRUITLESS_MAX:
-                witnesses, some = self._witnesses(), list[Candidate]()
-                for one in line:
-                    if one.photo in opened:
-                        judged.append(Judged(one, Verdict(Reason.OPENED, "it was opened lately")))
-                    elif not seems_safe(one, floors[one.photo], witnesses):
-                        judged.append(self._hopeless(one, floors[one.photo], witnesses))
-                    else:
-                        some.append(one)
-                    is_enough = sum(c.size_bytes for c in some) >= left_bytes
-                    if is_enough or len(some) == limits.PROMISE_BLOBS_MAX:
-                        break
-                if not some:
+            end: int | None = None
+            fruitless = 0
+            while fruitless < _FRUITLESS_MAX:
+                part = await trio.to_thread.run_sync(self._prospects.part, end)
+                fruitless = await self._free_of(part, need_bytes, judged, fruitless)
+                end = part.end
+                if end is None or going_bytes(judged) >= need_bytes:
                     break
-                done = await self._evict(Batch({one.photo: one for one in some}, floors))
-                judged += done
-                freed_bytes = sum(j.candidate.size_bytes for j in done if j.verdict.may_go)
-                left_bytes -= freed_bytes
-                fruitless = 0 if freed_bytes else fruitless + 1
             return judged
 
-    def _hopeless(self, one: Candidate, floor: Floor, witnesses: Mapping[NodeId, str]) -> Judged:
-        able = one.holders & witnesses.keys()
-        verdict = judge(floor, self._me, [Witness(node, witnesses[node]) for node in able])
-        return Judged(one, verdict, tuple(sorted(able)))
+    async def _free_of(
+        self, part: Part, need_bytes: int, judged: list[Judged], fruitless: int
+    ) -> int:
+        """Let photos of a part go; return how many batches came to nothing one after another."""
+        line = iter(part.line)
+        while fruitless < _FRUITLESS_MAX and going_bytes(judged) < need_bytes:
+            some, left_bytes = list[Candidate](), need_bytes - going_bytes(judged)
+            for one in line:
+                # By the peers, and what is open, of this moment: each batch takes its time.
+                witnesses = self._witnesses()
+                verdict = self._foresee(one, part.floors[one.photo], (), witnesses)
+                if verdict.may_go:
+                    some.append(one)
+                elif len(judged) < limits.EVICTION_CANDIDATES_MAX:
+                    able = tuple(sorted(one.holders & witnesses.keys()))
+                    judged.append(Judged(one, verdict, able))
+                is_enough = sum(c.size_bytes for c in some) >= left_bytes
+                if is_enough or len(some) == limits.PROMISE_BLOBS_MAX:
+                    break
+            if not some:
+                break
+            done = await self._evict(Batch({one.photo: one for one in some}, part.floors))
+            self.in_vain.note([one for one in done if not _may_change(one)])
+            judged += done
+            fruitless = 0 if going_bytes(done) else fruitless + 1
+        return fruitless
 
     async def _evict(self, batch: Batch) -> list[Judged]:
         book, blobs = self._store.promises, list(batch.candidates)
@@ -217,7 +230,9 @@ class Evictions:
         try:
             there = await trio.to_thread.run_sync(self._store.has_many, leaving)
             await self._ask(batch, there)
-            known = [blob for blob in blobs if blob in there]
+            # That took its time, and meanwhile somebody may have set a rule, or opened one.
+            batch.floors = await trio.to_thread.run_sync(self._prospects.floors, blobs)
+            known = [blob for blob in blobs if blob in there and blob not in self._opened()]
             may = [blob for blob in known if self._verdict(batch, blob, self._roster()).may_go]
             gone: list[BlobId] = []
             if may:
@@ -241,6 +256,8 @@ class Evictions:
         if blob not in leaving:
             return Judged(one, Verdict(Reason.PROMISED, "another node relies on it"), nodes)
         verdict = self._verdict(batch, blob, self._roster())
+        if blob in self._opened():
+            verdict = Verdict(Reason.OPENED, "somebody opened it lately")
         if verdict.may_go:  # it was taken in again meanwhile, or time was over
             verdict = Verdict(Reason.ABSENT, "it changed meanwhile")
         why = batch.objections.get(blob)
@@ -333,7 +350,12 @@ class Evictions:
         return gone
 
     async def settle(self) -> None:
-        """Complete what a crash interrupted: to be called once, when the catalog is there."""
+        """Complete what a crash interrupted; the catalog is to be there."""
+        async with self._turn:
+            await self._settle()
+
+    async def _settle(self) -> None:
+        """Complete what a crash, or an error, interrupted. Whoever calls has the turn."""
         book = self._store.promises
         proofs = await trio.to_thread.run_sync(book.proofs)
         there = await trio.to_thread.run_sync(self._store.has_many, proofs)
@@ -352,22 +374,6 @@ class Evictions:
             await trio.to_thread.run_sync(book.stay, list(proofs))
 
 
-def encode_proofs(proofs: Iterable[Proof]) -> bytes:
-    return msgspec.msgpack.encode([proof.signed for proof in proofs])
-
-
-def decode_proofs(data: bytes) -> list[SignedAttestation]:
-    return msgspec.msgpack.decode(data, type=list[SignedAttestation])
-
-
-def evicted(blob: BlobId, proofs: Sequence[SignedAttestation], more: Mapping[str, str]) -> Audited:
-    """Return the entry of the audit log: who promised, and each attestation as it was signed."""
-    return Audited("blob.evicted", {"blob": blob.hex(), **more, **dict(_proof_facts(proofs))})
-
-
-def _proof_facts(proofs: Sequence[SignedAttestation]) -> Iterator[tuple[str, str]]:
-    yield "promises", str(len(proofs))
-    for signed in proofs[:_PROOFS_IN_AUDIT_MAX]:
-        node = NodeId(read_attestation(signed).node)
-        text = base64.b64encode(signed.signature + signed.data).decode("ascii")
-        yield peer_id(node), text
+def _may_change(judged: Judged) -> bool:
+    """Whether who refused said that it is so for a moment only."""
+    return any(reason in judged.verdict.lacks for reason in (NOT_NOW, LEAVES))

@@ -289,7 +289,8 @@ PROMISE_CLOCKS_S = 60.0  # that wall and monotonic clock may differ between ques
 PROMISE_ANSWER_S = 300.0  # for all of a question: the disk is read
 PROMISES_MAX, PROMISES_WAITING_MAX = 1_000_000, 8  # kept; questions that wait at one time
 PROMISE_REASON_CHARS_MAX = 200
-EVICTION_CANDIDATES_MAX = 4_096  # the oldest photos that are looked at in one run
+EVICTION_CANDIDATES_MAX = 4_096  # photos that are looked at together, the oldest first
+EVICTION_VAIN_S = 300.0  # until somebody is asked anew for what was refused
 EVICTION_LOOK_S, EVICTION_PAUSE_S = 60.0, 60.0  # without news; after a run that freed too little
 BUFFER_HIGH_PERCENT, BUFFER_LOW_PERCENT = 85, 70  # of the buffer: begin to evict; enough
 # What went and others do not keep as they should: looked for; those who are to fetch it are late.

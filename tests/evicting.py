@@ -88,13 +88,13 @@ class Hints:
     said: Callable[[BlobId], Iterable[NodeId]]
     marks: list[tuple[BlobId, bool]] = field(default_factory=list)
 
-    def local_originals(self, limit: int) -> list[LocalOriginal]:
-        del limit
-        return [
+    def local_originals(self, limit: int, after: int | None = None) -> list[LocalOriginal]:
+        here = [
             LocalOriginal(blob, f"{n}.jpg", len(photo_bytes(n)), n, frozenset(self.said(blob)))
             for n, blob in enumerate(PHOTOS)
-            if self.store.has(blob)
+            if self.store.has(blob) and (after is None or n > after)
         ]
+        return here[:limit]
 
     def mark_held(self, blobs: Iterable[BlobId], is_held: bool = True) -> list[BlobId]:
         self.marks += [(blob, is_held) for blob in blobs]

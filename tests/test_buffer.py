@@ -16,11 +16,12 @@ from photonic.buffer import CALM, FILLING, FULL, STUCK, Buffer
 from photonic.config import Settings
 from photonic.crdt.query import PhotoQuery
 from photonic.errors import BlobMissing, BufferStuck, OriginalAway
-from photonic.events import BufferChanged, Event, HoldingsChanged
-from photonic.evictions import Evictions, Judged
+from photonic.events import BufferChanged, Event, HoldingsChanged, PeerChanged
+from photonic.evictions import Evictions
 from photonic.ids import BlobId, NodeId, digest
 from photonic.opened import Opened
 from photonic.problems import Problems
+from photonic.prospects import Judged
 from photonic.roles.presets import ROLES
 from photonic.roles.retention import Candidate, Reason, Verdict
 from photonic.world import World
@@ -202,6 +203,19 @@ def test_what_others_came_to_hold_is_news_while_something_has_to_stay(tmp_path: 
         assert news.is_set()
 
     with_desk(tmp_path, 0.9, 0, work)
+
+
+def test_who_comes_and_who_goes_is_news(tmp_path: Path) -> None:
+    """What may go is another question at once, not at the next look a minute later."""
+
+    async def work(desk: Desk) -> None:
+        for is_connected in (True, False):
+            await desk.live(5)
+            news = desk.buffer._news
+            desk.buffer.hear(PeerChanged(NodeId(bytes(32)), is_connected))
+            assert news.is_set()
+
+    with_desk(tmp_path, 0.5, 0, work)
 
 
 def test_taking_in_is_slowed_down_the_fuller_it_is(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ import trio
 import trio.testing
 
 from photonic import limits, wire
-from photonic.evictions import Judged
 from photonic.identity import is_signed_by
 from photonic.ids import BlobId, NodeId, digest
 from photonic.p2p.attestations import (
@@ -24,6 +23,7 @@ from photonic.p2p.attestations import (
     SignedAttestation,
     read_attestation,
 )
+from photonic.prospects import Judged
 from photonic.roles.retention import Floor, Reason
 from tests.evicting import (
     DAY_MS,

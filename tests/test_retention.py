@@ -12,12 +12,10 @@ from photonic.roles.retention import (
     Floor,
     Level,
     Reason,
-    SameFloor,
     Witness,
     judge,
     level_of,
     ordered,
-    seems_safe,
 )
 
 ME, *OTHERS = [NodeId(digest(bytes([n]))) for n in range(7)]
@@ -88,13 +86,6 @@ def test_ranks_go_first_then_the_oldest_and_what_stays_is_not_listed(
     assert {c.photo for c in found} == {p for p, floor in known.items() if not floor.stays}
     keys = [(known[c.photo].rank, c.place) for c in found]
     assert keys == sorted(keys)
-
-
-def test_who_cannot_be_asked_makes_nothing_seem_safe() -> None:
-    one = Candidate(photo(1), 1, 1, holders=frozenset(OTHERS[:2]))
-    floor = SameFloor(2).of([one.photo])[one.photo]
-    assert seems_safe(one, floor, OTHERS[:2])
-    assert not seems_safe(one, floor, OTHERS[:1])
 
 
 @given(

@@ -28,11 +28,12 @@ class LocalOriginal:
 class CandidateQuery(ActsQuery):
     """See the module."""
 
-    def local_originals(self, limit: int) -> list[LocalOriginal]:
-        """Return the oldest photos whose originals are here, without the trash."""
+    def local_originals(self, limit: int, after: int | None = None) -> list[LocalOriginal]:
+        """Return the oldest photos whose originals are here, behind a place, without the trash."""
+        behind = None if after is None else (after, 0)
         with self._reading() as read:
             columns = "n, photo, name, size_bytes"
-            rows = Listing(read, _HERE).rows(columns, limit, None, _OLDEST)
+            rows = Listing(read, _HERE).rows(columns, limit, behind, _OLDEST)
             holders = Wants(read).holders([BlobId(photo) for _, photo, _, _ in rows])
         return [
             LocalOriginal(

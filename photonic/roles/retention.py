@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -118,11 +118,6 @@ def ordered(candidates: Iterable[Candidate], floors: Mapping[BlobId, Floor]) -> 
     """Return what may go at all, in the order in which it goes: by rank, then the oldest."""
     going = [c for c in candidates if c.photo in floors and not floors[c.photo].stays]
     return sorted(going, key=lambda c: (floors[c.photo].rank, c.place, c.photo))
-
-
-def seems_safe(candidate: Candidate, floor: Floor, reachable: Collection[NodeId]) -> bool:
-    """Whether it is worth asking: as many as are needed say to hold it, and can be asked."""
-    return len(candidate.holders & frozenset(reachable)) >= max(1, floor.copies)
 
 
 # --- the buffer ----------------------------------------------------------------------------------

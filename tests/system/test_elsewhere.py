@@ -125,7 +125,7 @@ def browser(faults: list[str]) -> Iterator[BrowserContext]:
         )
         context.on("weberror", lambda error: faults.append(str(error.error)))
         # That a session ended is no fault of the page.
-        excused = ("401 (", "net::ERR_INCOMPLETE_CHUNKED_ENCODING")
+        excused = ("401 (", "net::ERR_INCOMPLETE_CHUNKED_ENCODING", "net::ERR_EMPTY_RESPONSE")
         context.on(
             "console",
             lambda m: (

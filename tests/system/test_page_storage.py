@@ -11,9 +11,10 @@ import pytest
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 from simulations.daemons import Daemon, daemons, join, photonic
+from simulations.ends import wait_for
 from tests.nfs.serving import client, write
 from tests.system.test_evictions import BUFFER_BYTES, MIN_COPIES, check_floor, on_disk, shoot
-from tests.system.test_exports import exporting, xmp
+from tests.system.test_exports import exporting, files_in, xmp
 from tests.system.test_page import ARGUMENTS, CHROMIUM, PAGE
 
 SHOTS = 12  # fewer than the buffer's marks hold, so that nothing goes by itself
@@ -274,6 +275,7 @@ def test_the_tree_its_mount_command_its_rules_and_what_darktable_wrote_are_told(
 
         path = next(node.tree.rglob("*.jpg")).relative_to(node.tree)
         with client(node.port) as mounted:
+            wait_for(lambda: f"photos/{path}" in files_in(mounted), SLOW_MS / 1_000)
             write(mounted, f"photos/{path}.xmp", xmp(4))
         row = page.get_by_test_id("write-back")
         expect(row).to_contain_text(path.name, timeout=SLOW_MS)
