@@ -80,9 +80,9 @@ class Keeping(Running):
         )  # fmt: skip
         self.recalls = Recalls(
             self.placements, library.query, self.store.promises, self.moving.pauses.left_alone,
-            self.world.clock, self.transfers.wake,
+            self.transport.connected, self.world.clock, self.transfers.wake,
         )  # fmt: skip
-        library.recalled = self.recalls.wants
+        library.recalled, library.lacks_elsewhere = self.recalls.wants, self.recalls.is_lacking
         self.importer.room.make_way = self.buffer.make_way
         self.events.listen(lambda _number, event: self.buffer.hear(event))
 

@@ -88,6 +88,8 @@ class Library:
         self.kept_here: Callable[[Collection[BlobId]], frozenset[BlobId]] = lambda _: frozenset()
         # What this node let go and others lack by now (`Recalls.wants`). May block.
         self.recalled: Callable[[int, frozenset[NodeId]], list[Want]] = lambda *_: []
+        # Whether a photo that this node let go is on too few others by now. May block.
+        self.lacks_elsewhere: Callable[[BlobId], bool] = lambda _: False
         self.arriving: set[BlobId] = set()  # just stored, and about to be said
         # Hears of what came from peers, sidecars among it, once the catalog says so.
         self.on_arrived: Callable[[Sequence[BlobId]], object] = lambda _: None
@@ -153,7 +155,7 @@ class Library:
         """Whether the photo is in the catalog, and its original is here, away, or in the trash.
 
         A file that lies in a watched folder must not bring back what somebody threw away, nor what
-        this node has just evicted, for others hold it.
+        this node has just evicted, for others hold it. If they lost it, it is as good as new.
         """
         listed = await trio.to_thread.run_sync(self.query.photo, photo)
         if listed is not None and listed.row.trashed:
@@ -162,7 +164,9 @@ class Library:
             return False
         if await trio.to_thread.run_sync(self.store.has, photo):
             return True
-        return photo in await trio.to_thread.run_sync(self.store.promises.away, [photo])
+        if not await trio.to_thread.run_sync(self.store.promises.away, [photo]):
+            return False
+        return not await trio.to_thread.run_sync(self.lacks_elsewhere, photo)
 
     async def add(self, photos: Sequence[NewPhoto]) -> None:
         """Write a change for each photo that the catalog lacks, and hold them all. Durable.
@@ -184,6 +188,7 @@ class Library:
             self.keeper.index.mark_held(
                 ref.blob for photo in photos for ref in (photo.original, *_previews(photo))
             )
+            self._call_back([photo.original.blob for photo in photos])
 
         await self.keeper.call(work)
         self.taken_bytes += sum(photo.original.size_bytes for photo in photos)
@@ -203,6 +208,11 @@ class Library:
         if draft is not None:
             catalog.write([draft])
         return draft is not None
+
+    def _call_back(self, blobs: Sequence[BlobId]) -> None:
+        """What went is here again, and kept as any other."""
+        if back := self.store.promises.away(blobs):
+            self.store.promises.call_back(back)
 
     def is_in_trash(self, catalog: Catalog, photo: BlobId) -> bool:
         """Whether everybody who said anything of it wants a photo in the trash."""
@@ -324,8 +334,7 @@ class Library:
             self._require_stored([ref.blob for ref in refs])
             originals = self.keeper.index.mark_held([ref.blob for ref in refs])
             catalog.hold(dict.fromkeys(originals, True))
-            if back := self.store.promises.away(originals):
-                self.store.promises.call_back(back)  # it is here again, and kept as any other
+            self._call_back(originals)
 
         blobs = {ref.blob for ref in refs}
         self.arriving |= blobs

@@ -8,6 +8,7 @@ nobody waits any more.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection
+from contextlib import suppress
 from typing import TypeVar
 
 import trio
@@ -30,7 +31,8 @@ class Opened:
 
     def __init__(self, query: PhotoQuery, me: NodeId, clock: Clock) -> None:
         self._query, self._me, self._clock = query, me, clock
-        self._waited: dict[BlobId, tuple[BlobId, trio.Event]] = {}  # originals of photos
+        # By originals: their photos, who waits, and since when.
+        self._waited: dict[BlobId, tuple[BlobId, trio.Event, float]] = {}
         self._opened_s: dict[BlobId, float] = {}
 
     async def read(
@@ -51,14 +53,23 @@ class Opened:
         except BlobMissing:
             lacking = await trio.to_thread.run_sync(self._lacking, photo)
             others = lacking.holders & frozenset(reachable()) if lacking else frozenset()
+            self._forget_old()
             if lacking is None or not others or len(self._waited) >= limits.OPENED_MAX:
                 raise
-        blob = lacking.ref.blob
-        _, arrived = self._waited.setdefault(blob, (photo, trio.Event()))
+        blob, now_s = lacking.ref.blob, self._clock.monotonic_s()
+        _, arrived, _ = self._waited.setdefault(blob, (photo, trio.Event(), now_s))
+        with suppress(BlobMissing):  # it may have come between the two looks
+            content = await read()
+            self.note_arrived([blob])
+            return content
         fetch()
         with trio.move_on_after(limits.OPENED_WAIT_S) as waiting:
             await arrived.wait()
         if waiting.cancelled_caught:
+            with suppress(BlobMissing):  # by another way than was waited for
+                content = await read()
+                self.note_arrived([blob])
+                return content
             nodes = "1 node that is" if len(others) == 1 else f"{len(others)} nodes that are"
             raise OriginalAway(
                 f"the original is on {nodes} connected, and did not come within"
@@ -68,7 +79,8 @@ class Opened:
 
     def wants(self, reachable: Collection[NodeId]) -> list[Want]:
         """Return the originals that somebody waits for, and one of `reachable` says to hold."""
-        found = [self._lacking(photo, n) for n, (photo, _) in enumerate([*self._waited.values()])]
+        waited = [*self._waited.values()]
+        found = [self._lacking(photo, n) for n, (photo, _, _) in enumerate(waited)]
         return [want for want in found if want and want.holders & frozenset(reachable)]
 
     def _lacking(self, photo: BlobId, number: int = 0) -> Want | None:
@@ -83,9 +95,13 @@ class Opened:
     def note_arrived(self, blobs: Collection[BlobId]) -> None:
         """Hear what is here now, and said to be."""
         for blob in blobs:
-            _, event = self._waited.pop(blob, (blob, None))
-            if event is not None:
-                event.set()
+            if blob in self._waited:
+                self._waited.pop(blob)[1].set()
+
+    def _forget_old(self) -> None:
+        """Let go of what nobody waits for any more: it did not come, and may never."""
+        old_s = self._clock.monotonic_s() - limits.OPENED_KEPT_S
+        self._waited = {b: one for b, one in self._waited.items() if one[2] > old_s}
 
     def lately(self) -> frozenset[BlobId]:
         """Return the photos that somebody opened lately."""

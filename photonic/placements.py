@@ -188,6 +188,10 @@ class Placements:
         """Whether a tree is true of a photo. Blocks; raises IndexUnreadable."""
         return bool(self._matching.true_of(photo, [tree]))
 
+    def of_any(self, blobs: Sequence[BlobId], trees: Sequence[Tree]) -> set[BlobId]:
+        """Return those of which, as a photo's original, any of the trees is true. Blocks."""
+        return {one.blob for one in self._matching.matched(blobs, trees) if one.trees}
+
     def _demand(self, rules: Rules, numbers: Sequence[int], members: Sequence[Member]) -> Demand:
         return demand(rules, [rules.rules[number] for number in numbers], members, self.floor)
 

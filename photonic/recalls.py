@@ -30,6 +30,8 @@ from photonic.world import Clock
 
 log = logging.getLogger(__name__)
 
+_SHORT_MAX = 20 * limits.RECALL_PHOTOS_MAX  # photos that are remembered as short
+_LOOKED_AT_MAX = 4 * limits.RECALL_PHOTOS_MAX  # of these, at one time
 _FIRST = -1  # as repairs: a photo with a copy less than somebody counted
 
 
@@ -42,6 +44,7 @@ class Recalls:
         query: PhotoQuery,
         book: PromiseBook,
         left_alone: Callable[[], Tree | None],
+        reachable: Callable[[], Collection[NodeId]],
         clock: Clock,
         wake: Callable[[], object],
     ) -> None:
@@ -50,8 +53,12 @@ class Recalls:
         `wake` makes transfers look for what is wanted now.
         """
         self._placements, self._query, self._book = placements, query, book
-        self._left_alone, self._clock, self._wake = left_alone, clock, wake
-        self._short_since_s: dict[BlobId, float] = {}
+        self._left_alone, self._reachable = left_alone, reachable
+        self._clock, self._wake = clock, wake
+        self._since_s: dict[
+            BlobId, float
+        ] = {}  # photos that are short, the last looked at behind
+        self._behind = b""  # of what went, looked through so far
         self._wanted: Mapping[BlobId, Want] = {}
 
     async def run(self, look: Callable[[], Awaitable[Level]]) -> None:
@@ -63,12 +70,21 @@ class Recalls:
 
     async def look(self, look: Callable[[], Awaitable[Level]]) -> None:
         """Find what is wanted again and fits below the high mark. Raises IndexUnreadable."""
-        short = await trio.to_thread.run_sync(self._short)
+        reachable = frozenset(self._reachable())
+        short = await trio.to_thread.run_sync(self._short, reachable)
         room_bytes = (await look()).below_high_bytes if short else 0
         before, self._wanted = self._wanted, _fitting(short, room_bytes)
         if not self._wanted.keys() <= before.keys():
             log.info("%d photos that went are fetched again", len(self._wanted))
             self._wake()
+
+    def is_lacking(self, photo: BlobId) -> bool:
+        """Whether a photo that went is on too few others, whoever is to fetch it. Blocks."""
+        placements = self._placements
+        return lacks_without(
+            placements.me(), placements.demand_of(photo), placements.members,
+            self._query.holders(photo), is_overdue=True,
+        )  # fmt: skip
 
     def wants(self, limit: int, reachable: Collection[NodeId]) -> list[Want]:
         """Return what is wanted again and one of `reachable` says to hold."""
@@ -78,26 +94,43 @@ class Recalls:
 
     # --- looking -----------------------------------------------------------------------------
 
-    def _short(self) -> list[Want]:
-        """Return what was let go here and lacks copies elsewhere. Blocks."""
-        now_s, gone = self._clock.monotonic_s(), self._gone()
-        since_s = {photo: self._short_since_s.get(photo, now_s) for photo in gone}
-        self._short_since_s = since_s
-        wants = [self._want(n, p, is_overdue=now_s - since_s[p] >= limits.RECALL_OVERDUE_S)
-                 for n, p in enumerate(gone)]  # fmt: skip
-        return [want for want in wants if want is not None]
+    def _short(self, reachable: frozenset[NodeId]) -> list[Want]:
+        """Return what was let go here, lacks copies elsewhere, and can be had now. Blocks.
 
-    def _gone(self) -> list[BlobId]:
-        """Return photos that were let go here and have fewer copies than the rules want."""
-        found: list[BlobId] = []
-        for tree in self._trees() if self._book.has_away else ():
-            cursor: str | None = None
-            for _ in range(limits.RECALL_PAGES_MAX):
-                photos, cursor = self._query.ids(tree, limits.RECALL_PHOTOS_MAX, cursor)
-                found += sorted(self._book.away(photos))
-                if cursor is None or len(found) >= limits.RECALL_PHOTOS_MAX:
-                    break
-        return found[: limits.RECALL_PHOTOS_MAX]
+        What nobody who is there has, or others are to fetch, takes no place from the rest; where
+        there is more than one look goes through, the next one goes on behind it.
+        """
+        self._follow()
+        found, now_s = list[Want](), self._clock.monotonic_s()
+        wanted = [photo for photo in self._wanted if photo in self._since_s]
+        others = [photo for photo in self._since_s if photo not in self._wanted]
+        for photo in [*wanted, *others][:_LOOKED_AT_MAX]:
+            since_s = self._since_s.pop(photo)
+            self._since_s[photo] = since_s
+            want = self._want(
+                len(found), photo, is_overdue=now_s - since_s >= limits.RECALL_OVERDUE_S
+            )
+            if want is not None and want.holders & reachable:
+                found.append(want)
+            if len(found) == limits.RECALL_PHOTOS_MAX:
+                break
+        return found
+
+    def _follow(self) -> None:
+        """Forget what is not short any more, and go on looking through all that went."""
+        trees, now_s = list(self._trees()), self._clock.monotonic_s()
+        still = self._placements.of_any(list(self._since_s), trees)
+        since_s = {photo: s for photo, s in self._since_s.items() if photo in still}
+        for _ in range(limits.RECALL_PAGES_MAX):
+            if len(since_s) >= _SHORT_MAX:
+                break
+            gone = self._book.away_behind(self._behind, limits.RECALL_PHOTOS_MAX)
+            for photo in sorted(self._placements.of_any(gone, trees)):
+                since_s.setdefault(photo, now_s)
+            self._behind = gone[-1] if len(gone) == limits.RECALL_PHOTOS_MAX else b""
+            if not self._behind:
+                break
+        self._since_s = since_s
 
     def _trees(self) -> Iterator[Tree]:
         """Yield photos that are not here and have fewer copies than are wanted of them."""

@@ -110,10 +110,11 @@ class Scrubber:
         self._announce, self._withdraw, self._moved_bytes = announce, withdraw, moved_bytes
         self._paused_file, self._days = paused_file, days
         self._rates, self._tempo, self._retries = Rates.of(mb_s), Tempo(), Retries()
-        self._pace = _Steps(self._wait, self.counters)
-        self._even_pace = _Steps(self._wait_evenly, self.counters)
+        self._pace: Pace = _Steps(self._wait, self.counters)
+        self._even_pace: Pace = _Steps(self._wait_evenly, self.counters)
         self._period_ms = days * _DAY_MS
-        self._orders: deque[tuple[Work, Pace]] = deque()
+        self._orders: deque[Work] = deque()
+        self._asked: deque[Work] = deque()  # by other nodes, which wait for it with a bound
         self._news = trio.Event()
         self._damaged: set[BlobId] = set()  # told
         self._what: dict[BlobId, str] = {}
@@ -138,9 +139,10 @@ class Scrubber:
     def order(self, work: Work, *, is_hurried: bool = True) -> None:
         """Verify this before the schedule goes on; the caller bounds how many wait.
 
-        As fast as the disk gives it, or, for others, at the rate of the schedule.
+        As fast as the disk gives it, or, for others, at the rate of the schedule; and these come
+        between the pieces of what people here ordered, which may take hours.
         """
-        self._orders.append((work, self._check_cancelled if is_hurried else self._even_pace))
+        (self._orders if is_hurried else self._asked).append(work)
         self._news.set()
 
     def hear(self, event: Event) -> None:
@@ -230,9 +232,15 @@ class Scrubber:
 
     async def obey(self) -> bool:
         """Verify what somebody waits for; False if nobody does."""
-        if not self._orders:
+        if not self._orders and not self._asked:
             return False
-        work, pace = self._orders.popleft()
+        if self._asked:
+            await self._do(self._asked.popleft(), self._even_pace)
+        else:
+            await self._do(self._orders.popleft(), self._check_cancelled)
+        return True
+
+    async def _do(self, work: Work, pace: Pace) -> None:
         error: Exception | None = None
         try:
             async with aclosing(work.pieces()) as pieces:  # one that is cancelled stops early
@@ -242,13 +250,14 @@ class Scrubber:
                     self._judge(verdicts)
                     await self._look_for_damage()
                     work.note(verdicts)
+                    while self._asked and pace is not self._even_pace:
+                        await self._do(self._asked.popleft(), self._even_pace)
         except PhotonicError as problem:
             error = problem
         except Exception as problem:
             log.exception("a verification failed")  # and whoever waits for it must hear of it
             error = problem
         work.ended(error)
-        return True
 
     def _check_cancelled(self, size_bytes: int) -> None:
         trio.from_thread.check_cancelled()
@@ -279,7 +288,7 @@ class Scrubber:
     async def _wait(self, size_bytes: int) -> None:
         """Wait until so much may be read. Raises _Interrupted if something else is to be done."""
         clock = self._world.clock
-        if self.is_paused or self._orders:
+        if self.is_paused or self._orders or self._asked:
             raise _Interrupted
         moved, self._moved = self._moved, self._moved_bytes()
         if self._moved != moved:

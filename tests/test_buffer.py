@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -14,12 +13,10 @@ from photonic import limits
 from photonic.blobs.quota import Quota
 from photonic.buffer import CALM, FILLING, FULL, STUCK, Buffer
 from photonic.config import Settings
-from photonic.crdt.query import PhotoQuery
-from photonic.errors import BlobMissing, BufferStuck, OriginalAway
+from photonic.errors import BufferStuck
 from photonic.events import BufferChanged, Event, HoldingsChanged, PeerChanged
 from photonic.evictions import Evictions
-from photonic.ids import BlobId, NodeId, digest
-from photonic.opened import Opened
+from photonic.ids import NodeId, digest
 from photonic.problems import Problems
 from photonic.prospects import Judged
 from photonic.roles.presets import ROLES
@@ -245,97 +242,3 @@ def test_whoever_waits_goes_on_when_something_went(tmp_path: Path) -> None:
             nursery.cancel_scope.cancel()
 
     with_desk(tmp_path, 0.99, 0.5, work)
-
-
-# --- what a person opens -----------------------------------------------------------------------
-
-
-class Album:
-    """The index as far as `Opened` asks it: one photo that is elsewhere."""
-
-    def __init__(self, holders: frozenset[NodeId]) -> None:
-        self._holders = holders
-
-    def holders(self, blob: BlobId) -> frozenset[NodeId]:
-        del blob
-        return self._holders
-
-    def photo(self, photo: BlobId) -> object:
-        del photo
-        return type("Listed", (), {"row": type("Row", (), {"name": "a.jpg"})})
-
-    def blobs(self, photo: BlobId) -> list[object]:
-        row = {"kind": "original", "held": False, "blob": photo, "size_bytes": 9,
-               "chunks": bytes(32), "photo": photo}  # fmt: skip
-        return [type("BlobRow", (), row)]
-
-
-class Reader:
-    """Reads the original, once it is here."""
-
-    def __init__(self) -> None:
-        self.is_here = False
-
-    async def __call__(self) -> str:
-        await trio.lowlevel.checkpoint()
-        if not self.is_here:
-            raise BlobMissing(FIRST)
-        return "its bytes"
-
-
-def opened_with(*holders: NodeId) -> Opened:
-    return Opened(cast(PhotoQuery, Album(frozenset(holders))), HOLDER, MovedClock())
-
-
-def test_what_is_opened_is_fetched_first_and_waited_for() -> None:
-    async def main() -> None:
-        other = NodeId(digest(b"studio"))
-        opened, reader, fetches = opened_with(other), Reader(), list[int]()
-
-        async def bring() -> None:
-            await trio.sleep(5)
-            (want,) = opened.wants([other])
-            assert want.priority < (-1, 0), "before repairs"
-            assert want.holders == {other}
-            assert opened.wants([]) == [], "nobody is there to ask"
-            reader.is_here = True
-            opened.note_arrived({FIRST})
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(bring)
-            said = await opened.read(FIRST, reader, lambda: [other], lambda: fetches.append(1))
-        assert said == "its bytes"
-        assert fetches == [1]
-        assert opened.wants([other]) == [], "and not once more"
-        assert opened.lately() == {FIRST}
-        await trio.sleep(limits.OPENED_KEPT_S + 1)
-        assert opened.lately() == frozenset()
-
-    run(main)
-
-
-def test_what_does_not_come_in_time_is_told_and_fetched_further() -> None:
-    async def main() -> None:
-        other = NodeId(digest(b"studio"))
-        opened = opened_with(other)
-        began_s = trio.current_time()
-        with pytest.raises(OriginalAway, match="1 node"):
-            await opened.read(FIRST, Reader(), lambda: [other], lambda: None)
-        assert trio.current_time() - began_s == pytest.approx(limits.OPENED_WAIT_S)
-        assert len(opened.wants([other])) == 1
-
-    run(main)
-
-
-def test_where_nobody_is_there_to_ask_it_is_missing_at_once() -> None:
-    async def main() -> None:
-        other = NodeId(digest(b"studio"))
-        opened = opened_with(other, HOLDER)
-        began_s = trio.current_time()
-        for connected in (frozenset[NodeId](), frozenset([HOLDER])):
-            with pytest.raises(BlobMissing):
-                await opened.read(FIRST, Reader(), partial(frozenset, connected), lambda: None)
-        assert trio.current_time() == began_s
-        assert opened.wants([other]) == []
-
-    run(main)

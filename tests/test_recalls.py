@@ -55,10 +55,12 @@ class Case:
     def __init__(self, folder: Path, some: Sequence[Sample], texts: Sequence[str] = ()) -> None:
         index = index_of(some)
         self.clock, self.woken, self.paused = Clock(), 0, list[Tree]()
+        self.there: frozenset[NodeId] = ANYBODY
         self.book = PromiseBook(folder / "promises.db", self.clock)
         self.recalls = Recalls(
             placements(index, texts, TABLET), PhotoQuery(index.engine), self.book,
-            lambda: self.paused[0] if self.paused else None, self.clock, self.wake,
+            lambda: self.paused[0] if self.paused else None, lambda: self.there, self.clock,
+            self.wake,
         )  # fmt: skip
 
     def wake(self) -> None:
@@ -148,6 +150,39 @@ def test_only_somebody_who_is_there_and_says_to_hold_it_is_asked(tmp_path: Path)
     play(Case(tmp_path, GONE, ["everything: copies 4"]), work)
 
 
+def test_what_nobody_has_or_others_fetch_takes_no_place_from_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "RECALL_PHOTOS_MAX", 2)
+    lost = [Sample(photo=BlobId(digest(b"lost %d" % n)), taken=f"2030-01-0{n + 1}T00:00:00")
+            for n in range(5)]  # fmt: skip
+
+    async def work(case: Case) -> None:
+        case.book.note_away(ids(lost) | ids(GONE[:1]))
+        assert await case.found(Level(7_400, 10_000, 0.85, 0.70)) == [GONE[0].photo]
+        case.there = frozenset()
+        assert await case.found() == []
+        case.there = ANYBODY
+        assert await case.found() == [GONE[0].photo]
+
+    play(Case(tmp_path, [*lost, *GONE], ["everything: copies 4"]), work)
+
+
+def test_all_that_went_is_looked_through_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "RECALL_PHOTOS_MAX", 2)
+    monkeypatch.setattr(limits, "RECALL_PAGES_MAX", 1)
+    some = [Sample(photo=BlobId(digest(b"%d" % n)), copies=4 if n else 1) for n in range(9)]
+
+    async def work(case: Case) -> None:
+        case.book.note_away(ids(some))
+        seen = [await case.found() for _ in range(6)]
+        assert [some[0].photo] in seen
+
+    play(Case(tmp_path, some, ["everything: copies 4"]), work)
+
+
 def test_it_is_looked_again_and_again(tmp_path: Path) -> None:
     case = Case(tmp_path, GONE, ["everything: copies 4"])
 
@@ -164,6 +199,35 @@ def test_it_is_looked_again_and_again(tmp_path: Path) -> None:
     trio.run(main, clock=trio.testing.MockClock(autojump_threshold=0.05))
     assert {want.ref.blob for want in case.recalls.wants(99, ANYBODY)} == ids(GONE)
     case.book.close()
+
+
+def test_a_card_brings_back_what_went_and_the_others_lost(tmp_path: Path) -> None:
+    """Else a photo that is on a card still would be taken for known, and exist nowhere."""
+
+    async def work(shelf: Shelf) -> None:
+        library, book = shelf.library, shelf.store.promises
+        await library.add([new_photo()])
+        shelf.store.discard(REF.blob)
+        await library.withdraw([REF.blob])
+        book.note_away([REF.blob])
+        assert await library.known(REF.blob), "others hold it"
+        library.lacks_elsewhere = lambda photo: photo == REF.blob
+        assert not await library.known(REF.blob)
+        shelf.store.put(b"original")
+        await library.add([new_photo()])
+        assert await library.known(REF.blob)
+        assert book.away([REF.blob]) == frozenset(), "it is here as any other"
+
+    with_shelf(tmp_path, work)
+
+
+def test_whoever_is_to_fetch_it_does_not_make_a_card_superfluous(tmp_path: Path) -> None:
+    async def work(case: Case) -> None:
+        case.book.note_away(ids(GONE))
+        assert case.recalls.is_lacking(GONE[0].photo), "two are wanted, one is there"
+        await trio.lowlevel.checkpoint()
+
+    play(Case(tmp_path, GONE), work)
 
 
 def test_it_comes_before_all_else_that_is_wanted_but_not_on_a_metered_link(tmp_path: Path) -> None:

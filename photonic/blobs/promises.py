@@ -245,11 +245,11 @@ class PromiseBook:
         with self._writing() as db:
             db.executemany("DELETE FROM away WHERE blob = ?", [(blob,) for blob in blobs])
 
-    @property
-    def has_away(self) -> bool:
-        """Whether anything was let go that was not called back."""
+    def away_behind(self, blob: bytes, limit: int) -> list[BlobId]:
+        """Return what was let go and not called back, in the order of the ids, behind one."""
+        statement = "SELECT blob FROM away WHERE blob > ? ORDER BY blob LIMIT ?"
         with self._lock:
-            return bool(self._db.execute("SELECT 1 FROM away LIMIT 1").fetchall())
+            return [BlobId(one) for (one,) in self._db.execute(statement, (blob, limit))]
 
     def away(self, blobs: Collection[BlobId]) -> frozenset[BlobId]:
         """Return those of `blobs` that this node let go, or is about to: it does not want them."""
