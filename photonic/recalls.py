@@ -55,9 +55,7 @@ class Recalls:
         self._placements, self._query, self._book = placements, query, book
         self._left_alone, self._reachable = left_alone, reachable
         self._clock, self._wake = clock, wake
-        self._since_s: dict[
-            BlobId, float
-        ] = {}  # photos that are short, the last looked at behind
+        self._since_s: dict[BlobId, float] = {}  # photos that are short, the last looked at behind
         self._behind = b""  # of what went, looked through so far
         self._wanted: Mapping[BlobId, Want] = {}
 

@@ -22,6 +22,7 @@ class Rounds:
         self._next: Position | None = None  # where the round goes on; None: it is over
         self._was_beginning = False  # looked at last
         self._pause_s = 0.0  # between two rounds
+        self._took_s = 0.0  # the last look
         self._ended_s = self._looked_s = self._free_s = -math.inf
         self._came = 0
 
@@ -82,7 +83,9 @@ class Rounds:
         # While a large catalog arrives, to ask each time what is new would cost more than it.
         factor = 1 if goes_on and was_fruitful else limits.WANTS_PAUSE_FACTOR
         least_s = 0.0 if goes_on else limits.WANTS_REFRESH_MIN_S
-        self._free_s = now_s + max(least_s, factor * took_s)
+        # One that was slow once, at the start for instance, must not hold up who waits for files.
+        usual_s, self._took_s = min(took_s, self._took_s), took_s
+        self._free_s = now_s + max(least_s, factor * usual_s)
         if not goes_on:
             self._looked_s = now_s
             if following is None:
