@@ -116,6 +116,9 @@ class Recalls:
 
     def _follow(self) -> None:
         """Forget what is not short any more, and go on looking through all that went."""
+        if not self._placements.at_risk(self._placements.floor.copies).photos:
+            self._since_s = {}  # as mostly; all that went need not be looked through
+            return
         trees, now_s = list(self._trees()), self._clock.monotonic_s()
         still = self._placements.of_any(list(self._since_s), trees)
         since_s = {photo: s for photo, s in self._since_s.items() if photo in still}
