@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -102,7 +102,8 @@ class Face(FastAPI):
         )
         judged = [Depends(authorise)]
         api = APIRouter(prefix=PREFIX, dependencies=judged)
-        api.add_api_route("/openapi.json", self.read_description, include_in_schema=False)
+        # No bound method: FastAPI remembers each endpoint for good, and with it this whole face.
+        api.add_api_route("/openapi.json", read_description, include_in_schema=False)
         for part in PARTS:
             api.include_router(part.routes)
         api.include_router(admin.probes, generate_unique_id_function=lambda route: route.name)
@@ -122,13 +123,14 @@ class Face(FastAPI):
         document: dict[str, Any] = super().openapi()
         return document
 
-    async def read_description(self) -> JSONResponse:
-        """Return the OpenAPI document."""
-        return JSONResponse(self.openapi())
-
     def begin_shutdown(self) -> None:
         """End the streams that would never end by themselves."""
         self.feed.close()
+
+
+async def read_description(request: Request) -> JSONResponse:
+    """Return the OpenAPI document."""
+    return JSONResponse(request.app.openapi())
 
 
 def create_app(

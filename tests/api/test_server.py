@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
+import weakref
 from functools import partial
 from pathlib import Path
 
@@ -193,3 +195,10 @@ def test_what_is_no_http_leaves_the_server_serving() -> None:
             assert (await client.get("/health")).status_code == 200
 
     run(main)
+
+
+def test_a_face_that_ended_is_forgotten_with_all_that_it_knew(tmp_path: Path) -> None:
+    """A library may be removed and added again as often as somebody likes."""
+    ended = weakref.ref(create_app(MemoryNode(tmp_path)))
+    gc.collect()
+    assert ended() is None
