@@ -243,8 +243,10 @@ class Buffer:
         match event:
             case SubjectsChanged(origin=None) | ImportProgress() | PeerChanged():
                 self._news.set()
-            case HoldingsChanged() if self._is_staying:  # it may go by now
-                self._news.set()
+            case HoldingsChanged():
+                self._evictions.in_vain.forget()
+                if self._is_staying:  # it may go by now
+                    self._news.set()
 
     def _tell(self, level: Level) -> None:
         """Announce a state that is another one than was told."""

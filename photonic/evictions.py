@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 import trio
 
 from photonic import limits
-from photonic.attesting import LEAVES, NOT_NOW
+from photonic.attesting import NOT_HELD, NOT_SOUND
 from photonic.blobs.files import FileStore
 from photonic.catalog_thread import CatalogThread
 from photonic.crdt.catalog import Catalog
@@ -218,7 +218,7 @@ class Evictions:
             if not some:
                 break
             done = await self._evict(Batch({one.photo: one for one in some}, part.floors))
-            self.in_vain.note([one for one in done if not _may_change(one)])
+            self.in_vain.note([one for one in done if _is_final(one)])
             judged += done
             fruitless = 0 if going_bytes(done) else fruitless + 1
         return fruitless
@@ -374,6 +374,6 @@ class Evictions:
             await trio.to_thread.run_sync(book.stay, list(proofs))
 
 
-def _may_change(judged: Judged) -> bool:
-    """Whether who refused said that it is so for a moment only."""
-    return any(reason in judged.verdict.lacks for reason in (NOT_NOW, LEAVES))
+def _is_final(judged: Judged) -> bool:
+    """Whether somebody who is said to hold it does not; who did not answer may do so next time."""
+    return any(reason in judged.verdict.lacks for reason in (NOT_HELD, NOT_SOUND))

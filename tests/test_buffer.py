@@ -18,7 +18,7 @@ from photonic.events import BufferChanged, Event, HoldingsChanged, PeerChanged
 from photonic.evictions import Evictions
 from photonic.ids import NodeId, digest
 from photonic.problems import Problems
-from photonic.prospects import Judged
+from photonic.prospects import InVain, Judged
 from photonic.roles.presets import ROLES
 from photonic.roles.retention import Candidate, Reason, Verdict
 from photonic.world import World
@@ -42,6 +42,8 @@ class Room:
 
     async def settle(self) -> None:
         await trio.lowlevel.checkpoint()
+
+    in_vain = InVain(MovedClock())
 
     async def plan(self, need_bytes: int) -> list[Judged]:
         await trio.lowlevel.checkpoint()

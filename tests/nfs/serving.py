@@ -13,9 +13,11 @@ import nfs_rs
 import pytest
 
 from photonic.nfs.exporter import User
+from simulations.ends import wait_for
 
 NOBODY = User(65_534, 65_534)
 RETRIES = 20
+KNOWN_WITHIN_S = 10.0
 
 
 def require_ganesha() -> None:
@@ -60,5 +62,14 @@ def read(mounted: Any, path: str) -> bytes:
 
 
 def write(mounted: Any, path: str, data: bytes, mode: str = "wb") -> None:
-    with mounted.open(path, mode) as file:
-        file.write(data)
+    """Write a file; of a folder that was made a moment ago the server's cache may not know yet."""
+
+    def is_written() -> bool:
+        try:
+            with mounted.open(path, mode) as file:
+                file.write(data)
+        except nfs_rs.NfsNotFoundError:
+            return False
+        return True
+
+    wait_for(is_written, KNOWN_WITHIN_S, least_s=0.1)
