@@ -295,10 +295,7 @@ EVICTION_LOOK_S, EVICTION_PAUSE_S = 60.0, 60.0  # without news; after a run that
 BUFFER_HIGH_PERCENT, BUFFER_LOW_PERCENT = 85, 70  # of the buffer: begin to evict; enough
 # What went and others do not keep as they should: looked for; those who are to fetch it are late.
 RECALL_LOOK_S, RECALL_OVERDUE_S = 60.0, 3600.0
-RECALL_PHOTOS_MAX, RECALL_PAGES_MAX = (
-    500,
-    40,
-)  # wanted again at one time; pages of what went, a look
+RECALL_PHOTOS_MAX, RECALL_PAGES_MAX = 500, 40  # wanted again at one time; pages, a look
 BUFFER_RATE_SPAN_S, BUFFER_WARN_S = 1800.0, 24 * 3600.0  # of taking in; full sooner is a problem
 IMPORT_PREVIEWS_BYTES = 512 * KIB  # kept free for the previews of a file that is taken in
 INGEST_PAUSE_S_MAX = 10.0  # before a file is taken in, the fuller the longer

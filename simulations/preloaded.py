@@ -2,9 +2,9 @@
 
 A daemon's start is mostly its imports, seconds on a slow machine, and tests start hundreds. One
 process imports all of it once, starts nothing, and forks whoever is asked for: what runs then is
-the command line's own `main`, with arguments, environment and files as after an exec. What needs
-an exec (another user, a network of its own, a library that is preloaded) is started anew, and so is
-everything where nobody preloaded (`preloaded`): benchmarks, `tox -e long`.
+the command line's own `main`, with arguments, environment and files as after an exec, in a network
+namespace if it is to be in one. What needs an exec (another user, a clock of its own) is started
+anew, and so is everything where nobody preloaded (`preloaded`): benchmarks, `tox -e long`.
 """
 
 from __future__ import annotations
